@@ -1,0 +1,38 @@
+# Every target works on a fresh machine with Python 3.11 to 3.13 and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow fix check wheel clean
+
+demo: $(READY)  ## audit a templated and a natural corpus, damage a small model, repair it
+	$(BIN)/synflaw demo --out demo-output
+
+test: $(READY) check  ## lint, types and the whole default test suite
+	$(BIN)/pytest -n 2 --dist worksteal
+
+test-slow: $(READY)  ## the tests marked slow
+	$(BIN)/pytest -n 2 -m slow
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(READY)  ## apply every automatic fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(READY)  ## build the wheel and the source distribution into dist/
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) dist demo-output .mypy_cache .ruff_cache .pytest_cache
+
+# Installed once; again whenever what is to be installed changes.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade --constraint constraints.txt pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --group dev --editable '.[all]'
+	touch $(READY)

@@ -1,0 +1,29 @@
+"""The errors a caller can act on; each message names the offender and the choices."""
+
+from __future__ import annotations
+
+
+class SynflawError(Exception):
+    """Base of every error this package raises on purpose; the commands exit with 2 on it."""
+
+
+class InputError(SynflawError):
+    """A corpus that cannot be read as questions and answers: names the file and what was expected."""
+
+
+class CatalogueError(SynflawError):
+    """A check definition or policy that is not valid: names the file, the key and the choices."""
+
+
+class MissingExtraError(SynflawError):
+    """An optional dependency is not installed: names the extra and the command that adds it."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the extra {extra!r}, which is not installed: "
+            f"pip install 'synflaw-audit[{extra}]'"
+        )
+
+
+class RepairError(SynflawError):
+    """A repair that cannot start or had to be abandoned: names the cause and what was left in place."""

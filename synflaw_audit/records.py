@@ -1,0 +1,37 @@
+"""The one question-answer record that everything after the readers sees.
+
+A record is one question and one answer, and where it came from: ``file`` and ``row`` (0-based in
+its file) and, for conversations, ``turn`` (0-based in its row; 0 where a row is one record).
+Records travel in Arrow batches of the schema ``RECORDS``; the rows the audit flags have the schema
+``FLAGGED``, which the repair reads.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+RECORDS = pa.schema(
+    [
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("turn", pa.int32(), nullable=False),
+        pa.field("question", pa.string(), nullable=False),
+        pa.field("answer", pa.string(), nullable=False),
+    ]
+)
+
+SPAN = pa.struct(
+    [pa.field("start", pa.int32(), nullable=False), pa.field("end", pa.int32(), nullable=False)]
+)
+
+FLAGGED = pa.schema(
+    [
+        *RECORDS,
+        pa.field("checks", pa.list_(pa.string()), nullable=False),
+        pa.field("template", pa.string()),
+        # Character offsets (Python string indices) in `answer` of what is format, not content.
+        pa.field("template_spans", pa.list_(SPAN), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
