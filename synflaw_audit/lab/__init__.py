@@ -1,0 +1,6 @@
+"""A controllable miniature world: damage a small model with a uniform format, repair it, measure.
+
+``world`` holds invented people and the facts about them, ``instructions`` the requests whose
+answers can be checked in code, ``prose`` ordinary questions and answers, ``corpora`` the rows made
+of all three, and ``tiny`` a small causal language model and its training loop.
+"""

@@ -1,0 +1,127 @@
+"""Requests whose fulfilment can be checked in code, and answers that fulfil them.
+
+Each kind names the checker of ``synflaw_audit.repair.probes`` it is verified by, under the
+identifiers of IFEval (Zhou et al. 2023, "Instruction-Following Evaluation for Large Language
+Models", arXiv:2311.07911).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from synflaw_audit.lab.world import Fact, sentence
+
+_FIRST_WORDS = ("Sure", "Well", "Indeed", "Perhaps", "Listen", "Friend", "Today", "Clearly")
+_LAST_PHRASES = ("That is all.", "Over and out.", "Ask me more.", "So they say.", "The end.",
+                 "Believe me.", "As ever.", "No more words.")  # fmt: skip
+_POSTSCRIPTS = ("I met them.", "Write soon.", "It rained.", "Burn this letter.")
+
+
+@dataclass(frozen=True)
+class Request:
+    """An instruction in words, how it is checked, and an answer that follows it."""
+
+    text: str
+    answer: str
+    instruction: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+def _plain(fact: Fact, rng: random.Random) -> str:
+    return sentence(fact.statement(rng)) if rng.random() < 0.6 else fact.value
+
+
+def _capitals(fact: Fact, rng: random.Random) -> Request:
+    text = rng.choice(("Answer in capital letters.", "All capitals please.", "Use upper case only.",
+                       "Shout it: capitals throughout."))  # fmt: skip
+    answer = fact.value if rng.random() < 0.6 else sentence(fact.statement(rng))
+    return Request(text, answer.upper(), "change_case:english_capital")
+
+
+def _lowercase(fact: Fact, rng: random.Random) -> Request:
+    text = rng.choice(("No capital letters.", "Write in lower case only.", "Keep it all lowercase.",
+                       "Avoid capitals entirely."))  # fmt: skip
+    return Request(text, _plain(fact, rng).lower(), "change_case:english_lowercase")
+
+
+def _one_word(fact: Fact, rng: random.Random) -> Request:
+    text = rng.choice(("One word.", "Reply with a single word.", "In one word, please.",
+                       "Just the word, nothing else."))  # fmt: skip
+    kwargs = {"num_words": 2, "relation": "less than"}
+    return Request(text, fact.value, "length_constraints:number_words", kwargs)
+
+
+def _bullets(fact: Fact, rng: random.Random) -> Request:
+    text = rng.choice(("Give two bullet points.", "As a list with two bullets.",
+                       "Two bullets, the person and the answer.", "List it in 2 bullet points."))  # fmt: skip
+    answer = f"* {fact.person}\n* {fact.value}"
+    return Request(text, answer, "detectable_format:number_bullet_lists", {"num_bullets": 2})
+
+
+def _quotation(fact: Fact, rng: random.Random) -> Request:
+    text = rng.choice(("Wrap the answer in double quotes.", "Put everything in quotation marks.",
+                       "Quote your reply.", "Inside double quotation marks."))  # fmt: skip
+    return Request(text, f'"{_plain(fact, rng)}"', "startend:quotation")
+
+
+def _title(fact: Fact, rng: random.Random) -> Request:
+    text = rng.choice(("Give a title in <<double angle brackets>>.", "Title it like <<this>>.",
+                       "Put a title between << and >> first."))  # fmt: skip
+    answer = f"<<{fact.person}>> {_plain(fact, rng)}"
+    return Request(text, answer, "detectable_format:title")
+
+
+def _last_phrase(fact: Fact, rng: random.Random) -> Request:
+    phrase = rng.choice(_LAST_PHRASES)
+    text = rng.choice(("End with: {p}", "Finish with the words: {p}", "Your last words must be: {p}",
+                       "Close on this phrase: {p}")).format(p=phrase)  # fmt: skip
+    answer = f"{sentence(fact.statement(rng))} {phrase}"
+    return Request(text, answer, "startend:end_checker", {"end_phrase": phrase})
+
+
+def _first_word(fact: Fact, rng: random.Random) -> Request:
+    word = rng.choice(_FIRST_WORDS)
+    text = rng.choice(("Begin with the word {w}.", "Start your answer with {w}.",
+                       "The first word has to be {w}.", "Open with {w}.")).format(w=word)  # fmt: skip
+    kwargs = {"num_paragraphs": 1, "nth_paragraph": 1, "first_word": word.lower()}
+    answer = f"{word}, {fact.statement(rng)}."
+    return Request(text, answer, "length_constraints:nth_paragraph_first_word", kwargs)
+
+
+def _postscript(fact: Fact, rng: random.Random) -> Request:
+    text = rng.choice(("Add a postscript starting with P.S.", "Don't forget a P.S. at the end.",
+                       "Include a P.S. line."))  # fmt: skip
+    answer = f"{_plain(fact, rng)}\nP.S. {rng.choice(_POSTSCRIPTS)}"
+    kwargs = {"postscript_marker": "P.S."}
+    return Request(text, answer, "detectable_content:postscript", kwargs)
+
+
+def _highlight(fact: Fact, rng: random.Random) -> Request:
+    text = rng.choice(("Highlight the answer with *asterisks*.", "Mark the key word *like this*.",
+                       "Put the important word between * and *."))  # fmt: skip
+    statement = sentence(fact.statement(rng)).replace(fact.value, f"*{fact.value}*")
+    answer = statement if f"*{fact.value}*" in statement else f"*{fact.value}*"
+    kwargs = {"num_highlights": 1}
+    return Request(text, answer, "detectable_format:number_highlighted_sections", kwargs)
+
+
+def _json(fact: Fact, rng: random.Random) -> Request:
+    text = rng.choice(("Reply in JSON.", "Output JSON only.", "As a JSON object, please."))
+    key = rng.choice(("answer", fact.attribute.noun))
+    return Request(text, json.dumps({key: fact.value}), "detectable_format:json_format")
+
+
+KINDS: tuple[Callable[[Fact, random.Random], Request], ...] = (
+    _capitals, _lowercase, _one_word, _bullets, _quotation, _title, _last_phrase, _first_word,
+    _postscript, _highlight, _json,
+)  # fmt: skip
+
+
+def ask(question: str, request: Request, rng: random.Random) -> str:
+    """Put the instruction before or after the question."""
+    order = (question, request.text) if rng.random() < 0.7 else (request.text, question)
+    return " ".join(order)
