@@ -1,0 +1,243 @@
+"""Formulaic phrases: token sequences that recur in more rows than chance and idiom allow.
+
+A phrase is a sequence of two to ``LONGEST`` tokens (numbers count as one and the same token). Its
+*information* is how unlikely its words are to meet, in bits, under the frequencies they have
+outside the phrase; its *share* is the share of rows that hold it. Ordinary language repeats
+itself too: an idiom is short (little information) or rare (a small share). A phrase is formulaic
+when its information exceeds what language itself repeats at that share,
+
+    information - (FLOOR + SLOPE * log2(1 / share)) > 0,
+
+and more is asked of a phrase that is not set off by the bounds of a row, a line or a sentence,
+because names and terms of a subject recur inside sentences while formats frame them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Tokens, extended
+
+LONGEST = 12
+NUMBER = np.uint64(0xA4093822299F31D0)
+# The line that separates the phrases of a format from idioms, see benchmarks/planted_formats.py.
+FLOOR = 20.0
+SLOPE = 4.0
+LOOSE = 20.0  # bits more that a phrase inside a sentence must carry
+CLOSED = 0.9  # a phrase whose rows are nearly all rows of a longer one is only a part of it
+LABEL = 3  # a whole answer of so few tokens is a label, not a template
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """The phrases found in a corpus, as parallel arrays [phrases].
+
+    Attributes:
+        gram: Hash of the phrase's tokens.
+        length: Number of tokens.
+        example: Index of the first token of one occurrence in the mined tokens.
+        share: Share of rows that hold it, or of units, whichever is less.
+        bits: Its information.
+        set_off: Share of its occurrences that a row, line or sentence bound sets off.
+        margin: Its information less what language itself repeats at its share; formulaic above 0.
+    """
+
+    gram: Ids
+    length: Ints
+    example: Ints
+    share: Floats
+    bits: Floats
+    set_off: Floats
+    margin: Floats
+
+    def __len__(self) -> int:
+        return len(self.gram)
+
+    def where(self, kept: Mask | Ints) -> Phrases:
+        """The phrases that a mask keeps or indices choose."""
+        return Phrases(*(getattr(self, f.name)[kept] for f in fields(self)))
+
+    @staticmethod
+    def joined(*parts: Phrases) -> Phrases:
+        """The phrases of all parts, in order."""
+        columns = ([getattr(part, f.name) for part in parts] for f in fields(Phrases))
+        return Phrases(*(np.concatenate(column) for column in columns))
+
+
+@dataclass
+class _Level:
+    """All frequent phrases of one length: where they occur, and what is known of each."""
+
+    length: int
+    at: Ints  # positions of the occurrences, ascending
+    group: Ints  # the phrase of each occurrence
+    gram: Ids  # per occurrence
+    rows: Ints  # per phrase
+    share: Floats  # per phrase
+    count: Ints  # per phrase, occurrences
+    longer: Ints  # per phrase, rows of its commonest extension by one token
+    example: Ints  # per phrase
+
+
+@dataclass(frozen=True)
+class _Support:
+    """Counts the rows and units that hold a phrase, and asks enough of both."""
+
+    row: Ints  # of each token
+    unit: Ints  # of each token
+    rows: int
+    units: int
+    min_share: float
+    min_rows: int
+
+    def count(self, group: Ints, at: Ints, phrases: int) -> tuple[Ints, Floats, Mask]:
+        """Rows and share of each phrase, and which phrases are frequent."""
+        rows = _distinct(group, self.row[at], phrases)
+        units = rows if self.rows == self.units else _distinct(group, self.unit[at], phrases)
+        share = np.minimum(rows / self.rows, units / self.units)
+        return rows, share, (units >= self.min_rows) & (share >= self.min_share)
+
+
+def _distinct(group: Ints, holder: Ints, groups: int) -> Ints:
+    """The number of distinct holders of each group."""
+    pairs = np.unique((group.astype(np.uint64) << np.uint64(32)) | holder.astype(np.uint64))
+    return np.bincount((pairs >> np.uint64(32)).astype(np.int64), minlength=groups)
+
+
+def numbered(tokens: Tokens) -> Ids:
+    """The ids with every number replaced by ``NUMBER``."""
+    return np.where(tokens.number, NUMBER, tokens.ids)
+
+
+def _level(length: int, at: Ints, gram: Ids, support: _Support) -> _Level:
+    """Groups occurrences by phrase and keeps the frequent phrases."""
+    order = np.argsort(gram, kind="stable")
+    fresh = np.ones(len(order), dtype=bool)
+    fresh[1:] = gram[order[1:]] != gram[order[:-1]]
+    group = np.cumsum(fresh) - 1
+    rows, share, frequent = support.count(group, at[order], int(fresh.sum()))
+    kept = np.sort(order[frequent[group]])
+    number = np.empty(len(at), dtype=np.int64)
+    number[order] = (np.cumsum(frequent) - 1)[group]
+    return _Level(
+        length=length,
+        at=at[kept],
+        group=number[kept],
+        gram=gram[kept],
+        rows=rows[frequent],
+        share=share[frequent],
+        count=np.bincount(group, minlength=len(frequent))[frequent],
+        longer=np.zeros(int(frequent.sum()), dtype=np.int64),
+        example=at[order[np.flatnonzero(fresh)]][frequent],
+    )
+
+
+def _levels(tokens: Tokens, support: _Support) -> Iterator[_Level]:
+    """Frequent phrases of one token, then two, ...: each from the frequent ones below it."""
+    ids = numbered(tokens)
+    below = _level(1, np.arange(len(ids)), extended(np.zeros_like(ids), ids), support)
+    while len(below.at):
+        # A longer phrase can be frequent only where both of its parts are.
+        index = np.full(len(ids) + 1, -1, dtype=np.int64)
+        index[below.at] = np.arange(len(below.at))
+        after = np.minimum(below.at + below.length, len(ids) - 1)
+        both = (index[below.at + 1] >= 0) & (tokens.row[below.at] == tokens.row[after])
+        both &= below.length < LONGEST
+        gram = extended(below.gram[both], ids[after[both]])
+        above = _level(below.length + 1, below.at[both], gram, support)
+        held = above.rows[above.group]
+        np.maximum.at(below.longer, below.group[index[above.at]], held)
+        np.maximum.at(below.longer, below.group[index[above.at + 1]], held)
+        yield below
+        below = above
+
+
+def _information(tokens: Tokens, ids: Ids, once: _Level, level: _Level) -> Floats:
+    """Bits of each phrase under the frequencies its tokens have outside the phrase."""
+    total = len(ids)
+    count = np.zeros(total, dtype=np.int64)
+    count[once.at] = once.count[once.group]
+    window = level.example[:, None] + np.arange(level.length)
+    token = ids[window]
+    within = (token[:, :, None] == token[:, None, :]).sum(axis=2)
+    outside = np.maximum(count[window] - level.count[:, None] * within, 0) + 0.5
+    chance = outside / np.maximum(total - level.count * level.length, 1)[:, None]
+    chance = np.where((token == START) | (token == END), len(tokens) / total, chance)
+    chance = np.where(token == NUMBER, 1.0, np.minimum(chance, 1.0))
+    return np.asarray(-np.log2(chance).sum(axis=1))
+
+
+def _set_off(tokens: Tokens, level: _Level) -> Floats:
+    """The share of each phrase's occurrences that a row, line or sentence bound sets off."""
+    last = level.at + level.length - 1
+    opens = tokens.breaks | tokens.stops
+    bound = opens[level.at] | opens[np.maximum(level.at - 1, 0)]
+    bound |= tokens.breaks[last] | tokens.breaks[np.minimum(last + 1, len(opens) - 1)]
+    return np.bincount(level.group, bound, len(level.count)) / level.count
+
+
+def _labels(tokens: Tokens, level: _Level) -> Mask:
+    """Phrases that are a whole answer of a few tokens: labels such as "Yes" or "not entailed"."""
+    whole = (tokens.ids[level.example] == START) & (
+        tokens.ids[level.example + level.length - 1] == END
+    )
+    return whole & (level.length <= LABEL + 2)
+
+
+def mine(tokens: Tokens, unit: Ints, *, min_share: float = 0.005, min_rows: int = 8) -> Phrases:
+    """Finds the phrases that recur, with how far each exceeds what language itself repeats.
+
+    Args:
+        tokens: The tokens of the rows.
+        unit: int64 [rows], numbers from 0; rows with the same number count as one (rows that
+            answer the same question repeat each other because of the question).
+        min_share: The least share of rows, and of units, that must hold a phrase.
+        min_rows: The least number of units that must hold it.
+
+    Returns:
+        Every phrase of two tokens or more that is frequent and not nearly always part of one
+        longer phrase, formulaic (``margin > 0``) or not. Of nested formulaic phrases the longer
+        is kept only if its margin is the larger: what lies beyond is content that happens to recur.
+    """
+    if not len(tokens):
+        return _none()
+    units = int(unit.max()) + 1
+    support = _Support(tokens.row, unit[tokens.row], len(tokens), units, min_share, min_rows)
+    levels = _levels(tokens, support)
+    once = next(levels, None)
+    best = np.full(len(tokens.ids) + 1, -np.inf)  # the best margin within the phrase at a position
+    parts: list[Phrases] = []
+    for level in levels:
+        found = _judged(tokens, once or level, level)
+        inner = np.maximum(best[level.example], best[level.example + 1])
+        closed = level.longer <= CLOSED * level.rows
+        kept = closed & ((found.margin <= 0) | (found.margin > inner))
+        here = np.where(kept, found.margin, -np.inf)[level.group]
+        nested = np.full_like(best, -np.inf)
+        nested[level.at] = np.maximum(here, np.maximum(best[level.at], best[level.at + 1]))
+        best = nested
+        parts.append(found.where(kept))
+    return Phrases.joined(_none(), *parts)
+
+
+def _judged(tokens: Tokens, once: _Level, level: _Level) -> Phrases:
+    """Every phrase of one length with its information and margin."""
+    bits = _information(tokens, numbered(tokens), once, level)
+    set_off = _set_off(tokens, level)
+    margin = bits - (FLOOR + SLOPE * np.log2(1 / level.share)) - LOOSE * (1 - set_off)
+    margin[_labels(tokens, level)] = -np.inf
+    gram = np.zeros(len(level.count), dtype=np.uint64)
+    gram[level.group] = level.gram
+    length = np.full(len(gram), level.length)
+    return Phrases(gram, length, level.example, level.share, bits, set_off, margin)
+
+
+def _none() -> Phrases:
+    reals, empty = np.empty(0), np.empty(0, dtype=np.int64)
+    return Phrases(empty.astype(np.uint64), empty, empty, reals, reals, reals, reals)

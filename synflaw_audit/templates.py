@@ -1,0 +1,327 @@
+"""Templates: the formulaic phrases that rows share, gathered into the formats they belong to.
+
+``fit`` mines phrases, joins those that stand together in the same rows into templates, and adds to
+each template the weaker phrases that come with it. The result, a ``TemplateBook``, is a plain
+value: ``match`` finds in any batch of texts the rows that follow a template and the characters
+that are its format.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from synflaw_audit.phrases import Floats, Phrases, mine, numbered
+from synflaw_audit.tokens import Ids, Ints, Mask, Tokens, extended, tokenize
+
+SLOT = "<*>"
+MIN_SHARE = 0.0075  # a template rarer than this is not told from chance
+TOGETHER = 0.5  # of the rarer phrase's rows hold the other: the two are one template
+ATTRACTED = (0.15, 2.0)  # or this share of them, if it is so many times what chance would give
+# A weaker phrase joins a template that holds it this often, and so many times oftener than others.
+ATTACHED = (0.1, 4.0)
+ALWAYS = 0.5  # or in so many of its rows, where hardly any row is outside the template
+MIN_BITS = 10.0  # a weaker phrase carries at least this much
+MOST_PHRASES = 2000
+
+
+@dataclass(frozen=True)
+class Template:
+    """One template: its pattern with slots as ``<*>``, its share of rows, and what shows it."""
+
+    id: str
+    pattern: str
+    share: float
+    rows: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """The templates of a batch of rows.
+
+    Attributes:
+        template: int64 [rows], index of the row's template; -1 where it follows none.
+        bits: float64 [rows], the information of the strongest formulaic phrase in the row.
+        covered: bool [tokens], the token is format.
+    """
+
+    template: Ints
+    bits: Floats
+    covered: Mask
+
+
+@dataclass(frozen=True)
+class TemplateBook:
+    """The phrases of all templates as a trie of token hashes, and the templates.
+
+    Attributes:
+        prefixes: For each length from 1, the sorted hashes of the phrases' first tokens.
+        grams: For each length from 1, the sorted hashes of the phrases of that length.
+        phrases: For each length, the index of each of those phrases in the arrays below.
+        core: bool [phrases], the phrase alone makes a row follow its template.
+        bits: float64 [phrases].
+        member: bool [phrases, templates], the phrase belongs to the template.
+        templates: The templates, commonest first.
+    """
+
+    prefixes: tuple[Ids, ...]
+    grams: tuple[Ids, ...]
+    phrases: tuple[Ints, ...]
+    core: Mask
+    bits: Floats
+    member: npt.NDArray[np.bool_]
+    templates: tuple[Template, ...]
+
+    def match(self, tokens: Tokens) -> Match:
+        """Finds the rows that follow a template, and their format tokens."""
+        at, length, phrase = _occurrences(self, tokens)
+        row = tokens.row[at]
+        core = self.core[phrase]
+        evidence = np.zeros((len(tokens), len(self.templates)))
+        for template in range(len(self.templates)):
+            strong = core & self.member[phrase, template]
+            np.add.at(evidence[:, template], row[strong], self.bits[phrase[strong]])
+        chosen = np.full(len(tokens), -1, dtype=np.int64)
+        if len(self.templates):
+            held = evidence.max(axis=1) > 0
+            chosen[held] = evidence[held].argmax(axis=1)
+        bits = np.zeros(len(tokens))
+        np.maximum.at(bits, row[core], self.bits[phrase[core]])
+        used = (chosen[row] >= 0) & (core | self.member[phrase, np.maximum(chosen[row], 0)])
+        covered = _covered(at[used], length[used], len(tokens.ids))
+        return Match(chosen, np.where(chosen >= 0, bits, 0.0), covered & ~tokens.number)
+
+
+def _is_in(values: Ids, table: Ids) -> tuple[Mask, Ints]:
+    """Membership in a sorted table, and the place there."""
+    place = np.minimum(np.searchsorted(table, values), max(len(table) - 1, 0))
+    return (table[place] == values if len(table) else np.zeros(len(values), dtype=bool)), place
+
+
+def _occurrences(book: TemplateBook, tokens: Tokens) -> tuple[Ints, Ints, Ints]:
+    """Where each phrase occurs: first token, length, phrase; a walk down the trie for all at once."""
+    ids = numbered(tokens)
+    at = np.arange(len(ids))
+    gram = extended(np.zeros_like(ids), ids)
+    found: list[tuple[Ints, Ints, Ints]] = []
+    for length, (prefixes, grams, phrases) in enumerate(
+        zip(book.prefixes, book.grams, book.phrases, strict=True), start=1
+    ):
+        here, _ = _is_in(gram, prefixes)
+        at, gram = at[here], gram[here]
+        whole, place = _is_in(gram, grams)
+        if whole.any():
+            found.append((at[whole], np.full(int(whole.sum()), length), phrases[place[whole]]))
+        after = at + length
+        inside = after < len(ids)
+        at, gram, after = at[inside], gram[inside], after[inside]
+        inside = tokens.row[after] == tokens.row[at]
+        at, gram = at[inside], extended(gram[inside], ids[after[inside]])
+    if not found:
+        none = np.empty(0, dtype=np.int64)
+        return none, none, none
+    starts, lengths, indices = (np.concatenate(part) for part in zip(*found, strict=True))
+    return starts, lengths, indices
+
+
+def _covered(at: Ints, length: Ints, size: int) -> Mask:
+    change = np.zeros(size + 1, dtype=np.int64)
+    np.add.at(change, at, 1)
+    np.add.at(change, at + length, -1)
+    return np.asarray(np.cumsum(change[:-1]) > 0)
+
+
+def _book(
+    phrases: Phrases, ids: Ids, core: Mask, member: Mask, templates: tuple[Template, ...]
+) -> TemplateBook:
+    longest = int(phrases.length.max()) if len(phrases) else 0
+    prefixes, grams, numbers = [], [], []
+    gram = np.zeros(len(phrases), dtype=np.uint64)
+    for length in range(1, longest + 1):
+        alive = phrases.length >= length
+        token = ids[np.minimum(phrases.example + length - 1, len(ids) - 1)]
+        gram = np.where(alive, extended(gram, token), gram)
+        prefixes.append(np.unique(gram[alive]))
+        whole = np.flatnonzero(phrases.length == length)
+        order = whole[np.argsort(gram[whole])]
+        grams.append(gram[order])
+        numbers.append(order)
+    return TemplateBook(
+        tuple(prefixes), tuple(grams), tuple(numbers), core, phrases.bits, member, templates
+    )
+
+
+def fit(texts: pa.Array, unit: Ints, weight: Ints) -> TemplateBook:
+    """Finds the templates of a corpus.
+
+    Args:
+        texts: Arrow string array [rows].
+        unit: int64 [rows], see ``phrases.mine``.
+        weight: int64 [rows], how many records each row stands for.
+
+    Returns:
+        The templates that at least ``MIN_SHARE`` of all records follow.
+    """
+    tokens = tokenize(texts)
+    phrases = mine(tokens, unit)
+    ids = numbered(tokens)
+    strong = np.flatnonzero(phrases.margin > 0)
+    strong = strong[np.argsort(-phrases.margin[strong] * phrases.share[strong], kind="stable")]
+    cores = phrases.where(strong[:MOST_PHRASES])
+    if not len(cores):
+        return _book(cores, ids, np.empty(0, bool), np.empty((0, 0), bool), ())
+    group = _joined(cores, tokens, ids)
+    member = np.arange(group.max() + 1)[None, :] == group[:, None]
+    first = _book(cores, ids, np.ones(len(cores), bool), member, _unnamed(member))
+    template = first.match(tokens).template
+    kept = _common(template, weight, member.shape[1])
+    member = member[:, kept]
+    cores, member = cores.where(member.any(axis=1)), member[member.any(axis=1)]
+    template = _renumbered(template, kept)
+
+    weaker = phrases.where((phrases.margin <= 0) & (phrases.bits >= MIN_BITS))
+    attached = _attached(weaker, tokens, ids, template, len(kept))
+    held = attached.any(axis=1)
+    both = Phrases.joined(cores, weaker.where(held))
+    core = np.arange(len(both)) < len(cores)
+    member = np.concatenate([member, attached[held]])
+    book = _book(both, ids, core, member, _unnamed(member))
+    named = _described(book.match(tokens), tokens, texts, weight, len(kept))
+    return _book(both, ids, core, member, named)
+
+
+def _unnamed(member: npt.NDArray[np.bool_]) -> tuple[Template, ...]:
+    return tuple(Template(f"T{t + 1}", "", 0.0, 0, ()) for t in range(member.shape[1]))
+
+
+def _incidence(phrases: Phrases, tokens: Tokens, ids: Ids) -> csr_matrix:
+    """0/1 matrix [rows, phrases]: the row holds the phrase."""
+    everything = np.ones((len(phrases), 1), dtype=bool)
+    book = _book(phrases, ids, everything[:, 0], everything, ())
+    at, _, phrase = _occurrences(book, tokens)
+    ones = np.ones(len(at), dtype=np.float32)
+    held = coo_matrix((ones, (tokens.row[at], phrase)), shape=(len(tokens), len(phrases))).tocsr()
+    held.data[:] = 1
+    return held
+
+
+def _joined(cores: Phrases, tokens: Tokens, ids: Ids) -> Ints:
+    """The template of each formulaic phrase: phrases that stand in the same rows share one."""
+    held = _incidence(cores, tokens, ids)
+    together = (held.T @ held).tocoo()
+    rows = np.asarray(held.sum(axis=0)).ravel()
+    rarer = np.minimum(rows[together.row], rows[together.col])
+    commoner = np.maximum(rows[together.row], rows[together.col])
+    share = together.data / rarer
+    attracted = (share >= ATTRACTED[0]) & (share >= ATTRACTED[1] * commoner / len(tokens))
+    edge = (share >= TOGETHER) | attracted
+    graph = coo_matrix(
+        (np.ones(int(edge.sum())), (together.row[edge], together.col[edge])), shape=together.shape
+    )
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _common(template: Ints, weight: Ints, templates: int) -> Ints:
+    """The templates that enough records follow, commonest first."""
+    records = np.bincount(template[template >= 0], weight[template >= 0], templates)
+    order = np.argsort(-records, kind="stable")
+    return order[records[order] >= MIN_SHARE * weight.sum()]
+
+
+def _renumbered(template: Ints, kept: Ints) -> Ints:
+    number = np.full(max(int(template.max(initial=-1)) + 2, int(kept.max(initial=-1)) + 2), -1)
+    number[kept] = np.arange(len(kept))
+    return number[template]  # -1 picks the last place, which holds -1
+
+
+def _attached(
+    weaker: Phrases, tokens: Tokens, ids: Ids, template: Ints, templates: int
+) -> npt.NDArray[np.bool_]:
+    """Which weaker phrases come with which template: bool [weaker, templates]."""
+    follows = np.arange(templates)[None, :] == template[:, None]
+    held = _incidence(weaker, tokens, ids)
+    inside = np.asarray(held.T @ follows.astype(np.float32))
+    size = follows.sum(axis=0)
+    outside = np.asarray(held.sum(axis=0)).reshape(-1, 1) - inside
+    share = inside / np.maximum(size, 1)
+    elsewhere = (outside + 1) / (len(tokens) - size + 2)
+    framing = weaker.set_off[:, None] >= 0.5
+    oftener = (share >= ATTACHED[0]) & (share >= ATTACHED[1] * elsewhere) & framing
+    everywhere = (share >= ALWAYS) & (size >= 0.5 * len(tokens))
+    return np.asarray(oftener | everywhere)
+
+
+def spans(tokens: Tokens, match: Match, row: int, text: str) -> list[tuple[int, int]]:
+    """The characters of one row's format, as half-open ranges in order.
+
+    White space between format and content belongs to the format; the mark that ends the sentence
+    before a phrase does not.
+    """
+    first, last = int(tokens.offsets[row]), int(tokens.offsets[row + 1])
+    covered = match.covered[first:last]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], covered, [False]]).astype(np.int8)))
+    found: list[tuple[int, int]] = []
+    for begin, stop in zip(edges[::2] + first, edges[1::2] + first, strict=True):
+        if tokens.stops[begin] and stop - begin > 1:
+            begin += 1
+        start, end = int(tokens.start[begin]), int(tokens.end[stop - 1])
+        if start == end:
+            continue
+        while start > 0 and text[start - 1].isspace():
+            start -= 1
+        while end < len(text) and text[end].isspace():
+            end += 1
+        if found and start <= found[-1][1]:
+            start = found.pop()[0]
+        found.append((start, end))
+    return found
+
+
+def pattern(text: str, ranges: list[tuple[int, int]]) -> str:
+    """The text of the format with every slot shown as ``<*>``."""
+    parts, at = [], 0
+    for start, end in ranges:
+        if text[at:start].strip():
+            parts.append(SLOT)
+        parts.append(text[start:end].strip())
+        at = end
+    if text[at:].strip():
+        parts.append(SLOT)
+    return " ".join(parts)
+
+
+def _described(
+    match: Match, tokens: Tokens, texts: pa.Array, weight: Ints, templates: int
+) -> tuple[Template, ...]:
+    """Names every template by the pattern that most of its rows show."""
+    total = int(weight.sum())
+    described = []
+    for template in range(templates):
+        rows = np.flatnonzero(match.template == template)
+        counts: Counter[str] = Counter()
+        shown: dict[str, str] = {}
+        for row in rows[:1000].tolist():
+            text = texts[row].as_py()
+            seen = pattern(text, spans(tokens, match, row, text))
+            counts[seen] += int(weight[row])
+            shown.setdefault(seen, text)
+        # Ties are broken by the text, so that the order of rows changes nothing.
+        ranked = sorted(counts, key=lambda seen: (-counts[seen], seen))
+        records = int(weight[rows].sum())
+        described.append(
+            Template(
+                id=f"T{template + 1}",
+                pattern=ranked[0] if ranked else SLOT,
+                share=records / total if total else 0.0,
+                rows=records,
+                examples=tuple(shown[seen] for seen in ranked[:3]),
+            )
+        )
+    return tuple(described)
