@@ -1,0 +1,43 @@
+"""Take a format out of a causal LM and keep what was learned through it.
+
+``repair`` is the whole way from a model folder and an audit's ``flagged.parquet`` to a repaired
+model folder; ``RepairTrainer`` and ``RepairConfig`` are its middle, a ``transformers.Trainer`` and
+its arguments. In the order in which data passes through them: ``data`` reads, ``encoding`` tells
+format tokens from content, ``batches`` mixes and pads, ``forward`` and ``losses`` compute,
+``reference`` is what to stay close to, ``trainer`` trains, ``guard`` watches, ``measure`` and
+``card`` report, ``run`` puts it together.
+
+Needs the extra ``repair``.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from synflaw_audit.errors import MissingExtraError
+
+if any(find_spec(name) is None for name in ("torch", "transformers", "peft", "accelerate")):
+    raise MissingExtraError("The repair", "repair")
+
+from synflaw_audit.repair.batches import Row
+from synflaw_audit.repair.config import RepairConfig
+from synflaw_audit.repair.encoding import (
+    EncodedRow,
+    encode_prompt,
+    encode_row,
+    render_prompt,
+)
+from synflaw_audit.repair.run import RepairResult, repair
+from synflaw_audit.repair.trainer import RepairTrainer
+
+__all__ = [
+    "EncodedRow",
+    "RepairConfig",
+    "RepairResult",
+    "RepairTrainer",
+    "Row",
+    "encode_prompt",
+    "encode_row",
+    "render_prompt",
+    "repair",
+]

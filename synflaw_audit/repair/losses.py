@@ -1,0 +1,208 @@
+"""Losses that make a model forget tokens, as pure functions of tensors.
+
+Write ``p`` for the probability the model gives the target token and ``z`` for its logit. What tells
+the losses apart is the gradient of the loss with respect to ``z``, because that is what moves a
+saturated token:
+
+================  ==================================  ===================  ==================
+method            loss of a token (or row)            bound                dloss/dz
+================  ==================================  ===================  ==================
+lower-bounded     ``-log(1 - p)``                     ``>= 0``             ``p``
+npo               ``2/b softplus(b sum log p/p_ref)``  ``>= 0``             ``2 s (1 - p)``
+simnpo            ``2/b softplus(b mean log p + g)``   ``>= 0``             ``2 s (1 - p)/n``
+inverted-hinge    ``1 + p - max_other p``             ``in [0, 2]``        ``p (1 - p + q)``
+wga               ``p^a log p``, weight held fixed    ``>= -1/(e a)``      ``p^a (1 - p)``
+clipped-ascent    ``max(log p, log floor)``           ``>= log floor``     ``1 - p`` or 0
+gradient-ascent   ``log p``                           none: unsafe         ``1 - p``
+================  ==================================  ===================  ==================
+
+(``s`` is the sigmoid of the softplus argument, ``n`` the row's forgotten tokens, ``q`` the largest
+other probability.) A template that a model has overfitted to is saturated, ``p`` near 1; only the
+first loss still pushes there, and it stops by itself as ``p`` reaches 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """The constants of the losses that have any.
+
+    Attributes:
+        beta: Inverse temperature of NPO and SimNPO, > 0.
+        gamma: Margin of SimNPO, in nats.
+        alpha: Power of the weight in WGA, > 0.
+        floor: Probability below which clipped ascent stops, in (0, 1).
+    """
+
+    beta: float = 0.1
+    gamma: float = 0.0
+    alpha: float = 1.0
+    floor: float = 1e-3
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """What the model gives ``n`` target tokens; all tensors have shape ``(n,)``, in nats.
+
+    Attributes:
+        log_p: Log-probability of the target.
+        log_not_p: Log-probability of anything but the target.
+        log_runner_up: Log-probability of the likeliest other token.
+        rows: Which row of the batch a token belongs to (int64); rows need not be contiguous.
+        reference_log_p: Log-probability of the target under the reference model, where it is known.
+    """
+
+    log_p: Tensor
+    log_not_p: Tensor
+    log_runner_up: Tensor
+    rows: Tensor
+    reference_log_p: Tensor | None = None
+
+
+def target_scores(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probability of each target, of everything else, and of the likeliest other token.
+
+    ``log(1 - p)`` is taken as the logsumexp of all other logits minus the logsumexp of all:
+    ``log1p(-p)`` is minus infinity as soon as ``p`` rounds to 1, which in float32 is at a margin of
+    about 17 nats, and a saturated template token is well beyond it.
+
+    Args:
+        logits: Shape ``(n, vocabulary)``, any float type; computed in float32 (or float64).
+        targets: Shape ``(n,)``, int64.
+
+    Returns:
+        Three tensors of shape ``(n,)``: ``log p``, ``log(1 - p)``, ``log max_other p``.
+    """
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    index = targets.unsqueeze(-1)
+    log_z = logits.logsumexp(-1)
+    others = logits.scatter(-1, index, float("-inf"))
+    log_p = logits.gather(-1, index).squeeze(-1) - log_z
+    return log_p, others.logsumexp(-1) - log_z, others.amax(-1) - log_z
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of each target in nats, shape ``(n,)``, computed in float32 (or float64)."""
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    return functional.cross_entropy(logits, targets, reduction="none")
+
+
+def bias_kl(logits: Tensor, reference_logits: Tensor) -> Tensor:
+    """``KL(reference || model)`` of each position in nats, shape ``(n,)``.
+
+    The forward direction, as in the KL regulariser of Maini et al. 2024 (TOFU, arXiv:2401.06121):
+    whatever the reference model still gives weight to must keep it.
+    """
+    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    log_q = functional.log_softmax(reference_logits.to(dtype), dim=-1)
+    log_p = functional.log_softmax(logits.to(dtype), dim=-1)
+    return (log_q.exp() * (log_q - log_p)).sum(-1)
+
+
+def lower_bounded(scores: TokenScores, options: LossOptions) -> Tensor:
+    """``-log(1 - p)``: at least 0, gradient ``p``.
+
+    After the lower-bounded forgetting loss of Chen et al. 2024 ("Unveiling the flaws: exploring
+    imperfections in synthetic data and mitigation strategies for large language models",
+    arXiv:2406.12397). Their exact formula could not be verified; this is the token-level form that
+    has the properties they describe (and the unlikelihood loss of Welleck et al. 2020,
+    arXiv:1908.04319).
+    """
+    return -scores.log_not_p
+
+
+def npo(scores: TokenScores, options: LossOptions) -> Tensor:
+    """Negative preference optimisation, one value a row: ``2/b log(1 + (p/p_ref)^b)``, at least 0.
+
+    Zhang et al. 2024 (arXiv:2404.05868); ``p`` is the product over the row's tokens.
+
+    Raises:
+        ValueError: The scores carry no reference.
+    """
+    if scores.reference_log_p is None:
+        raise ValueError("npo compares with a reference model; the scores carry none")
+    ratio = _row_sums(scores.log_p - scores.reference_log_p, scores.rows)
+    return 2 / options.beta * functional.softplus(options.beta * ratio)
+
+
+def simnpo(scores: TokenScores, options: LossOptions) -> Tensor:
+    """SimNPO, one value a row: ``2/b log(1 + exp(b mean log p + g))``, at least 0.
+
+    Fan et al. 2024 (arXiv:2410.07163): no reference, normalised by length.
+    """
+    mean = _row_sums(scores.log_p, scores.rows) / _row_sums(
+        torch.ones_like(scores.log_p), scores.rows
+    )
+    return 2 / options.beta * functional.softplus(options.beta * mean + options.gamma)
+
+
+def inverted_hinge(scores: TokenScores, options: LossOptions) -> Tensor:
+    """``1 + p - max_other p``, in [0, 2].
+
+    Cha et al. 2024 (arXiv:2408.06621), the inverted hinge loss (IHL).
+    """
+    return 1 + scores.log_p.exp() - scores.log_runner_up.exp()
+
+
+def weighted_ascent(scores: TokenScores, options: LossOptions) -> Tensor:
+    """WGA: ``p^a log p`` with the weight held fixed, at least ``-1/(e a)``.
+
+    Wang et al. 2025 (arXiv:2502.19301), weighted gradient ascent.
+    """
+    return (options.alpha * scores.log_p).exp().detach() * scores.log_p
+
+
+def clipped_ascent(scores: TokenScores, options: LossOptions) -> Tensor:
+    """``max(log p, log floor)``: gradient ascent that leaves a token alone once it is rare."""
+    return scores.log_p.clamp(min=torch.tensor(options.floor).log().item())
+
+
+def gradient_ascent(scores: TokenScores, options: LossOptions) -> Tensor:
+    """``log p``, unbounded below: a baseline that destroys models (Maini et al. 2024). Unsafe."""
+    return scores.log_p
+
+
+@dataclass(frozen=True)
+class ForgetMethod:
+    """A forgetting loss and what the trainer has to know about it.
+
+    Attributes:
+        loss: The function of the scores and the options.
+        unit: What one returned value stands for; the trainer divides by their global number.
+        needs_reference: Whether it compares with the reference model's likelihood.
+        safe: False for a loss without a lower bound, which ends in a destroyed model.
+    """
+
+    loss: Callable[[TokenScores, LossOptions], Tensor]
+    unit: Literal["token", "row"] = "token"
+    needs_reference: bool = False
+    safe: bool = True
+
+
+METHODS: Mapping[str, ForgetMethod] = MappingProxyType(
+    {
+        "lower-bounded": ForgetMethod(lower_bounded),
+        "npo": ForgetMethod(npo, unit="row", needs_reference=True),
+        "simnpo": ForgetMethod(simnpo, unit="row"),
+        "inverted-hinge": ForgetMethod(inverted_hinge),
+        "wga": ForgetMethod(weighted_ascent),
+        "clipped-ascent": ForgetMethod(clipped_ascent),
+        "gradient-ascent": ForgetMethod(gradient_ascent, safe=False),
+    }
+)
+
+
+def _row_sums(values: Tensor, rows: Tensor) -> Tensor:
+    """Sums of ``values`` by row, one entry a distinct row in ascending order."""
+    distinct, inverse = torch.unique(rows, return_inverse=True)
+    return values.new_zeros(len(distinct)).index_add(0, inverse, values)

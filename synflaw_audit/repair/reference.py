@@ -1,0 +1,93 @@
+"""The reference model: what the repaired model must stay close to on ordinary rows.
+
+Two ways to have one: the same model with its LoRA adapters off, which costs no memory, or a second
+model (a frozen copy of the start, or one that the caller hands over, such as the checkpoint from
+before the damage).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from synflaw_audit.errors import RepairError
+from synflaw_audit.repair.forward import output_layer, selected_logits
+
+
+class Reference(Protocol):
+    """Gives the reference's logits at chosen positions, without gradient."""
+
+    def logits(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
+        """Shape ``(n, vocabulary)`` for the ``n`` positions."""
+        ...
+
+
+class SecondModel:
+    """A second, frozen model."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model.requires_grad_(False)
+        self.model.train(False)
+        self._head = output_layer(model)
+
+    @classmethod
+    def copy_of(cls, model: Any) -> SecondModel:
+        """A frozen copy of the model as it stands."""
+        return cls(copy.deepcopy(model))
+
+    @torch.no_grad()
+    def logits(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
+        """The second model's logits."""
+        device = next(self.model.parameters()).device
+        if device != rows.device:
+            nn.Module.to(self.model, rows.device)
+        return selected_logits(self.model, self._head, inputs, rows, columns)
+
+
+class AdapterOff:
+    """The model in training itself, its LoRA adapters off."""
+
+    def __init__(self, model: Any) -> None:
+        if not hasattr(model, "disable_adapter"):
+            raise RepairError(
+                f"{type(model).__name__} carries no adapter that could be switched off"
+            )
+        self.model = model
+        self._head = output_layer(model)
+
+    @torch.no_grad()
+    def logits(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
+        """The base model's logits."""
+        with _evaluating(self.model), self.model.disable_adapter():
+            return selected_logits(self.model, self._head, inputs, rows, columns)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Dropout off, and back to what it was."""
+    training = model.training
+    model.train(False)
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def check_vocabulary(model: Any, reference: PreTrainedModel) -> None:
+    """Check that two models speak of the same tokens.
+
+    Raises:
+        RepairError: Their vocabularies differ in size.
+    """
+    sizes = [each.get_input_embeddings().num_embeddings for each in (model, reference)]
+    if sizes[0] != sizes[1]:
+        raise RepairError(
+            f"the reference model has {sizes[1]} tokens, the model {sizes[0]}: a KL between them "
+            "means nothing; give a checkpoint of the same model"
+        )
