@@ -1,0 +1,181 @@
+"""What a caller names as a corpus, as files and tables that can be read again and again."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+
+from synflaw_audit.errors import InputError
+from synflaw_audit.readers.rows import Input
+from synflaw_audit.readers.tables import Frame, Table, TableFile
+from synflaw_audit.readers.text import COMPRESSIONS, TextFile
+
+if TYPE_CHECKING:
+    import datasets
+
+SourceLike: TypeAlias = (
+    "str | Path | Sequence[str | Path] | pd.DataFrame | pa.Table | "
+    "datasets.Dataset | datasets.DatasetDict"
+)
+
+_TEXT = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
+_TABLES = {".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow"}
+_READABLE = f"{', '.join(_TEXT)} (each also {' or '.join(COMPRESSIONS)}), {', '.join(_TABLES)}"
+# What `datasets` writes beside the Arrow files of a data set saved to disk.
+_DATASET_NOTES = frozenset(
+    {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
+)
+_HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:/([\w.-]+))?(?::([\w.-]+))?")
+
+
+def find_inputs(source: SourceLike) -> tuple[Input, ...]:
+    """Finds every file or table that a caller means, in a stable order, each once.
+
+    Args:
+        source: See ``open_source``.
+
+    Raises:
+        InputError: There is no such thing, or nothing readable in it.
+    """
+    if isinstance(source, pd.DataFrame):
+        return (Frame("<DataFrame>", source),)
+    if isinstance(source, pa.Table):
+        return (Table("<Table>", _in_slices(source)),)
+    if type(source).__module__.partition(".")[0] == "datasets":
+        return tuple(_dataset_inputs(source, "<Dataset>"))
+    names = [source] if isinstance(source, str | os.PathLike) else source
+    if not isinstance(names, Sequence) or not all(isinstance(n, str | os.PathLike) for n in names):
+        raise InputError(
+            f"a corpus is a path, a sequence of paths, a DataFrame, a pyarrow Table or a Dataset, "
+            f"not {type(source).__name__}"
+        )
+    if not names:
+        raise InputError("no input: give at least one file, directory, pattern or data set")
+    found: dict[object, Input] = {}
+    for name in names:
+        for item in _named_inputs(name):
+            key = item.path.resolve() if isinstance(item, TextFile | TableFile) else item.name
+            found.setdefault(key, item)
+    return tuple(found.values())
+
+
+def _named_inputs(name: str | os.PathLike[str]) -> Sequence[Input]:
+    path = Path(name)
+    if path.is_dir():
+        return _directory_inputs(path)
+    if path.exists():
+        if (file := _file_input(path)) is None:
+            raise InputError(f"{path}: unknown kind of file; readable are {_READABLE}")
+        return (file,)
+    if glob.has_magic(str(name)):
+        return _pattern_inputs(str(name))
+    hub = _HUB_NAME.fullmatch(name) if isinstance(name, str) else None
+    if hub and not _format(path):
+        return _hub_inputs(str(name), *hub.groups())
+    raise InputError(f"{path}: no such file or directory")
+
+
+def _format(path: Path) -> tuple[type[TextFile | TableFile], str] | None:
+    suffix = path.suffix.lower()
+    if suffix in _TABLES:
+        return TableFile, _TABLES[suffix]
+    if suffix in COMPRESSIONS:
+        suffix = Path(path.stem).suffix.lower()
+    return (TextFile, _TEXT[suffix]) if suffix in _TEXT else None
+
+
+def _file_input(path: Path) -> Input | None:
+    if (known := _format(path)) is None:
+        return None
+    kind, form = known
+    return kind(str(path), path, form)
+
+
+def _directory_inputs(root: Path) -> Sequence[Input]:
+    """Every readable file below, by name; hidden ones and those of ``datasets`` are no data."""
+    inputs: list[Input] = []
+    others: list[str] = []
+    for folder, below, files in os.walk(root):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        saved = "state.json" in files or "dataset_dict.json" in files
+        for name in sorted(files):
+            if name.startswith(".") or (saved and name in _DATASET_NOTES):
+                continue
+            path = Path(folder, name)
+            if file := _file_input(path):
+                inputs.append(file)
+            else:
+                others.append(str(path.relative_to(root)))
+    if not inputs:
+        raise _nothing_readable(str(root), others)
+    return inputs
+
+
+def _pattern_inputs(pattern: str) -> Sequence[Input]:
+    inputs: list[Input] = []
+    others: list[str] = []
+    for name in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - any root, ~ and **
+        path = Path(name)
+        if path.is_dir():
+            continue
+        if file := _file_input(path):
+            inputs.append(file)
+        else:
+            others.append(name)
+    if not inputs:
+        raise _nothing_readable(pattern, others)
+    return inputs
+
+
+def _nothing_readable(where: str, others: list[str]) -> InputError:
+    shown = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
+    found = f"only {shown}" if others else "no files"
+    return InputError(f"{where}: nothing to read: {found}; readable are {_READABLE}")
+
+
+def _in_slices(table: pa.Table) -> Callable[[int], Iterator[pa.Table]]:
+    def read(size: int) -> Iterator[pa.Table]:
+        return (table.slice(start, size) for start in range(0, table.num_rows, size))
+
+    return read
+
+
+def _dataset_inputs(data: Any, name: str) -> Sequence[Input]:
+    """A ``datasets`` data set, in memory or streamed; a dictionary of them gives one a split."""
+    if isinstance(data, dict):
+        return [
+            item
+            for split, part in data.items()
+            for item in _dataset_inputs(part, f"{name.removesuffix('>')}:{split}")
+        ]
+    if not hasattr(data, "with_format") or not hasattr(data, "iter"):
+        raise InputError(f"{type(data).__name__} of the datasets library holds no rows")
+
+    def read(size: int) -> Iterator[pa.Table]:
+        tables: Iterator[pa.Table] = data.with_format("arrow").iter(batch_size=size)
+        return tables
+
+    return (Table(name, read),)
+
+
+def _hub_inputs(
+    name: str, repository: str, config: str | None, split: str | None
+) -> Sequence[Input]:
+    """A data set of the Hugging Face hub, as "org/name", "org/name/config", with ":split"."""
+    import datasets
+
+    try:
+        data = datasets.load_dataset(repository, config, split=split)
+    except Exception as error:  # whatever the network and the data set's files can raise
+        raise InputError(
+            f"{name}: no such file or directory, and no data set of that name could be loaded "
+            f"from the hub: {type(error).__name__}: {error}"
+        ) from error
+    return _dataset_inputs(data, name)

@@ -1,0 +1,100 @@
+"""What passes between the readers: pieces of a file, rows that cannot be read, and why not."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import pyarrow as pa
+
+PREVIEW_CHARACTERS = 200
+
+# A row as a format's reader found it: its line, its number, its value (a dict, or anything else
+# that a file may hold in a row's place) and, in formats made of lines, its bytes. A plain tuple,
+# because one is made for every line of a corpus.
+Row: TypeAlias = tuple[int, int, object, bytes]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row, or one turn of a conversation, that could not be read.
+
+    Attributes:
+        file: The file, named as in the records.
+        line: Where the row starts: its line, from 1, in JSONL, JSON and CSV; in formats without
+            lines the same as ``row``.
+        row: The row's number in its file, from 0; unreadable rows count, blank lines do not.
+        reason: What is wrong with it.
+        preview: Its beginning, at most 200 characters, with everything unprintable escaped.
+    """
+
+    file: str
+    line: int
+    row: int
+    reason: str
+    preview: str
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands in a row's place when not even its fields can be told apart."""
+
+    reason: str
+
+
+class RowError(Exception):
+    """A row whose fields are there but do not make a question and an answer."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A piece of a table; ``start`` is the number of its first row in the file."""
+
+    start: int
+    batch: pa.RecordBatch
+
+
+Piece: TypeAlias = Columns | list[Row]
+
+
+class Input(Protocol):
+    """One file or table that can be read from its beginning any number of times."""
+
+    @property
+    def name(self) -> str:
+        """How records and messages name it."""
+
+    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
+        """Yields all rows in order, at most about ``size`` at once.
+
+        Args:
+            columns: The columns that matter, for formats that can skip the others; None for all.
+            size: Rows in a piece; fewer where rows are large.
+
+        Raises:
+            InputError: It cannot be opened, or is not what its name says.
+        """
+
+
+class _Preview(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 60
+        self.maxdict = 8
+        self.maxlist = 3
+        self.maxlevel = 4
+
+
+_PREVIEW = _Preview()
+
+
+def preview(value: object, raw: bytes) -> str:
+    """The beginning of a rejected row: its bytes as text where known, else its value."""
+    if raw:
+        text = raw[: PREVIEW_CHARACTERS * 4].decode("utf-8", "backslashreplace")
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    else:
+        text = _PREVIEW.repr(value)
+    return text[:PREVIEW_CHARACTERS]

@@ -1,0 +1,147 @@
+"""Parquet, Arrow and Feather files, and tables in memory, as pieces of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synflaw_audit.errors import InputError
+from synflaw_audit.readers.rows import Columns, Piece, Unreadable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# As in the text formats: a piece of large rows has fewer of them.
+PIECE_BYTES = 32 << 20
+_DAMAGED = (OSError, EOFError, pa.ArrowException)
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A file of one of the columnar formats; ``format`` is "parquet" or "arrow"."""
+
+    name: str
+    path: Path
+    format: str
+
+    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
+        """Yields all rows in order; a damaged file ends in one ``Unreadable`` row.
+
+        Raises:
+            InputError: The file cannot be opened, or is not of its format.
+        """
+        batches = _parquet if self.format == "parquet" else _arrow
+        start = 0
+        try:
+            for batch in batches(self, columns, size):
+                yield Columns(start, batch)
+                start += batch.num_rows
+        except _DAMAGED as error:
+            reason = f"the file is damaged; nothing after this can be read: {error}"
+            yield [(start, start, Unreadable(reason), b"")]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in memory, or a data set of the ``datasets`` library.
+
+    Attributes:
+        name: How records and messages name it.
+        read: Gives its rows as Arrow tables of at most so many rows, from the beginning.
+    """
+
+    name: str
+    read: Callable[[int], Iterator[pa.Table]]
+
+    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
+        """Yields all rows in order."""
+        start = 0
+        for table in self.read(size):
+            kept = table if columns is None else _select(table, columns)
+            for batch in _sized(kept.to_batches(), size):
+                yield Columns(start, batch)
+                start += batch.num_rows
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A pandas DataFrame."""
+
+    name: str
+    frame: pd.DataFrame
+
+    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
+        """Yields all rows in order, as objects where a column mixes types that Arrow does not.
+
+        Raises:
+            InputError: Two columns have one name.
+        """
+        names = [str(column) for column in self.frame.columns]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"{self.name}: columns named more than once: {twice}")
+        frame = self.frame.set_axis(names, axis=1)
+        if columns is not None:
+            frame = frame[[name for name in names if name in columns]]
+        for start in range(0, len(frame), size):
+            part = frame.iloc[start : start + size]
+            try:
+                batch = pa.RecordBatch.from_pandas(part, preserve_index=False)
+            except (pa.ArrowException, UnicodeEncodeError, TypeError, ValueError, OverflowError):
+                rows = part.astype(object).where(part.notna(), None).to_dict("records")
+                yield [(row, row, value, b"") for row, value in enumerate(rows, start)]
+            else:
+                yield Columns(start, batch)
+
+
+def _parquet(
+    file: TableFile, columns: tuple[str, ...] | None, size: int
+) -> Iterator[pa.RecordBatch]:
+    try:
+        parquet = pq.ParquetFile(file.path, pre_buffer=False)
+    except _DAMAGED as error:
+        raise InputError(f"{file.name}: is not a readable Parquet file: {error}") from error
+    with parquet:
+        rows = max(1, parquet.metadata.num_rows)
+        groups = range(parquet.metadata.num_row_groups)
+        held = sum(parquet.metadata.row_group(g).total_byte_size for g in groups)
+        size = max(1, min(size, PIECE_BYTES * rows // max(1, held)))
+        yield from parquet.iter_batches(size, columns=None if columns is None else list(columns))
+
+
+def _arrow(file: TableFile, columns: tuple[str, ...] | None, size: int) -> Iterator[pa.RecordBatch]:
+    """Reads the file form (Feather version 2) and the stream form (what ``datasets`` saves)."""
+    try:
+        source = pa.memory_map(str(file.path))
+        reader = _ipc_reader(source)
+    except _DAMAGED as error:
+        raise InputError(f"{file.name}: is not a readable Arrow file: {error}") from error
+    with source:
+        for batch in _sized(reader, size):
+            yield batch if columns is None else _select(batch, columns)
+
+
+def _ipc_reader(source: pa.MemoryMappedFile) -> Iterator[pa.RecordBatch]:
+    try:
+        stream: Iterator[pa.RecordBatch] = iter(pa.ipc.open_stream(source))
+    except pa.ArrowInvalid:
+        source.seek(0)
+        file = pa.ipc.open_file(source)
+        return (file.get_batch(number) for number in range(file.num_record_batches))
+    return stream
+
+
+def _sized(batches: Any, size: int) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        rows = max(1, batch.num_rows)
+        step = max(1, min(size, PIECE_BYTES * rows // max(1, batch.nbytes)))
+        for start in range(0, batch.num_rows, step):
+            yield batch.slice(start, step)
+
+
+def _select(table: Any, columns: tuple[str, ...]) -> Any:
+    return table.select([name for name in table.schema.names if name in columns])
