@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synflaw_audit.readers.rows import Columns
+from synflaw_audit.readers.rows import Columns, Row, Unreadable
 from synflaw_audit.readers.schemas import Pair
 from synflaw_audit.records import RECORDS
 
@@ -74,6 +74,34 @@ def records_of_columns(
         schema=RECORDS,
     )
     return records.filter(pa.array(kept)) if reasons else records
+
+
+def python_rows(piece: Columns) -> list[Row]:
+    """The rows as dicts, for columns of which records cannot be made at once."""
+    batch = piece.batch
+    try:
+        values: list[object] = batch.to_pylist()
+    except UnicodeDecodeError:
+        values = [_python_row(batch.slice(row, 1)) for row in range(batch.num_rows)]
+    return [(row, row, value, b"") for row, value in enumerate(values, piece.start)]
+
+
+def _python_row(row: pa.RecordBatch) -> object:
+    try:
+        return row.to_pylist()[0]
+    except UnicodeDecodeError:
+        return Unreadable("not valid UTF-8")
+
+
+def sample_of_columns(piece: Columns) -> list[dict[str, object]]:
+    """The rows as dicts to find a schema from: of values that are no text or list, only names."""
+    batch = piece.batch
+    names = [f.name for f in batch.schema if _holds_text(f.type) or pa.types.is_nested(f.type)]
+    blank: dict[str, object] = dict.fromkeys(batch.schema.names, False)
+    if not names:
+        return [blank] * min(1, batch.num_rows)
+    rows = python_rows(Columns(piece.start, batch.select(names)))
+    return [blank | value for _, _, value, _ in rows if isinstance(value, dict)]
 
 
 def _holds_text(kind: pa.DataType) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pandas as pd
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
@@ -19,6 +19,7 @@ from synflaw_audit.readers.text import COMPRESSIONS, TextFile
 
 if TYPE_CHECKING:
     import datasets
+    import pandas as pd
 
 SourceLike: TypeAlias = (
     "str | Path | Sequence[str | Path] | pd.DataFrame | pa.Table | "
@@ -44,12 +45,13 @@ def find_inputs(source: SourceLike) -> tuple[Input, ...]:
     Raises:
         InputError: There is no such thing, or nothing readable in it.
     """
-    if isinstance(source, pd.DataFrame):
+    # Whoever holds a DataFrame has imported pandas; nobody else pays for it.
+    if (pandas := sys.modules.get("pandas")) and isinstance(source, pandas.DataFrame):
         return (Frame("<DataFrame>", source),)
     if isinstance(source, pa.Table):
-        return (Table("<Table>", _in_slices(source)),)
+        return (Table("<Table>", source),)
     if type(source).__module__.partition(".")[0] == "datasets":
-        return tuple(_dataset_inputs(source, "<Dataset>"))
+        return tuple(_dataset_inputs(source, "<Dataset{}>"))
     names = [source] if isinstance(source, str | os.PathLike) else source
     if not isinstance(names, Sequence) or not all(isinstance(n, str | os.PathLike) for n in names):
         raise InputError(
@@ -79,7 +81,7 @@ def _named_inputs(name: str | os.PathLike[str]) -> Sequence[Input]:
     hub = _HUB_NAME.fullmatch(name) if isinstance(name, str) else None
     if hub and not _format(path):
         return _hub_inputs(str(name), *hub.groups())
-    raise InputError(f"{path}: no such file or directory")
+    raise InputError(f"{name}: no such file or directory")
 
 
 def _format(path: Path) -> tuple[type[TextFile | TableFile], str] | None:
@@ -99,39 +101,42 @@ def _file_input(path: Path) -> Input | None:
 
 
 def _directory_inputs(root: Path) -> Sequence[Input]:
-    """Every readable file below, by name; hidden ones and those of ``datasets`` are no data."""
-    inputs: list[Input] = []
-    others: list[str] = []
-    for folder, below, files in os.walk(root):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        saved = "state.json" in files or "dataset_dict.json" in files
-        for name in sorted(files):
-            if name.startswith(".") or (saved and name in _DATASET_NOTES):
-                continue
-            path = Path(folder, name)
-            if file := _file_input(path):
-                inputs.append(file)
-            else:
-                others.append(str(path.relative_to(root)))
+    inputs, others = _sorted_out(_walk(root))
     if not inputs:
         raise _nothing_readable(str(root), others)
     return inputs
 
 
 def _pattern_inputs(pattern: str) -> Sequence[Input]:
-    inputs: list[Input] = []
-    others: list[str] = []
-    for name in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - any root, ~ and **
+    paths: list[Path] = []
+    for name in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - any root, and **
         path = Path(name)
-        if path.is_dir():
-            continue
-        if file := _file_input(path):
-            inputs.append(file)
-        else:
-            others.append(name)
+        paths += _walk(path) if path.is_dir() else [path]
+    inputs, others = _sorted_out(paths)
     if not inputs:
         raise _nothing_readable(pattern, others)
     return inputs
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Every file below, by name; hidden ones and what ``datasets`` adds are no data."""
+    for folder, below, files in os.walk(root):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        saved = "state.json" in files or "dataset_dict.json" in files
+        for name in sorted(files):
+            if not name.startswith(".") and not (saved and name in _DATASET_NOTES):
+                yield Path(folder, name)
+
+
+def _sorted_out(paths: Iterable[Path]) -> tuple[list[Input], list[str]]:
+    inputs: list[Input] = []
+    others: list[str] = []
+    for path in paths:
+        if file := _file_input(path):
+            inputs.append(file)
+        else:
+            others.append(str(path))
+    return inputs, others
 
 
 def _nothing_readable(where: str, others: list[str]) -> InputError:
@@ -140,29 +145,13 @@ def _nothing_readable(where: str, others: list[str]) -> InputError:
     return InputError(f"{where}: nothing to read: {found}; readable are {_READABLE}")
 
 
-def _in_slices(table: pa.Table) -> Callable[[int], Iterator[pa.Table]]:
-    def read(size: int) -> Iterator[pa.Table]:
-        return (table.slice(start, size) for start in range(0, table.num_rows, size))
-
-    return read
-
-
 def _dataset_inputs(data: Any, name: str) -> Sequence[Input]:
     """A ``datasets`` data set, in memory or streamed; a dictionary of them gives one a split."""
     if isinstance(data, dict):
-        return [
-            item
-            for split, part in data.items()
-            for item in _dataset_inputs(part, f"{name.removesuffix('>')}:{split}")
-        ]
+        return [Table(name.format(f":{split}"), part) for split, part in data.items()]
     if not hasattr(data, "with_format") or not hasattr(data, "iter"):
         raise InputError(f"{type(data).__name__} of the datasets library holds no rows")
-
-    def read(size: int) -> Iterator[pa.Table]:
-        tables: Iterator[pa.Table] = data.with_format("arrow").iter(batch_size=size)
-        return tables
-
-    return (Table(name, read),)
+    return [Table(name.format(""), data)]
 
 
 def _hub_inputs(
@@ -178,4 +167,4 @@ def _hub_inputs(
             f"{name}: no such file or directory, and no data set of that name could be loaded "
             f"from the hub: {type(error).__name__}: {error}"
         ) from error
-    return _dataset_inputs(data, name)
+    return _dataset_inputs(data, name + "{}")

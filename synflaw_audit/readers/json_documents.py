@@ -30,8 +30,10 @@ class _BadJsonError(Exception):
 
 def rows_of_document(
     name: str, stream: io.BufferedReader, damage: tuple[type[Exception], ...]
-) -> Iterator[Row]:
-    """Yields the document's rows; the last is ``Unreadable`` where the document breaks off.
+) -> Iterator[tuple[int, Row]]:
+    """Yields the document's rows, each after its length.
+
+    Where the document breaks off, the last is ``Unreadable``.
 
     Args:
         name: The file's name, for messages.
@@ -46,25 +48,26 @@ def rows_of_document(
     try:
         start = window.next_character()
         if start == "[":
-            for line, value in _array(window):
-                yield line, number, value, b""
+            for size, line, value in _array(window):
+                yield size, (line, number, value, b"")
                 number += 1
         elif start == "{":
-            for line, value in _wrapped(name, window):
-                yield line, number, value, b""
+            for size, line, value in _wrapped(name, window):
+                yield size, (line, number, value, b"")
                 number += 1
         elif start:
             raise InputError(f"{name}: starts with {start!r}: {_SHAPES}")
         if window.next_character():
             raise _BadJsonError("more text after the end of the document")
     except _BadJsonError as error:
-        yield window.line, number, Unreadable(f"not valid JSON, nothing after this: {error}"), b""
+        reason = f"not valid JSON, nothing after this can be read: {error}"
+        yield 0, (window.line, number, Unreadable(reason), b"")
     except damage as error:
         reason = f"the file is damaged or ends early; nothing after this can be read: {error}"
-        yield window.line, number, Unreadable(reason), b""
+        yield 0, (window.line, number, Unreadable(reason), b"")
 
 
-def _array(window: _Window) -> Iterator[tuple[int, object]]:
+def _array(window: _Window) -> Iterator[tuple[int, int, object]]:
     window.take("[")
     if window.next_character() == "]":
         window.take("]")
@@ -72,14 +75,15 @@ def _array(window: _Window) -> Iterator[tuple[int, object]]:
     while True:
         window.next_character()
         line = window.line
-        yield line, window.value()
+        size, value = window.value()
+        yield size, line, value
         if window.next_character() == "]":
             window.take("]")
             return
         window.take(",")
 
 
-def _wrapped(name: str, window: _Window) -> Iterator[tuple[int, object]]:
+def _wrapped(name: str, window: _Window) -> Iterator[tuple[int, int, object]]:
     """The rows of the one list of objects in an object; other values are passed over."""
     held = ""
     window.take("{")
@@ -88,19 +92,19 @@ def _wrapped(name: str, window: _Window) -> Iterator[tuple[int, object]]:
     else:
         while True:
             window.next_character()
-            key = window.value()
+            _, key = window.value()
             window.next_character()
             window.take(":")
             if window.next_character() == "[":
-                for number, (line, value) in enumerate(_array(window)):
-                    if not isinstance(value, dict) and (number == 0 or held != key):
-                        continue
-                    if held not in ("", key):
-                        raise InputError(
-                            f"{name}: both {held!r} and {key!r} hold rows; keep one of them"
-                        )
-                    held = str(key)
-                    yield line, value
+                for number, (size, line, value) in enumerate(_array(window)):
+                    if number == 0 and isinstance(value, dict):
+                        if held:
+                            raise InputError(
+                                f"{name}: both {held!r} and {key!r} hold rows; keep one of them"
+                            )
+                        held = str(key)
+                    if held == key:
+                        yield size, line, value
             else:
                 window.value()
             if window.next_character() == "}":
@@ -142,8 +146,8 @@ class _Window:
             raise _BadJsonError(f"{expected!r} expected in line {self.line}")
         self._move(self._at + 1)
 
-    def value(self) -> object:
-        """Reads the value that starts here."""
+    def value(self) -> tuple[int, object]:
+        """Reads the value that starts here; also tells its length."""
         while True:
             failure = None
             try:
@@ -156,8 +160,9 @@ class _Window:
                 raise _BadJsonError(str(error)) from None
             # A value that reaches the window's end may go on behind it.
             if failure is None and (end < len(self._text) or self._ended):
+                size = end - self._at
                 self._move(end)
-                return found
+                return size, found
             if failure is not None and not self._cut_off(failure):
                 raise _BadJsonError(f"{failure.msg} in line {self.line}")
             if len(self._text) - self._at > _LARGEST_ROW:

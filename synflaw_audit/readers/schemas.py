@@ -176,7 +176,7 @@ def _readings(
     row: Mapping[str, object], question: str | None, answer: str | None
 ) -> Iterable[Schema]:
     """Every way to read a row that its field names allow and the caller's choice leaves."""
-    answers = [answer] if answer else _named(row, ANSWERS)
+    answers = [answer] if answer else [n for n in _named(row, ANSWERS) if n != question]
     if question is not None:
         questions = [question]
     else:

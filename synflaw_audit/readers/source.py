@@ -9,7 +9,12 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.readers.columns import records_of_columns, takes_columns
+from synflaw_audit.readers.columns import (
+    python_rows,
+    records_of_columns,
+    sample_of_columns,
+    takes_columns,
+)
 from synflaw_audit.readers.inputs import SourceLike, find_inputs
 from synflaw_audit.readers.rows import (
     Columns,
@@ -99,7 +104,8 @@ class Source:
             if rejected.first and not read:
                 raise InputError(
                     f"{item.name}: none of its {rejected.count} rows can be read; the first, "
-                    f"line {rejected.first.line}: {rejected.first.reason}"
+                    f"row {rejected.first.row} (line {rejected.first.line}): "
+                    f"{rejected.first.reason}"
                 )
             records += read
         if not records:
@@ -132,8 +138,7 @@ class Source:
                 if isinstance(schema, Pair) and takes_columns(schema, piece.batch):
                     batch = records_of_columns(schema, piece, item.name, rejected)
                 else:
-                    rows = enumerate(piece.batch.to_pylist(), piece.start)
-                    batch = _records_of_rows(schema, [(n, n, v, b"") for n, v in rows], rejected)
+                    batch = _records_of_rows(schema, python_rows(piece), rejected)
             else:
                 batch = _records_of_rows(schema, piece, rejected)
             if batch.num_rows:
@@ -163,7 +168,7 @@ def _values(item: Input) -> Iterator[dict[str, object]]:
     """A file's rows that have fields."""
     for piece in item.pieces(None, _SAMPLE_ROWS):
         if isinstance(piece, Columns):
-            yield from piece.batch.to_pylist()
+            yield from sample_of_columns(piece)
         else:
             yield from (value for _, _, value, _ in piece if isinstance(value, dict))
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.readers.rows import Columns, Piece, Unreadable
+from synflaw_audit.readers.rows import Columns, Piece, Row, Unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,20 +49,18 @@ class TableFile:
 
 @dataclass(frozen=True)
 class Table:
-    """A table in memory, or a data set of the ``datasets`` library.
-
-    Attributes:
-        name: How records and messages name it.
-        read: Gives its rows as Arrow tables of at most so many rows, from the beginning.
-    """
+    """A pyarrow Table, or a Dataset or IterableDataset of the ``datasets`` library."""
 
     name: str
-    read: Callable[[int], Iterator[pa.Table]]
+    data: Any
 
     def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
         """Yields all rows in order."""
+        tables = [self.data]
+        if not isinstance(self.data, pa.Table):
+            tables = self.data.with_format("arrow").iter(batch_size=size)
         start = 0
-        for table in self.read(size):
+        for table in tables:
             kept = table if columns is None else _select(table, columns)
             for batch in _sized(kept.to_batches(), size):
                 yield Columns(start, batch)
@@ -92,10 +91,17 @@ class Frame:
             try:
                 batch = pa.RecordBatch.from_pandas(part, preserve_index=False)
             except (pa.ArrowException, UnicodeEncodeError, TypeError, ValueError, OverflowError):
-                rows = part.astype(object).where(part.notna(), None).to_dict("records")
-                yield [(row, row, value, b"") for row, value in enumerate(rows, start)]
+                yield _python_rows(part, start)
             else:
                 yield Columns(start, batch)
+
+
+def _python_rows(part: pd.DataFrame, start: int) -> list[Row]:
+    plain = part.astype(object).where(part.notna(), None)
+    for name in plain.columns:
+        plain[name] = [v.tolist() if isinstance(v, np.ndarray) else v for v in plain[name]]
+    rows = plain.to_dict("records")
+    return [(row, row, value, b"") for row, value in enumerate(rows, start)]
 
 
 def _parquet(

@@ -11,8 +11,9 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 import pyarrow as pa
@@ -26,10 +27,13 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 PIECE_BYTES = 32 << 20
 _BUFFER = 1 << 18
 _BOM = b"\xef\xbb\xbf"
-# One cell may be this long; a forgotten quote would otherwise swallow the rest of the file.
-_CSV_CELL = 1 << 28
+# One line or cell may be this long; a forgotten quote would otherwise swallow the file.
+_LONGEST = 1 << 28
 # A truncated or corrupt stream, as pyarrow, and an unreadable disk, as Python, report it.
 _DAMAGED = (OSError, EOFError, pa.ArrowInvalid)
+
+# A row, and how much text it is.
+Sized: TypeAlias = tuple[int, Row]
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,9 @@ class TextFile:
         rows = _FORMATS[self.format](self)
         piece: list[Row] = []
         held = 0
-        for row in rows:
+        for length, row in rows:
             piece.append(row)
-            held += len(row[3])
+            held += length
             if len(piece) >= size or held >= PIECE_BYTES:
                 yield piece
                 piece, held = [], 0
@@ -110,53 +114,65 @@ def parse_json(line: bytes) -> object:
         return Unreadable(f"not readable JSON: {error}")
 
 
-def _jsonl(file: TextFile) -> Iterator[Row]:
+def _jsonl(file: TextFile) -> Iterator[Sized]:
     number = row = 0
     with open_bytes(file) as stream:
         try:
-            for line in stream:
+            for line in iter(partial(stream.readline, _LONGEST), b""):
                 number += 1
                 if line.isspace():
                     continue
-                yield number, row, parse_json(line), line
+                value = parse_json(line) if len(line) < _LONGEST else _too_long(stream)
+                yield len(line), (number, row, value, line)
                 row += 1
         except _DAMAGED as error:
-            yield number + 1, row, damaged(error), b""
+            yield 0, (number + 1, row, damaged(error), b"")
 
 
-def _json(file: TextFile) -> Iterator[Row]:
-    """A JSON document, or JSONL under the name ``.json``, as data sets on the hub often are."""
-    if _starts_with_a_whole_row(file):
+def _too_long(stream: io.BufferedReader[Any]) -> Unreadable:
+    """Passes over the rest of a line that is too long to be held."""
+    while (part := stream.readline(_BUFFER)) and not part.endswith(b"\n"):
+        pass
+    return Unreadable(f"the line is longer than {_LONGEST >> 20} MiB")
+
+
+def _json(file: TextFile) -> Iterator[Sized]:
+    """One JSON document, or an object a line: both stand under both names."""
+    if not _is_document(file):
         yield from _jsonl(file)
         return
     with open_bytes(file) as stream:
         yield from rows_of_document(file.name, stream, _DAMAGED)
 
 
-def _starts_with_a_whole_row(file: TextFile) -> bool:
-    """Whether the first line is a JSON object by itself, and no wrapper around a list of rows."""
+def _is_document(file: TextFile) -> bool:
+    """Whether the file is one array or one object around its rows, judged by its first line."""
     with open_bytes(file) as stream:
         try:
             first = b"\n"
             while first.isspace():
                 first = stream.readline(PIECE_BYTES)
-            more = any(not line.isspace() for line in iter(lambda: stream.readline(_BUFFER), b""))
+            more = any(not line.isspace() for line in iter(partial(stream.readline, _BUFFER), b""))
         except _DAMAGED:
             more = True
-    if not first.lstrip().startswith(b"{"):
-        return False
     value = parse_json(first)
-    if isinstance(value, Unreadable):
-        return False
-    if more:
-        return True
-    wraps = [v for v in value.values() if isinstance(v, list)] if isinstance(value, dict) else []
-    return not any(isinstance(v[0], dict) for v in wraps if v)
+    start = first.lstrip()[:1]
+    if start == b"[":
+        return isinstance(value, Unreadable) or not more
+    if isinstance(value, dict):
+        return not more and any(_are_rows(inner) for inner in value.values())
+    return file.format == "json" and start == b"{"
 
 
-def _csv(file: TextFile) -> Iterator[Row]:
+def _are_rows(value: object) -> bool:
+    """Whether a field holds a file's rows rather than the messages of one conversation."""
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, dict) and "role" not in first and "from" not in first
+
+
+def _csv(file: TextFile) -> Iterator[Sized]:
     # Raised for the whole process, never lowered: the module has no limit of one reader's own.
-    csv.field_size_limit(max(_CSV_CELL, csv.field_size_limit()))
+    csv.field_size_limit(max(_LONGEST, csv.field_size_limit()))
     with open_bytes(file) as stream:
         # Invalid bytes become lone surrogates, which mapping a row to a record rejects.
         text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="")
@@ -172,18 +188,18 @@ def _csv(file: TextFile) -> Iterator[Row]:
             except csv.Error as error:
                 if header is None:
                     raise InputError(f"{file.name}: the header cannot be read: {error}") from error
-                yield line, row, Unreadable(f"not valid CSV: {error}"), b""
+                yield 0, (line, row, Unreadable(f"not valid CSV: {error}"), b"")
                 row += 1
                 continue
             except _DAMAGED as error:
-                yield line, row, damaged(error), b""
+                yield 0, (line, row, damaged(error), b"")
                 return
             if not cells:
                 continue
             if header is None:
                 header = _header(file, cells)
                 continue
-            yield line, row, _fields(header, cells), b""
+            yield sum(map(len, cells)), (line, row, _fields(header, cells), b"")
             row += 1
 
 
@@ -212,8 +228,8 @@ def _delimiter(file: TextFile, stream: io.BufferedReader[Any]) -> str:
     return ","
 
 
-_FORMATS: dict[str, Callable[[TextFile], Iterator[Row]]] = {
-    "jsonl": _jsonl,
+_FORMATS: dict[str, Callable[[TextFile], Iterator[Sized]]] = {
+    "jsonl": _json,
     "json": _json,
     "csv": _csv,
     "tsv": _csv,
