@@ -18,7 +18,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from synflaw_audit.phrases import Floats, Phrases, mine, numbered
-from synflaw_audit.tokens import Ids, Ints, Mask, Tokens, extended, tokenize
+from synflaw_audit.tokens import Ids, Ints, Mask, Tokens, extended
 
 SLOT = "<*>"
 MIN_SHARE = 0.0075  # a template rarer than this is not told from chance
@@ -158,18 +158,21 @@ def _book(
     )
 
 
-def fit(texts: pa.Array, unit: Ints, weight: Ints) -> TemplateBook:
+def fit(
+    texts: pa.Array, tokens: Tokens, unit: Ints, weight: Ints, prefix: str = "A"
+) -> TemplateBook:
     """Finds the templates of a corpus.
 
     Args:
         texts: Arrow string array [rows].
+        tokens: Their tokens.
         unit: int64 [rows], see ``phrases.mine``.
         weight: int64 [rows], how many records each row stands for.
+        prefix: What the templates' ids begin with.
 
     Returns:
         The templates that at least ``MIN_SHARE`` of all records follow.
     """
-    tokens = tokenize(texts)
     phrases = mine(tokens, unit)
     ids = numbered(tokens)
     strong = np.flatnonzero(phrases.margin > 0)
@@ -183,7 +186,8 @@ def fit(texts: pa.Array, unit: Ints, weight: Ints) -> TemplateBook:
     template = first.match(tokens).template
     kept = _common(template, weight, member.shape[1])
     member = member[:, kept]
-    cores, member = cores.where(member.any(axis=1)), member[member.any(axis=1)]
+    used = np.flatnonzero(member.any(axis=1))
+    cores, member = cores.where(used), member[used]
     template = _renumbered(template, kept)
 
     weaker = phrases.where((phrases.margin <= 0) & (phrases.bits >= MIN_BITS))
@@ -193,12 +197,12 @@ def fit(texts: pa.Array, unit: Ints, weight: Ints) -> TemplateBook:
     core = np.arange(len(both)) < len(cores)
     member = np.concatenate([member, attached[held]])
     book = _book(both, ids, core, member, _unnamed(member))
-    named = _described(book.match(tokens), tokens, texts, weight, len(kept))
+    named = _described(book, tokens, texts, weight, prefix)
     return _book(both, ids, core, member, named)
 
 
 def _unnamed(member: npt.NDArray[np.bool_]) -> tuple[Template, ...]:
-    return tuple(Template(f"T{t + 1}", "", 0.0, 0, ()) for t in range(member.shape[1]))
+    return tuple(Template("", "", 0.0, 0, ()) for t in range(member.shape[1]))
 
 
 def _incidence(phrases: Phrases, tokens: Tokens, ids: Ids) -> csr_matrix:
@@ -238,7 +242,7 @@ def _common(template: Ints, weight: Ints, templates: int) -> Ints:
 def _renumbered(template: Ints, kept: Ints) -> Ints:
     number = np.full(max(int(template.max(initial=-1)) + 2, int(kept.max(initial=-1)) + 2), -1)
     number[kept] = np.arange(len(kept))
-    return number[template]  # -1 picks the last place, which holds -1
+    return np.asarray(number[template])  # -1 picks the last place, which holds -1
 
 
 def _attached(
@@ -258,15 +262,17 @@ def _attached(
     return np.asarray(oftener | everywhere)
 
 
-def spans(tokens: Tokens, match: Match, row: int, text: str) -> list[tuple[int, int]]:
+def spans(tokens: Tokens, covered: Mask, row: int, text: str) -> list[tuple[int, int]]:
     """The characters of one row's format, as half-open ranges in order.
+
+    ``covered`` says of every token whether it is format (bool [tokens]).
 
     White space between format and content belongs to the format; the mark that ends the sentence
     before a phrase does not.
     """
     first, last = int(tokens.offsets[row]), int(tokens.offsets[row + 1])
-    covered = match.covered[first:last]
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], covered, [False]]).astype(np.int8)))
+    held = np.concatenate([[False], covered[first:last], [False]])
+    edges = np.flatnonzero(np.diff(held.astype(np.int8)))
     found: list[tuple[int, int]] = []
     for begin, stop in zip(edges[::2] + first, edges[1::2] + first, strict=True):
         if tokens.stops[begin] and stop - begin > 1:
@@ -298,18 +304,19 @@ def pattern(text: str, ranges: list[tuple[int, int]]) -> str:
 
 
 def _described(
-    match: Match, tokens: Tokens, texts: pa.Array, weight: Ints, templates: int
+    book: TemplateBook, tokens: Tokens, texts: pa.Array, weight: Ints, prefix: str
 ) -> tuple[Template, ...]:
     """Names every template by the pattern that most of its rows show."""
+    match = book.match(tokens)
     total = int(weight.sum())
     described = []
-    for template in range(templates):
+    for template in range(len(book.templates)):
         rows = np.flatnonzero(match.template == template)
         counts: Counter[str] = Counter()
         shown: dict[str, str] = {}
         for row in rows[:1000].tolist():
             text = texts[row].as_py()
-            seen = pattern(text, spans(tokens, match, row, text))
+            seen = pattern(text, spans(tokens, match.covered, row, text))
             counts[seen] += int(weight[row])
             shown.setdefault(seen, text)
         # Ties are broken by the text, so that the order of rows changes nothing.
@@ -317,7 +324,7 @@ def _described(
         records = int(weight[rows].sum())
         described.append(
             Template(
-                id=f"T{template + 1}",
+                id=f"{prefix}{template + 1}",
                 pattern=ranked[0] if ranked else SLOT,
                 share=records / total if total else 0.0,
                 rows=records,

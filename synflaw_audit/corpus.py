@@ -1,0 +1,93 @@
+"""A sketched corpus as the measures see it: tokens, templates and vectors, each made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from synflaw_audit import templates
+from synflaw_audit.embedders import Embedder, LsaEmbedder
+from synflaw_audit.sketch import Sketch
+from synflaw_audit.tokens import Ints, Tokens, tokenize
+
+Side = Literal["question", "answer"]
+
+# With fewer distinct questions a row than this, rows are not grouped by question: a corpus that
+# asks one thing over and over is judged row by row.
+QUESTIONS_PER_ROW = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """The sampled rows of a sketch, and what several measures need of them.
+
+    Rows stand in the order of their hashes, which is the same however the corpus was read, so
+    "the first n rows" is a random sample that nothing but the corpus decides.
+    """
+
+    sketch: Sketch
+    embedder: Embedder = LsaEmbedder()
+
+    def __len__(self) -> int:
+        return len(self.sketch)
+
+    @property
+    def weight(self) -> Ints:
+        """Records that each row stands for: int64 [rows]."""
+        return self.sketch.count
+
+    @property
+    def sampled(self) -> int:
+        """Records that the sampled rows stand for."""
+        return int(self.sketch.count.sum())
+
+    def texts(self, side: Side) -> pa.Array:
+        """The questions or answers: string array [rows]."""
+        return self.sketch.question if side == "question" else self.sketch.answer
+
+    @cached_property
+    def answer_tokens(self) -> Tokens:
+        """Tokens of the answers."""
+        return tokenize(self.sketch.answer)
+
+    @cached_property
+    def question_tokens(self) -> Tokens:
+        """Tokens of the questions."""
+        return tokenize(self.sketch.question)
+
+    def tokens(self, side: Side) -> Tokens:
+        """Tokens of the questions or answers."""
+        return self.question_tokens if side == "question" else self.answer_tokens
+
+    @cached_property
+    def unit(self) -> Ints:
+        """The question each row answers, as a number: int64 [rows]."""
+        codes, questions = pd.factorize(self.sketch.question.to_numpy(zero_copy_only=False))
+        if len(questions) < QUESTIONS_PER_ROW * len(self):
+            return np.arange(len(self))
+        return np.asarray(codes, dtype=np.int64)
+
+    @cached_property
+    def answer_templates(self) -> templates.TemplateBook:
+        """The templates of the answers."""
+        return templates.fit(self.sketch.answer, self.answer_tokens, self.unit, self.weight)
+
+    @cached_property
+    def question_templates(self) -> templates.TemplateBook:
+        """The templates of the questions."""
+        rows = np.arange(len(self))
+        return templates.fit(self.sketch.question, self.question_tokens, rows, self.weight, "Q")
+
+    def templates(self, side: Side) -> templates.TemplateBook:
+        """The templates of the questions or answers."""
+        return self.question_templates if side == "question" else self.answer_templates
+
+    def vectors(self, rows: int) -> npt.NDArray[np.float64]:
+        """Unit vectors of the first ``rows`` answers: float64 [rows, dimensions]."""
+        return self.embedder.embed(self.sketch.answer[:rows].to_pylist())

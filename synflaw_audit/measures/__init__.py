@@ -1,0 +1,26 @@
+"""The measures: each a frozen dataclass of parameters over a sketched corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from synflaw_audit.measures.base import Batch, Marker, Marks, Measure, Score
+from synflaw_audit.measures.compression import CompressionExcess
+from synflaw_audit.measures.duplicates import DuplicateShare
+from synflaw_audit.measures.edges import EdgeShare
+from synflaw_audit.measures.embedding import EmbeddingConcentration
+from synflaw_audit.measures.templates import TemplateShare
+
+__all__ = ["MEASURES", "Batch", "Marker", "Marks", "Measure", "Score"]
+
+# What a check's ``measure`` may name.
+MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
+    {
+        "compression_excess": CompressionExcess,
+        "duplicate_share": DuplicateShare,
+        "edge_share": EdgeShare,
+        "embedding_concentration": EmbeddingConcentration,
+        "template_share": TemplateShare,
+    }
+)

@@ -1,0 +1,103 @@
+"""What a measure is: parameters, and two pure functions of a sketched corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from scipy.stats import norm
+
+from synflaw_audit.corpus import Corpus
+from synflaw_audit.phrases import Floats
+from synflaw_audit.templates import Template
+from synflaw_audit.tokens import Ints, Mask, Tokens
+
+CONFIDENCE_Z = float(norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a measure says of a corpus.
+
+    Attributes:
+        value: In [0, 1]; higher is more uniform, worse, for every measure.
+        low: Lower bound of the value at 95% confidence, given the size of the sample.
+        high: Upper bound.
+        observed: What was seen, as JSON values.
+        templates: The templates found, if the measure looks for any.
+    """
+
+    value: float
+    low: float
+    high: float
+    observed: dict[str, Any] = field(default_factory=dict)
+    templates: tuple[Template, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records of pass 2 with the tokens of their answers."""
+
+    records: pa.RecordBatch
+    tokens: Tokens
+
+    def __len__(self) -> int:
+        return int(self.records.num_rows)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The rows of a batch that a finding implicates.
+
+    Attributes:
+        mask: bool [rows].
+        covered: bool [tokens of the answers], the tokens that are format.
+        strength: float64 [rows] in [0, 1], how sure it is; 0 outside the mask.
+        label: int64 [rows], index into ``labels``; -1 outside the mask.
+        labels: What a person reads of the rows that carry it.
+        templates: For each label, the id of its template, or None.
+    """
+
+    mask: Mask
+    covered: Mask
+    strength: Floats
+    label: Ints
+    labels: tuple[str, ...]
+    templates: tuple[str | None, ...]
+
+
+class Marker(Protocol):
+    """Finds in any batch of the corpus the rows that a finding implicates."""
+
+    def mark(self, batch: Batch) -> Marks:
+        """Marks a batch; the outcome for a row does not depend on the rows around it."""
+
+
+class Measure(Protocol):
+    """A frozen dataclass of parameters. All it knows of a corpus it reads from its sketch."""
+
+    def score(self, corpus: Corpus) -> Score:
+        """Scores a corpus; a corpus without records scores 0."""
+
+    def marker(self, corpus: Corpus) -> Marker | None:
+        """What marks the rows that the score speaks of; None if it is no matter of single rows."""
+
+
+def share(part: float, whole: float, sample: int) -> Score:
+    """A share with its Wilson interval.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
+
+    Args:
+        part: Records that have the property.
+        whole: All records.
+        sample: Independent rows that the share was measured on.
+    """
+    if not whole or not sample:
+        return Score(0.0, 0.0, 1.0)
+    p, z2 = part / whole, CONFIDENCE_Z**2
+    centre = (p + z2 / (2 * sample)) / (1 + z2 / sample)
+    half = CONFIDENCE_Z / (1 + z2 / sample) * np.sqrt(p * (1 - p) / sample + z2 / (4 * sample**2))
+    return Score(p, float(max(min(centre - half, p), 0.0)), float(min(max(centre + half, p), 1.0)))

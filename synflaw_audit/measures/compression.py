@@ -1,0 +1,87 @@
+"""Compression: how much better the answers compress together than the same words in any order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import zstandard
+
+from synflaw_audit.corpus import Corpus
+from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class CompressionExcess:
+    """1 - (size of the answers compressed) / (size of the same words shuffled, compressed).
+
+    Shuffling the words over all answers keeps their frequencies and the lengths of the answers,
+    so what is left is word order that recurs. The answers are cut into blocks of equal size and
+    the median block counts, which keeps the number and length of rows out of the score.
+
+    Attributes:
+        block: Characters in a block.
+        blocks: The most blocks compressed.
+        level: Of zstandard.
+    """
+
+    block: int = 50_000
+    blocks: int = 20
+    level: int = 9
+
+    def score(self, corpus: Corpus) -> Score:
+        """The excess, and the compression ratios it comes from."""
+        texts = corpus.texts("answer").to_pylist()
+        rng = np.random.default_rng(SEED)
+        excess, ratio = [], []
+        for block in _blocks(texts, self.block, self.blocks):
+            words = [word for text in block for word in text.split(" ")]
+            shuffled = [words[i] for i in rng.permutation(len(words))]
+            plain = "\n".join(block).encode()
+            size = len(zstandard.compress(plain, self.level))
+            baseline = len(zstandard.compress(_refilled(block, shuffled), self.level))
+            excess.append(1 - size / baseline)
+            ratio.append(len(plain) / size)
+        if not excess:
+            return Score(0.0, 0.0, 1.0)
+        value = float(np.clip(np.median(excess), 0, 1))
+        # The standard error of a median is about 1.25 times that of a mean.
+        half = CONFIDENCE_Z * 1.2533 * float(np.std(excess)) / np.sqrt(len(excess))
+        half = half if len(excess) > 1 else 0.1
+        observed = {"compression_ratio": float(np.median(ratio)), "blocks": len(excess)}
+        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed)
+
+    def marker(self, corpus: Corpus) -> Marker | None:
+        """None: it is no matter of single rows."""
+        return None
+
+
+def _blocks(texts: list[str], size: int, most: int) -> list[list[str]]:
+    """The texts in order, cut into blocks of at least ``size`` characters; a short rest is dropped.
+
+    A corpus too small for one block is a block as it is.
+    """
+    blocks: list[list[str]] = []
+    block: list[str] = []
+    held = 0
+    for text in texts:
+        block.append(text)
+        held += len(text)
+        if held >= size:
+            blocks.append(block)
+            block, held = [], 0
+            if len(blocks) == most:
+                return blocks
+    return blocks or ([block] if held else [])
+
+
+def _refilled(block: list[str], words: list[str]) -> bytes:
+    """The words dealt out to rows of as many words as the block's."""
+    rows, at = [], 0
+    for text in block:
+        count = text.count(" ") + 1
+        rows.append(" ".join(words[at : at + count]))
+        at += count
+    return "\n".join(rows).encode()

@@ -1,0 +1,68 @@
+"""Exact duplicates: the share of records whose answer another record gives word for word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from synflaw_audit.corpus import Corpus
+from synflaw_audit.measures.base import Batch, Marker, Marks, Score, share
+from synflaw_audit.sketch import hashes_of, labels_of
+from synflaw_audit.tokens import Ids
+
+
+@dataclass(frozen=True)
+class DuplicateShare:
+    """The share of records that repeat an answer already given, labels such as "Yes" left out.
+
+    Attributes:
+        copies: Records that give an answer before its rows are marked: one that two rows share
+            may be chance; a canned answer comes back.
+    """
+
+    copies: int = 5
+
+    def __post_init__(self) -> None:
+        if self.copies < 2:
+            raise ValueError(f"copies must be at least 2, not {self.copies}")
+
+    def score(self, corpus: Corpus) -> Score:
+        """The share of copies, of all records."""
+        sketch = corpus.sketch
+        count = sketch.answers.count
+        labels = sketch.labels / sketch.records if sketch.records else 0.0
+        copies = float(1 - len(count) / count.sum()) if len(count) else 0.0
+        observed = {
+            "repeated_answers": int((count > 1).sum()),
+            "most_copies": int(count.max(initial=0)),
+            "label_share": labels,
+        }
+        found = share(copies * (1 - labels), 1.0, int(count.sum()) + sketch.labels)
+        return replace(found, observed=observed)
+
+    def marker(self, corpus: Corpus) -> Marker | None:
+        """Marks every record of an answer that at least ``copies`` records give."""
+        sample = corpus.sketch.answers
+        return DuplicateMarker(sample.hash[sample.count >= self.copies], self.copies)
+
+
+@dataclass(frozen=True, eq=False)
+class DuplicateMarker:
+    """Marks the records whose answer is one of the given."""
+
+    canned: Ids
+    copies: int
+
+    def mark(self, batch: Batch) -> Marks:
+        """See ``Marker.mark``."""
+        answers = batch.records.column("answer")
+        mask = np.isin(hashes_of(answers), self.canned) & ~labels_of(answers)
+        return Marks(
+            mask=mask,
+            covered=mask[batch.tokens.row],
+            strength=mask.astype(np.float64),
+            label=np.where(mask, 0, -1),
+            labels=(f"at least {self.copies} records give its answer word for word",),
+            templates=(None,),
+        )

@@ -1,0 +1,68 @@
+"""Template concentration: the share of rows that follow a template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from synflaw_audit.corpus import Corpus
+from synflaw_audit.measures.base import Batch, Marker, Marks, Score, share
+from synflaw_audit.templates import TemplateBook
+
+
+@dataclass(frozen=True)
+class TemplateShare:
+    """The share of records whose text follows a template, see ``synflaw_audit.phrases``.
+
+    Attributes:
+        field: Whether to look at the answers or the questions. Only answers mark rows: a model is
+            trained on what it has to say, and a repair can only forget that.
+    """
+
+    field: Literal["answer", "question"] = "answer"
+
+    def score(self, corpus: Corpus) -> Score:
+        """The share, and the templates."""
+        book = corpus.templates(self.field)
+        rows = sum(template.rows for template in book.templates)
+        sample = int(corpus.unit.max()) + 1 if len(corpus) else 0
+        found = share(rows, corpus.sampled, sample)
+        largest = book.templates[0] if book.templates else None
+        observed = {
+            "templates": len(book.templates),
+            "largest": largest.pattern if largest else None,
+            "largest_share": largest.share if largest else 0.0,
+        }
+        return replace(found, observed=observed, templates=book.templates)
+
+    def marker(self, corpus: Corpus) -> Marker | None:
+        """Marks the rows that follow a template of the answers, with its words as format."""
+        if self.field == "question":
+            return None
+        return TemplateMarker(corpus.answer_templates)
+
+
+@dataclass(frozen=True)
+class TemplateMarker:
+    """Marks the rows that follow a template."""
+
+    book: TemplateBook
+
+    def mark(self, batch: Batch) -> Marks:
+        """See ``Marker.mark``."""
+        match = self.book.match(batch.tokens)
+        mask = match.template >= 0
+        return Marks(
+            mask=mask,
+            covered=match.covered,
+            strength=np.where(mask, 1.0 - 2.0 ** (-match.bits / 20.0), 0.0),
+            label=match.template,
+            labels=tuple(
+                f"its answer follows the template “{template.pattern}”, "
+                f"as {template.share:.1%} of the records do"
+                for template in self.book.templates
+            ),
+            templates=tuple(template.id for template in self.book.templates),
+        )

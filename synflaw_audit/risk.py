@@ -1,0 +1,32 @@
+"""The pattern-overfitting risk: one number from the findings.
+
+Not calibrated yet: the weights say only which signs are the plainer ones. ``Risk.basis`` tells the
+reader so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from synflaw_audit.report.model import Finding, Risk
+
+BASIS = "uncalibrated: weights chosen by hand, not fitted to measured damage"
+
+# By check name. A share of rows that follow a template is damage by itself; the others are signs.
+WEIGHTS: Mapping[str, float] = {
+    "answer-template": 0.9,
+    "answer-opening": 0.5,
+    "answer-closing": 0.3,
+    "answer-duplicate": 0.3,
+    "compression": 0.2,
+}
+
+
+def risk(findings: Iterable[Finding]) -> Risk:
+    """Combines the findings as independent causes: 1 - product of (1 - weight * score)."""
+    spared = {"score": 1.0, "low": 1.0, "high": 1.0}
+    for finding in findings:
+        weight = WEIGHTS.get(finding.name, 0.0)
+        for bound in spared:
+            spared[bound] *= 1 - weight * getattr(finding, bound)
+    return Risk(1 - spared["score"], 1 - spared["low"], 1 - spared["high"], BASIS)

@@ -1,0 +1,192 @@
+"""What pass 1 keeps of a corpus: a bounded, mergeable summary that every measure reads.
+
+The summary is a *bottom-k sample of distinct rows*: each distinct question-answer pair has a hash,
+and the pairs with the smallest hashes are kept, each with the exact number of records it stands
+for (Cohen and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007). Which pairs are kept
+depends only on the set of pairs, so neither the order of rows nor how they are spread over files
+or machines changes anything: ``merge`` is associative and commutative, and a corpus of any size is
+judged at one sample size. Answers have such a sample of their own, of hashes alone, because a
+sample of pairs would not see that two questions share an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from synflaw_audit.tokens import Ids, Ints, Mask, extended
+
+ROWS = 20_000  # distinct pairs kept
+BYTES = 32_000_000  # of text kept, whatever the number of rows
+HASHES = 65_536  # distinct answers whose number of records is kept
+LABEL_WORDS, LABEL_BYTES = 3, 32
+
+
+def hashes_of(texts: pa.Array) -> Ids:
+    """The hash of each text: uint64 [texts]."""
+    return _digests(texts.cast(pa.large_binary()).to_pylist())
+
+
+def labels_of(texts: pa.Array) -> Mask:
+    """Which texts are too short to be more than a label: at most three words, 32 bytes."""
+    texts = texts.cast(pa.large_string())
+    short = np.asarray(pc.binary_length(texts)) <= LABEL_BYTES
+    return short & (np.asarray(pc.count_substring(texts, " ")) < LABEL_WORDS)
+
+
+def _digests(texts: list[bytes]) -> Ids:
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, texts), dtype=np.uint64, count=len(texts))
+
+
+def _gathered(hashes: Ids, counts: Ints) -> tuple[Ids, Ints, Ints]:
+    """Distinct hashes in order, their summed counts, and where each was first seen."""
+    distinct, first, place = np.unique(hashes, return_index=True, return_inverse=True)
+    return distinct, np.bincount(place, counts, len(distinct)).astype(np.int64), first
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """Bottom-k sample of distinct values: their hashes and exact numbers of records.
+
+    Attributes:
+        hash: uint64 [values], ascending.
+        count: int64 [values].
+        size: The most values kept.
+    """
+
+    hash: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    count: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    size: int = HASHES
+
+    def added(self, hashes: Ids, counts: Ints) -> Hashes:
+        """The sample with further values in it."""
+        if len(self.hash) == self.size:
+            below = hashes <= self.hash[-1]
+            hashes, counts = hashes[below], counts[below]
+        distinct, count, _ = _gathered(
+            np.concatenate([self.hash, hashes]), np.concatenate([self.count, counts])
+        )
+        return Hashes(distinct[: self.size], count[: self.size], self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Sketch:
+    """The summary of a corpus. Equal corpora have equal sketches, however they were read.
+
+    Attributes:
+        records: Records seen.
+        characters: Characters of all answers seen.
+        hash: uint64 [rows], ascending, of each kept distinct pair.
+        count: int64 [rows], records that each stands for.
+        question: Arrow string array [rows].
+        answer: Arrow string array [rows].
+        answers: Sample of the distinct answers, those left out that are no more than a label.
+        labels: Records whose answer is no more than a label.
+        complete: No distinct pair was left out.
+    """
+
+    records: int = 0
+    characters: int = 0
+    hash: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    count: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    question: pa.Array = field(default_factory=lambda: pa.array([], pa.large_string()))
+    answer: pa.Array = field(default_factory=lambda: pa.array([], pa.large_string()))
+    answers: Hashes = field(default_factory=Hashes)
+    labels: int = 0
+    complete: bool = True
+    rows: int = ROWS
+    size: int = BYTES
+
+    def __len__(self) -> int:
+        return len(self.hash)
+
+    def added(self, batch: pa.RecordBatch) -> Sketch:
+        """The summary with a batch of records (schema ``records.RECORDS``) in it."""
+        question, answer = (_large(batch.column(name)) for name in ("question", "answer"))
+        asked, replied = hashes_of(question), hashes_of(answer)
+        hashes = extended(extended(np.zeros_like(asked), asked), replied)
+        label = labels_of(answer)
+        one = np.ones(len(hashes), dtype=np.int64)
+        new = Sketch(
+            records=len(hashes),
+            characters=int(pc.sum(pc.utf8_length(answer)).as_py() or 0),
+            hash=hashes,
+            count=one,
+            question=question,
+            answer=answer,
+            answers=Hashes(size=self.answers.size).added(replied[~label], one[~label]),
+            labels=int(label.sum()),
+            rows=self.rows,
+            size=self.size,
+        )
+        return merge(self, new)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sketch):
+            return NotImplemented
+        return (
+            (self.records, self.characters, self.labels, self.complete, self.rows, self.size)
+            == (
+                other.records,
+                other.characters,
+                other.labels,
+                other.complete,
+                other.rows,
+                other.size,
+            )
+            and np.array_equal(self.hash, other.hash)
+            and np.array_equal(self.count, other.count)
+            and self.question.equals(other.question)
+            and self.answer.equals(other.answer)
+            and np.array_equal(self.answers.hash, other.answers.hash)
+            and np.array_equal(self.answers.count, other.answers.count)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _large(column: pa.Array) -> pa.Array:
+    return column.cast(pa.large_string())
+
+
+def merge(left: Sketch, right: Sketch) -> Sketch:
+    """The summary of two corpora together. Associative and commutative.
+
+    Raises:
+        ValueError: If the two were made with different sizes.
+    """
+    if (left.rows, left.size, left.answers.size) != (right.rows, right.size, right.answers.size):
+        raise ValueError("only sketches of one size can be merged")
+    hashes = np.concatenate([left.hash, right.hash])
+    # What a side has left out lies above its last hash: beyond that the union is not known.
+    limits = [side.hash[-1] for side in (left, right) if not side.complete]
+    known = np.flatnonzero(hashes <= min(limits)) if limits else np.arange(len(hashes))
+    counts = np.concatenate([left.count, right.count])[known]
+    distinct, count, first = _gathered(hashes[known], counts)
+    first = known[first[: left.rows]]
+    question, answer = (
+        pa.chunked_array([getattr(left, name), getattr(right, name)])
+        .take(pa.array(first))
+        .combine_chunks()
+        for name in ("question", "answer")
+    )
+    length = pc.add(pc.binary_length(question), pc.binary_length(answer)).to_numpy()
+    kept = int(np.searchsorted(np.cumsum(length), left.size, side="right"))
+    kept = min(max(kept, 1), len(first))  # one row is kept however long it is
+    return Sketch(
+        records=left.records + right.records,
+        characters=left.characters + right.characters,
+        labels=left.labels + right.labels,
+        hash=distinct[:kept],
+        count=count[:kept],
+        question=question[:kept],
+        answer=answer[:kept],
+        answers=left.answers.added(right.answers.hash, right.answers.count),
+        complete=left.complete and right.complete and kept == len(distinct),
+        rows=left.rows,
+        size=left.size,
+    )
