@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,8 @@ def takes_columns(schema: Pair, batch: pa.RecordBatch) -> bool:
 
 def records_of_columns(
     schema: Pair, piece: Columns, file: str, reject: Callable[..., None]
-) -> pa.RecordBatch:
-    """Makes records of a piece whose columns all hold text.
+) -> Iterator[pa.RecordBatch]:
+    """Yields the records of a piece whose columns all hold text, if it has any.
 
     Args:
         schema: Which columns hold what.
@@ -73,7 +73,8 @@ def records_of_columns(
         ],
         schema=RECORDS,
     )
-    return records.filter(pa.array(kept)) if reasons else records
+    if kept.any():
+        yield records.filter(pa.array(kept)) if reasons else records
 
 
 def python_rows(piece: Columns) -> list[Row]:

@@ -30,10 +30,8 @@ class _BadJsonError(Exception):
 
 def rows_of_document(
     name: str, stream: io.BufferedReader, damage: tuple[type[Exception], ...]
-) -> Iterator[tuple[int, Row]]:
-    """Yields the document's rows, each after its length.
-
-    Where the document breaks off, the last is ``Unreadable``.
+) -> Iterator[Row]:
+    """Yields the document's rows; the last is ``Unreadable`` where the document breaks off.
 
     Args:
         name: The file's name, for messages.
@@ -48,12 +46,12 @@ def rows_of_document(
     try:
         start = window.next_character()
         if start == "[":
-            for size, line, value in _array(window):
-                yield size, (line, number, value, b"")
+            for line, value in _array(window):
+                yield line, number, value, b""
                 number += 1
         elif start == "{":
-            for size, line, value in _wrapped(name, window):
-                yield size, (line, number, value, b"")
+            for line, value in _wrapped(name, window):
+                yield line, number, value, b""
                 number += 1
         elif start:
             raise InputError(f"{name}: starts with {start!r}: {_SHAPES}")
@@ -61,13 +59,13 @@ def rows_of_document(
             raise _BadJsonError("more text after the end of the document")
     except _BadJsonError as error:
         reason = f"not valid JSON, nothing after this can be read: {error}"
-        yield 0, (window.line, number, Unreadable(reason), b"")
+        yield window.line, number, Unreadable(reason), b""
     except damage as error:
         reason = f"the file is damaged or ends early; nothing after this can be read: {error}"
-        yield 0, (window.line, number, Unreadable(reason), b"")
+        yield window.line, number, Unreadable(reason), b""
 
 
-def _array(window: _Window) -> Iterator[tuple[int, int, object]]:
+def _array(window: _Window) -> Iterator[tuple[int, object]]:
     window.take("[")
     if window.next_character() == "]":
         window.take("]")
@@ -75,15 +73,14 @@ def _array(window: _Window) -> Iterator[tuple[int, int, object]]:
     while True:
         window.next_character()
         line = window.line
-        size, value = window.value()
-        yield size, line, value
+        yield line, window.value()
         if window.next_character() == "]":
             window.take("]")
             return
         window.take(",")
 
 
-def _wrapped(name: str, window: _Window) -> Iterator[tuple[int, int, object]]:
+def _wrapped(name: str, window: _Window) -> Iterator[tuple[int, object]]:
     """The rows of the one list of objects in an object; other values are passed over."""
     held = ""
     window.take("{")
@@ -92,11 +89,11 @@ def _wrapped(name: str, window: _Window) -> Iterator[tuple[int, int, object]]:
     else:
         while True:
             window.next_character()
-            _, key = window.value()
+            key = window.value()
             window.next_character()
             window.take(":")
             if window.next_character() == "[":
-                for number, (size, line, value) in enumerate(_array(window)):
+                for number, (line, value) in enumerate(_array(window)):
                     if number == 0 and isinstance(value, dict):
                         if held:
                             raise InputError(
@@ -104,7 +101,7 @@ def _wrapped(name: str, window: _Window) -> Iterator[tuple[int, int, object]]:
                             )
                         held = str(key)
                     if held == key:
-                        yield size, line, value
+                        yield line, value
             else:
                 window.value()
             if window.next_character() == "}":
@@ -146,8 +143,8 @@ class _Window:
             raise _BadJsonError(f"{expected!r} expected in line {self.line}")
         self._move(self._at + 1)
 
-    def value(self) -> tuple[int, object]:
-        """Reads the value that starts here; also tells its length."""
+    def value(self) -> object:
+        """Reads the value that starts here."""
         while True:
             failure = None
             try:
@@ -160,9 +157,8 @@ class _Window:
                 raise _BadJsonError(str(error)) from None
             # A value that reaches the window's end may go on behind it.
             if failure is None and (end < len(self._text) or self._ended):
-                size = end - self._at
                 self._move(end)
-                return size, found
+                return found
             if failure is not None and not self._cut_off(failure):
                 raise _BadJsonError(f"{failure.msg} in line {self.line}")
             if len(self._text) - self._at > _LARGEST_ROW:

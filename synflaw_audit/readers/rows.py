@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -56,7 +56,8 @@ class Columns:
     batch: pa.RecordBatch
 
 
-Piece: TypeAlias = Columns | list[Row]
+# Rows may be a generator: what is held of them is then for the receiver to bound.
+Piece: TypeAlias = Columns | Iterable[Row]
 
 
 class Input(Protocol):
@@ -67,11 +68,11 @@ class Input(Protocol):
         """How records and messages name it."""
 
     def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
-        """Yields all rows in order, at most about ``size`` at once.
+        """Yields all rows in order, in tables of at most ``size`` rows or one by one.
 
         Args:
             columns: The columns that matter, for formats that can skip the others; None for all.
-            size: Rows in a piece; fewer where rows are large.
+            size: Rows in a table; fewer where rows are large.
 
         Raises:
             InputError: It cannot be opened, or is not what its name says.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeAlias
 
@@ -31,6 +31,8 @@ from synflaw_audit.records import RECORDS
 OnReject: TypeAlias = Callable[[Rejected], None]
 
 _SAMPLE_ROWS = 256
+# A batch ends here even if it has few records, so that memory is bounded by text, not by rows.
+_BATCH_CHARACTERS = 32 << 20
 _SURROGATES = "a lone surrogate or invalid UTF-8"
 
 
@@ -134,15 +136,12 @@ class Source:
         schema = self._schema(item)
         columns = None if schema is None else schema.columns
         for piece in item.pieces(columns, self._size):
-            if isinstance(piece, Columns):
-                if isinstance(schema, Pair) and takes_columns(schema, piece.batch):
-                    batch = records_of_columns(schema, piece, item.name, rejected)
-                else:
-                    batch = _records_of_rows(schema, python_rows(piece), rejected)
+            if not isinstance(piece, Columns):
+                yield from _records_of_rows(schema, piece, self._size, rejected)
+            elif isinstance(schema, Pair) and takes_columns(schema, piece.batch):
+                yield from records_of_columns(schema, piece, item.name, rejected)
             else:
-                batch = _records_of_rows(schema, piece, rejected)
-            if batch.num_rows:
-                yield batch
+                yield from _records_of_rows(schema, python_rows(piece), self._size, rejected)
 
 
 class _Rejections:
@@ -174,12 +173,9 @@ def _values(item: Input) -> Iterator[dict[str, object]]:
 
 
 def _records_of_rows(
-    schema: Schema | None, rows: list[Row], rejected: _Rejections
-) -> pa.RecordBatch:
-    numbers: list[int] = []
-    turns: list[int] = []
-    questions: list[str] = []
-    answers: list[str] = []
+    schema: Schema | None, rows: Iterable[Row], size: int, rejected: _Rejections
+) -> Iterator[pa.RecordBatch]:
+    records = _Records(rejected.file)
     for line, number, value, raw in rows:
         if not isinstance(value, dict) or schema is None:
             reason = value.reason if isinstance(value, Unreadable) else _no_fields(value)
@@ -194,35 +190,64 @@ def _records_of_rows(
             if reason := _fault(question, answer):
                 where = f"turn {turn}: " if len(found) > 1 else ""
                 rejected(line, number, where + reason, value, raw)
-                continue
-            numbers.append(number)
-            turns.append(turn)
-            questions.append(question)
-            answers.append(answer)
-    return pa.record_batch(
-        [
-            pa.repeat(pa.scalar(rejected.file, pa.string()), len(numbers)),
-            pa.array(numbers, pa.int64()),
-            pa.array(turns, pa.int32()),
-            pa.array(questions, pa.string()),
-            pa.array(answers, pa.string()),
-        ],
-        schema=RECORDS,
-    )
+            else:
+                records.add(number, turn, question, answer)
+        if len(records.rows) >= size or records.characters >= _BATCH_CHARACTERS:
+            yield records.batch()
+            records = _Records(rejected.file)
+    if records.rows:
+        yield records.batch()
+
+
+class _Records:
+    """Records on their way into a batch."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.rows: list[int] = []
+        self.characters = 0
+        self._turns: list[int] = []
+        self._questions: list[str] = []
+        self._answers: list[str] = []
+
+    def add(self, row: int, turn: int, question: str, answer: str) -> None:
+        self.rows.append(row)
+        self.characters += len(question) + len(answer)
+        self._turns.append(turn)
+        self._questions.append(question)
+        self._answers.append(answer)
+
+    def batch(self) -> pa.RecordBatch:
+        return pa.record_batch(
+            [
+                pa.repeat(pa.scalar(self.file, pa.string()), len(self.rows)),
+                pa.array(self.rows, pa.int64()),
+                pa.array(self._turns, pa.int32()),
+                pa.array(self._questions, pa.string()),
+                pa.array(self._answers, pa.string()),
+            ],
+            schema=RECORDS,
+        )
 
 
 def _fault(question: str, answer: str) -> str:
     """Why a question and an answer, both text, make no record; "" if they do."""
     if not answer.strip(" \t\r\n"):
         return "answer is empty"
-    for name, text in (("question", question), ("answer", answer)):
-        # Asking for ASCII costs nothing, encoding a little.
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                return f"{name} holds {_SURROGATES}"
+    # Asking for ASCII costs nothing, encoding a little.
+    if not question.isascii() and not _encodable(question):
+        return f"question holds {_SURROGATES}"
+    if not answer.isascii() and not _encodable(answer):
+        return f"answer holds {_SURROGATES}"
     return ""
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_fields(value: object) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -23,17 +23,14 @@ from synflaw_audit.readers.json_documents import rows_of_document
 from synflaw_audit.readers.rows import Row, Unreadable
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-# A piece ends here even if it has few rows, so that memory is bounded by text, not by rows.
-PIECE_BYTES = 32 << 20
 _BUFFER = 1 << 18
 _BOM = b"\xef\xbb\xbf"
 # One line or cell may be this long; a forgotten quote would otherwise swallow the file.
 _LONGEST = 1 << 28
+# To tell a document from lines, so much of the first line is looked at.
+_LONGEST_HEAD = 1 << 25
 # A truncated or corrupt stream, as pyarrow, and an unreadable disk, as Python, report it.
 _DAMAGED = (OSError, EOFError, pa.ArrowInvalid)
-
-# A row, and how much text it is.
-Sized: TypeAlias = tuple[int, Row]
 
 
 @dataclass(frozen=True)
@@ -44,23 +41,13 @@ class TextFile:
     path: Path
     format: str
 
-    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[list[Row]]:
+    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Iterator[Row]]:
         """Yields all rows in order; ``columns`` cannot save work here.
 
         Raises:
             InputError: The file cannot be opened, is not UTF-8 at all, or is no JSON document.
         """
-        rows = _FORMATS[self.format](self)
-        piece: list[Row] = []
-        held = 0
-        for length, row in rows:
-            piece.append(row)
-            held += length
-            if len(piece) >= size or held >= PIECE_BYTES:
-                yield piece
-                piece, held = [], 0
-        if piece:
-            yield piece
+        yield _FORMATS[self.format](self)
 
 
 def open_bytes(file: TextFile) -> io.BufferedReader[Any]:
@@ -114,7 +101,7 @@ def parse_json(line: bytes) -> object:
         return Unreadable(f"not readable JSON: {error}")
 
 
-def _jsonl(file: TextFile) -> Iterator[Sized]:
+def _jsonl(file: TextFile) -> Iterator[Row]:
     number = row = 0
     with open_bytes(file) as stream:
         try:
@@ -123,10 +110,10 @@ def _jsonl(file: TextFile) -> Iterator[Sized]:
                 if line.isspace():
                     continue
                 value = parse_json(line) if len(line) < _LONGEST else _too_long(stream)
-                yield len(line), (number, row, value, line)
+                yield number, row, value, line
                 row += 1
         except _DAMAGED as error:
-            yield 0, (number + 1, row, damaged(error), b"")
+            yield number + 1, row, damaged(error), b""
 
 
 def _too_long(stream: io.BufferedReader[Any]) -> Unreadable:
@@ -136,7 +123,7 @@ def _too_long(stream: io.BufferedReader[Any]) -> Unreadable:
     return Unreadable(f"the line is longer than {_LONGEST >> 20} MiB")
 
 
-def _json(file: TextFile) -> Iterator[Sized]:
+def _json(file: TextFile) -> Iterator[Row]:
     """One JSON document, or an object a line: both stand under both names."""
     if not _is_document(file):
         yield from _jsonl(file)
@@ -151,7 +138,7 @@ def _is_document(file: TextFile) -> bool:
         try:
             first = b"\n"
             while first.isspace():
-                first = stream.readline(PIECE_BYTES)
+                first = stream.readline(_LONGEST_HEAD)
             more = any(not line.isspace() for line in iter(partial(stream.readline, _BUFFER), b""))
         except _DAMAGED:
             more = True
@@ -170,7 +157,7 @@ def _are_rows(value: object) -> bool:
     return isinstance(first, dict) and "role" not in first and "from" not in first
 
 
-def _csv(file: TextFile) -> Iterator[Sized]:
+def _csv(file: TextFile) -> Iterator[Row]:
     # Raised for the whole process, never lowered: the module has no limit of one reader's own.
     csv.field_size_limit(max(_LONGEST, csv.field_size_limit()))
     with open_bytes(file) as stream:
@@ -188,18 +175,18 @@ def _csv(file: TextFile) -> Iterator[Sized]:
             except csv.Error as error:
                 if header is None:
                     raise InputError(f"{file.name}: the header cannot be read: {error}") from error
-                yield 0, (line, row, Unreadable(f"not valid CSV: {error}"), b"")
+                yield line, row, Unreadable(f"not valid CSV: {error}"), b""
                 row += 1
                 continue
             except _DAMAGED as error:
-                yield 0, (line, row, damaged(error), b"")
+                yield line, row, damaged(error), b""
                 return
             if not cells:
                 continue
             if header is None:
                 header = _header(file, cells)
                 continue
-            yield sum(map(len, cells)), (line, row, _fields(header, cells), b"")
+            yield line, row, _fields(header, cells), b""
             row += 1
 
 
@@ -228,7 +215,7 @@ def _delimiter(file: TextFile, stream: io.BufferedReader[Any]) -> str:
     return ","
 
 
-_FORMATS: dict[str, Callable[[TextFile], Iterator[Sized]]] = {
+_FORMATS: dict[str, Callable[[TextFile], Iterator[Row]]] = {
     "jsonl": _json,
     "json": _json,
     "csv": _csv,
