@@ -97,11 +97,18 @@ class Frame:
 
 
 def _python_rows(part: pd.DataFrame, start: int) -> list[Row]:
-    plain = part.astype(object).where(part.notna(), None)
-    for name in plain.columns:
-        plain[name] = [v.tolist() if isinstance(v, np.ndarray) else v for v in plain[name]]
-    rows = plain.to_dict("records")
-    return [(row, row, value, b"") for row, value in enumerate(rows, start)]
+    columns = [
+        [
+            None if null else value.tolist() if isinstance(value, np.ndarray) else value
+            for null, value in zip(part[name].isna(), part[name], strict=True)
+        ]
+        for name in part.columns
+    ]
+    rows = zip(*columns, strict=True)
+    return [
+        (number, number, dict(zip(part.columns, row, strict=True)), b"")
+        for number, row in enumerate(rows, start)
+    ]
 
 
 def _parquet(
