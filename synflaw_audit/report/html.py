@@ -1,0 +1,86 @@
+"""A report as one self-contained HTML page: no network, no script, everything escaped.
+
+The template escapes whatever it prints (jinja2's autoescape, never switched off), and a content
+security policy in the page forbids scripts and loading, should an escape ever be missing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import orjson
+from jinja2 import Environment, StrictUndefined, Template
+
+from synflaw_audit.report import words
+from synflaw_audit.report.model import Report
+
+# The charts' inner width and margin, in SVG units.
+WIDTH = 200.0
+MARGIN = 5.0
+
+
+def render(report: Report) -> str:
+    """The whole report; see ``Report.to_html``."""
+    return _template().render(
+        report=report,
+        templates=report.templates[: words.MOST_TEMPLATES],
+        more_templates=max(0, len(report.templates) - words.MOST_TEMPLATES),
+        uncalibrated="uncalibrated" in report.risk.basis.lower(),
+    )
+
+
+@cache
+def _template() -> Template:
+    source = (
+        resources.files("synflaw_audit.report").joinpath("report.html.jinja").read_text("utf-8")
+    )
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "percent": words.percent,
+        "number": words.number,
+        "line": words.one_line,
+        "visible": words.visible,
+        "clip": words.clip,
+        "parts": words.pattern_parts,
+        "x": position,
+        "json": _json,
+        "shape": shape,
+    }
+    environment.globals |= {
+        "symbols": words.SYMBOLS,
+        "headline": words.headline,
+        "example_parts": words.example_parts,
+        "most_examples": words.MOST_EXAMPLES,
+        "width": WIDTH + 2 * MARGIN,
+        "margin": MARGIN,
+    }
+    return environment.from_string(source)
+
+
+def position(score: float) -> float:
+    """Where a score in [0, 1] stands on a chart's axis."""
+    return round(MARGIN + WIDTH * min(max(score, 0.0), 1.0), 2)
+
+
+def shape(value: Any) -> str:
+    """How to lay out something observed: as "table", "list", "fields" or plain "value"."""
+    if isinstance(value, dict) and value:
+        return "fields"
+    if not isinstance(value, list | tuple) or not value:
+        return "value"
+    if all(isinstance(item, dict) and item.keys() == value[0].keys() for item in value):
+        return "table"
+    return "list"
+
+
+def _json(value: Any) -> str:
+    """A value for people: text as it is, fractions short, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return orjson.dumps(value, default=str).decode()

@@ -1,0 +1,151 @@
+"""A report as Markdown, for pull requests and model cards.
+
+Whatever comes from the data stands in code spans: in them neither HTML nor emphasis, links, nor
+mentions are obeyed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from synflaw_audit.report import words
+from synflaw_audit.report.model import Finding, Report, TemplateSummary
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&$@])")
+
+
+def render(report: Report) -> str:
+    """The whole report; see ``Report.to_markdown``."""
+    sections = [
+        _summary(report),
+        _checks(report),
+        _templates(report),
+        _observed(report.checks),
+        _data(report),
+        _run(report),
+    ]
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def escape(text: str) -> str:
+    """Words that are not the data's own (a title, a basis), safe in running text and tables."""
+    return _SPECIAL.sub(r"\\\1", words.one_line(text, 500))
+
+
+def code(text: str, characters: int = 300) -> str:
+    """Text from the data as a code span."""
+    line = words.one_line(text, characters)
+    if not line:
+        return "(empty)"
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    space = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def _summary(report: Report) -> list[str]:
+    return [
+        f"# Format audit: {report.verdict}",
+        "",
+        escape(words.headline(report)),
+        "",
+        f"Pattern-overfitting risk: **{words.number(report.risk.score)}** "
+        f"({words.number(report.risk.low)} to {words.number(report.risk.high)}), "
+        f"{escape(report.risk.basis)}.",
+    ]
+
+
+def _checks(report: Report) -> list[str]:
+    rows = [
+        [
+            f"{words.SYMBOLS[finding.verdict]} {finding.verdict}",
+            escape(finding.code),
+            escape(finding.title),
+            f"{words.number(finding.score)}",
+            f"{words.number(finding.low)} to {words.number(finding.high)}",
+            words.number(finding.warn_above),
+            words.number(finding.fail_above),
+            f"{finding.records:,}",
+        ]
+        for finding in report.checks
+    ]
+    head = ["Verdict", "Check", "Finding", "Score", "95% interval", "Warn above", "Fail above"]
+    return ["## Checks", "", *_table([*head, "Records"], rows, right_from=3)]
+
+
+def _templates(report: Report) -> list[str]:
+    if not report.templates:
+        return ["## Templates", "", "None found."]
+    lines = ["## Templates", "", "`<*>` stands for words that differ from row to row."]
+    for template in report.templates[: words.MOST_TEMPLATES]:
+        lines += ["", *_template(template)]
+    return [*lines, *_more(len(report.templates))]
+
+
+def _template(template: TemplateSummary) -> Iterator[str]:
+    yield (
+        f"- **{words.percent(template.share)}** ({template.records:,} records) "
+        f"{code(template.pattern, words.PATTERN_CHARACTERS)}"
+    )
+    for example in template.examples[: words.MOST_EXAMPLES]:
+        text = "".join(part.text for part in words.example_parts(template, example))
+        yield f"  - {code(text, words.EXAMPLE_CHARACTERS + 2)}"
+
+
+def _more(count: int) -> list[str]:
+    rest = count - words.MOST_TEMPLATES
+    return ["", f"{rest:,} more in report.json."] if rest > 0 else []
+
+
+def _observed(findings: Iterable[Finding]) -> list[str]:
+    lines = [
+        f"- {escape(finding.code)} {escape(finding.name)}, {escape(key)}: {_value(value)}"
+        for finding in findings
+        for key, value in finding.observed.items()
+    ]
+    return ["## Observed", "", *lines] if lines else []
+
+
+def _data(report: Report) -> list[str]:
+    dataset = report.dataset
+    rows = [[code(file), code(dataset.schema.get(file, "not known"))] for file in dataset.files]
+    return [
+        "## Data",
+        "",
+        f"{dataset.records:,} records, {dataset.tokens:,} answer tokens, "
+        f"{dataset.rejected:,} rows rejected"
+        + (" (see rejected.jsonl)." if dataset.rejected else "."),
+        "",
+        *_table(["File", "Read as"], rows),
+    ]
+
+
+def _run(report: Report) -> list[str]:
+    config = [[code(key), _value(value)] for key, value in report.config.items()]
+    versions = ", ".join(f"{escape(k)} {escape(v)}" for k, v in report.versions.items())
+    seconds = ", ".join(f"{escape(k)} {v:.1f}" for k, v in report.seconds.items())
+    return [
+        "## Run",
+        "",
+        *_table(["Option", "Value"], config),
+        "",
+        f"Versions: {versions}.",
+        "",
+        f"Seconds: {seconds}.",
+    ]
+
+
+def _value(value: Any) -> str:
+    return code(value if isinstance(value, str) else orjson.dumps(value, default=str).decode())
+
+
+def _table(head: list[str], rows: list[list[str]], right_from: int | None = None) -> list[str]:
+    last = len(head) if right_from is None else right_from
+    rule = ["---" if column < last else "---:" for column in range(len(head))]
+    # A table is cut into cells before code spans are seen, so a pipe inside one needs a backslash.
+    escaped = [[re.sub(r"(?<!\\)\|", r"\|", cell) for cell in cells] for cells in rows]
+    return [f"| {' | '.join(cells)} |" for cells in [head, rule, *escaped]]

@@ -1,0 +1,85 @@
+"""A report on a terminal: what matters, in one screen where that is possible."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from synflaw_audit.report import words
+from synflaw_audit.report.model import Finding, Report, TemplateSummary, Verdict
+
+STYLES: dict[Verdict, str] = {
+    "pass": "green",
+    "warn": "yellow",
+    "fail": "bold red",
+    "undecided": "cyan",
+}
+
+MOST_TEMPLATES = 5
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the report. Everything from the data goes through ``Text``, which obeys no markup."""
+    console.print(render(report))
+
+
+def render(report: Report) -> RenderableType:
+    """The report as a rich renderable."""
+    parts: list[RenderableType] = [_headline(report), Text(), _checks(report.checks)]
+    if report.templates:
+        parts += [Text(), _templates(report.templates)]
+    if report.dataset.rejected:
+        rejected = f"{report.dataset.rejected:,} rows could not be read; see rejected.jsonl"
+        parts += [Text(), Text(rejected, style="yellow")]
+    return Group(*parts)
+
+
+def verdict_text(verdict: Verdict) -> Text:
+    """The verdict with its symbol and colour."""
+    return Text(f"{words.SYMBOLS[verdict]} {verdict}", style=STYLES[verdict])
+
+
+def _headline(report: Report) -> RenderableType:
+    line = verdict_text(report.verdict)
+    line.append(f"  {words.headline(report)}", style="default not bold")
+    risk = Text("risk ", style="dim")
+    risk.append(words.visible(words.risk_words(report)), style="default")
+    return Group(line, Padding(risk, (0, 0, 0, 2)))
+
+
+def _checks(findings: tuple[Finding, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("check", no_wrap=True)
+    table.add_column("finding", ratio=1)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("interval", no_wrap=True)
+    table.add_column("warn/fail", no_wrap=True)
+    for finding in findings:
+        table.add_row(
+            verdict_text(finding.verdict),
+            Text(finding.code),
+            Text(words.one_line(finding.title)),
+            Text(words.number(finding.score)),
+            Text(f"{words.number(finding.low)}-{words.number(finding.high)}", style="dim"),
+            Text(
+                f"{words.number(finding.warn_above)}/{words.number(finding.fail_above)}",
+                style="dim",
+            ),
+        )
+    return table
+
+
+def _templates(templates: tuple[TemplateSummary, ...]) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("template", ratio=1)
+    for template in templates[:MOST_TEMPLATES]:
+        pattern = Text()
+        for part in words.pattern_parts(words.one_line(template.pattern, 240)):
+            pattern.append(part.text, style="dim" if part.kind == "slot" else "bold")
+        table.add_row(Text(words.percent(template.share)), pattern)
+    rest = len(templates) - MOST_TEMPLATES
+    return Group(table, Text(f"and {rest:,} more", style="dim")) if rest > 0 else table

@@ -1,0 +1,168 @@
+"""What every rendering of a report shares: its sentences, numbers, and safe text from the data.
+
+A corpus is untrusted. Escaping for the target language is each rendering's own; here are removed
+the characters that no target may pass on: control characters (a terminal would obey them) and
+direction overrides (which make a text show as something that it is not).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from synflaw_audit.report.model import Report, TemplateSummary, Verdict
+
+SLOT = "<*>"
+
+SYMBOLS: dict[Verdict, str] = {"pass": "✓", "warn": "!", "fail": "✗", "undecided": "?"}
+
+# Templates shown; the JSON report holds all.
+MOST_TEMPLATES = 25
+MOST_EXAMPLES = 3
+PATTERN_CHARACTERS = 600
+EXAMPLE_CHARACTERS = 360
+
+# Direction marks and overrides, zero-width spaces, byte order mark, line separators, surrogates. The
+# zero-width joiners stay: Hindi, Persian and emoji are written with them.
+_INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def visible(text: str) -> str:
+    """``text`` with every control and direction character made visible; newline and tab stay."""
+    text = text.replace("\r\n", "\n")
+    text = _CONTROL.sub(lambda found: _control_picture(ord(found[0])), text)
+    return _INVISIBLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
+def clip(text: str, characters: int) -> str:
+    """At most ``characters`` of ``text``, cut between words where one ends near the limit."""
+    if len(text) <= characters:
+        return text
+    cut = text[: characters - 1]
+    space = cut.rfind(" ", int(characters * 0.8))
+    return (cut[:space] if space > 0 else cut).rstrip() + "…"
+
+
+def one_line(text: str, characters: int = 200) -> str:
+    """``text`` made visible, on one line, and clipped."""
+    return clip(re.sub(r"\s+", " ", visible(text)).strip(), characters)
+
+
+def percent(share: float) -> str:
+    """A share for people: more digits only where they tell small shares apart."""
+    value = 100 * share
+    if 0 < value < 0.05:
+        return "<0.1%"
+    return f"{value:.1f}%" if value < 9.95 or 99.05 < value < 99.95 else f"{value:.0f}%"
+
+
+def number(value: float) -> str:
+    """A score in [0, 1] for people."""
+    return f"{value:.2f}"
+
+
+def headline(report: Report) -> str:
+    """The verdict in one sentence."""
+    records = f"{report.dataset.records:,} records"
+    failed = [finding.name for finding in report.checks if finding.verdict == "fail"]
+    # An experimental check that fails makes the corpus's verdict a warning.
+    raised = [finding.name for finding in report.checks if finding.verdict in ("warn", "fail")]
+    flagged = report.flagged_summary
+    rows = f"{flagged.records:,} of {records} ({percent(flagged.share)}) are flagged"
+    match report.verdict:
+        case "fail":
+            return f"The format is too uniform: {_listed(failed)} failed; {rows}."
+        case "warn":
+            return f"The format is rather uniform: {_listed(raised)} warned; {rows}."
+        case "pass":
+            return f"No check found the format too uniform in {records}."
+        case _:
+            return f"No check could decide on {records}: too few."
+
+
+def risk_words(report: Report) -> str:
+    """The risk with its interval and basis."""
+    risk = report.risk
+    return f"{number(risk.score)} ({number(risk.low)} to {number(risk.high)}), {risk.basis}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of text: ``kind`` is "format" (the template's own words), "slot" or "text"."""
+
+    kind: str
+    text: str
+
+
+def pattern_parts(pattern: str) -> list[Part]:
+    """A template's pattern, its slots told from its words."""
+    pieces = visible(clip(pattern, PATTERN_CHARACTERS)).split(SLOT)
+    parts: list[Part] = []
+    for index, piece in enumerate(pieces):
+        if index:
+            parts.append(Part("slot", SLOT))
+        if piece:
+            parts.append(Part("format", piece))
+    return parts
+
+
+def example_parts(template: TemplateSummary, example: str) -> list[Part]:
+    """An example, the words that its template prescribes told from the others.
+
+    The view opens a little before the first of those words, so that a formula at the end of a long
+    answer is seen too.
+    """
+    spans = list(_format_spans(template.pattern, example))
+    start = max(0, spans[0][0] - 60) if spans and spans[0][0] > EXAMPLE_CHARACTERS // 2 else 0
+    end = min(len(example), start + EXAMPLE_CHARACTERS)
+    parts = [Part("text", "…")] if start else []
+    position = start
+    for begin, stop in spans:
+        if begin >= end:
+            break
+        parts += _part("text", example[position:begin]) + _part(
+            "format", example[begin:stop][: end - begin]
+        )
+        position = min(stop, end)
+    parts += _part("text", example[position:end])
+    return [*parts, Part("text", "…")] if end < len(example) else parts
+
+
+def _format_spans(pattern: str, example: str) -> Iterator[tuple[int, int]]:
+    """Where the pattern's words stand in the example, in their order.
+
+    Taking the leftmost match of each piece in turn finds all of them if that is possible at all,
+    and never backtracks, whatever the pattern.
+    """
+    position = 0
+    spans = []
+    for piece in pattern.split(SLOT):
+        tokens = re.findall(r"\w+|[^\w\s]", piece)
+        if not tokens:
+            continue
+        words = re.compile(r"\s*".join(map(re.escape, tokens)), re.IGNORECASE)
+        found = words.search(example, position)
+        if found is None:
+            return
+        spans.append(found.span())
+        position = found.end()
+    yield from spans
+
+
+def _part(kind: str, text: str) -> list[Part]:
+    return [Part(kind, visible(text))] if text else []
+
+
+def _control_picture(code: int) -> str:
+    """Unicode has pictures for the C0 controls and delete; C1 controls get their number."""
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
+
+
+def _listed(names: list[str]) -> str:
+    if not names:
+        return "a check"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
