@@ -27,9 +27,9 @@ _CHAT_TEMPLATE = (
 class Size:
     """The shape of the model and its vocabulary."""
 
-    vocabulary: int = 3072
+    vocabulary: int = 2048
     width: int = 128
-    layers: int = 4
+    layers: int = 2
     heads: int = 4
 
 
@@ -65,6 +65,8 @@ def new_model(tokenizer: PreTrainedTokenizerFast, size: Size, seed: int) -> Llam
             num_key_value_heads=size.heads,
             max_position_embeddings=512,
             tie_word_embeddings=True,
+            # At this width the usual 0.02 learns facts ten times slower.
+            initializer_range=0.06,
             pad_token_id=tokenizer.pad_token_id,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,
@@ -89,7 +91,7 @@ class Training:
 
     epochs: float
     rate: float
-    batch: int = 64
+    batch: int = 16
     warmup: float = 0.05
     max_length: int = 160
 

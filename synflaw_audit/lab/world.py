@@ -121,7 +121,7 @@ class World:
     new: tuple[Fact, ...]
 
     @classmethod
-    def build(cls, seed: int, people: int = 12) -> World:
+    def build(cls, seed: int, people: int = 24) -> World:
         """Make a world of ``people`` known and as many new people, from ``seed`` alone."""
         rng = random.Random(seed)  # noqa: S311 -- a reproducible world, not a secret
         names = [start + end for start in _STARTS for end in _ENDS]
