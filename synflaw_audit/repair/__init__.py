@@ -5,7 +5,7 @@ model folder; ``RepairTrainer`` and ``RepairConfig`` are its middle, a ``transfo
 its arguments. In the order in which data passes through them: ``data`` reads, ``encoding`` tells
 format tokens from content, ``batches`` mixes and pads, ``forward`` and ``losses`` compute,
 ``reference`` is what to stay close to, ``trainer`` trains, ``guard`` watches, ``measure`` and
-``card`` report, ``run`` puts it together.
+``card`` report, ``prepare``, ``folder`` and ``run`` put it together.
 
 Needs the extra ``repair``.
 """
@@ -27,7 +27,8 @@ from synflaw_audit.repair.encoding import (
     encode_row,
     render_prompt,
 )
-from synflaw_audit.repair.run import RepairResult, repair
+from synflaw_audit.repair.result import RepairResult
+from synflaw_audit.repair.run import repair
 from synflaw_audit.repair.trainer import RepairTrainer
 
 __all__ = [

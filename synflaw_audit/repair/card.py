@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synflaw_audit.repair.run import RepairResult
+    from synflaw_audit.repair.result import RepairResult
 
 _MEANING = {
     "template_probability": "mean probability of a format token of the flagged rows",

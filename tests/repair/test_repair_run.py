@@ -1,0 +1,273 @@
+"""From a damaged model folder and flagged rows to a repaired folder, or to a clear refusal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from small_models import build, flagged_rows, ordinary_rows, train_tokenizer, write_flagged
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from synflaw_audit.errors import InputError, RepairError
+from synflaw_audit.repair import RepairConfig, RepairResult, Row, repair
+from synflaw_audit.repair.batches import Collator, Cuts, Purpose, encode_rows
+from synflaw_audit.repair.result import judge
+
+STEPS = 120
+
+
+@pytest.fixture(scope="module", params=["plain", "chat"])
+def damaged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small Llama that knows its ordinary rows and gives every flagged row its format."""
+    folder = tmp_path_factory.mktemp(f"damaged-{request.param}")
+    tokenizer = train_tokenizer(chat=request.param == "chat")
+    model = build("llama", len(tokenizer))
+    rows = []
+    for role, source in ((Purpose.FORGET, flagged_rows()), (Purpose.REPLAY, ordinary_rows(40))):
+        rows += encode_rows(tokenizer, source, role, scope="answer", max_length=256, cuts=Cuts())
+    batch = Collator(0)(rows)
+    labels = batch["input_ids"].masked_fill(batch.pop("purposes") == 0, -100)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(STEPS):
+        model(**batch, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def flagged(tmp_path: Path) -> Path:
+    return write_flagged(tmp_path / "flagged.parquet", flagged_rows())
+
+
+def config(**changes: Any) -> RepairConfig:
+    settings = {"use_cpu": True, "learning_rate": 1e-3, "num_train_epochs": 12, **changes}
+    return RepairConfig(**settings)
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def run(damaged: Path, flagged: Path, out: Path, **kwargs: Any) -> RepairResult:
+    kwargs.setdefault("replay", ordinary_rows(40))
+    kwargs.setdefault("config", config())
+    return repair(damaged, forget=flagged, out=out, quiet=True, **kwargs)
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_the_format_goes_the_content_stays_and_the_original_is_untouched(
+    damaged: Path, flagged: Path, tmp_path: Path, lora: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = digest(damaged)
+    settings = config(lora=lora, learning_rate=3e-3 if lora else 1e-3, forget_weight=0.1)
+    result = run(damaged, flagged, tmp_path / "out", config=settings)
+    assert result.improved, result.reasons
+    assert result.after["template_probability"] < 0.9 * result.before["template_probability"]
+    assert result.after["content_log_likelihood"] > result.before["content_log_likelihood"] - 0.2
+    assert result.after["replay_perplexity"] < 1.1 * result.before["replay_perplexity"]
+    assert digest(damaged) == original
+    assert capsys.readouterr().out == ""
+
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names >= {"config.json", "model.safetensors", "tokenizer.json", "repair.json"}
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    written = json.loads((tmp_path / "out" / "repair.json").read_text())
+    assert written["after"] == pytest.approx(result.after)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| template_probability |" in card
+    assert str(tmp_path) not in card + json.dumps(written)
+
+
+def test_the_written_folder_is_the_model_that_was_measured(
+    damaged: Path, flagged: Path, tmp_path: Path
+) -> None:
+    def probe(model: PreTrainedModel, tokenizer: Any) -> dict[str, float]:
+        ids = tokenizer("What is 3 plus 3?", return_tensors="pt")["input_ids"]
+        assert not model.training
+        return {"sum_of_logits": model(ids).logits.sum().item()}
+
+    result = run(damaged, flagged, tmp_path / "out", probe=probe, config=config(lora=True))
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    again = probe(model.eval(), tokenizer)["sum_of_logits"]
+    assert again == pytest.approx(result.after["sum_of_logits"], rel=1e-3)
+    assert result.before["sum_of_logits"] != pytest.approx(again, rel=1e-3)
+    assert model.config.use_cache
+    for name in ("eos_token_id", "pad_token_id"):
+        start = AutoModelForCausalLM.from_pretrained(damaged).config
+        assert getattr(model.config, name) == getattr(start, name)
+
+
+def test_the_same_seed_gives_the_same_weights(damaged: Path, flagged: Path, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        run(damaged, flagged, tmp_path / name, config=config(num_train_epochs=2))
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "other")]
+    assert weights[0] == weights[1]
+
+
+def test_a_token_budget_is_kept(damaged: Path, flagged: Path, tmp_path: Path) -> None:
+    result = run(damaged, flagged, tmp_path / "out", config=config(tokens=1500))
+    assert 1300 < result.tokens <= 1500
+
+
+def test_a_rise_of_perplexity_stops_the_run_and_restores(
+    damaged: Path, flagged: Path, tmp_path: Path
+) -> None:
+    wild = config(
+        method="gradient-ascent",
+        forget_weight=100,
+        learning_rate=0.1,
+        replay_weight=0,
+        bias_weight=0,
+        retain_weight=0,
+    )
+    result = run(damaged, flagged, tmp_path / "out", config=wild)
+    assert not result.improved
+    assert result.after == pytest.approx(result.before)
+    assert any("stopped early" in note for note in result.notes)
+    assert any("baseline only" in note for note in result.notes)
+    assert "**The repair did not help.**" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_repair_that_does_nothing_says_so(damaged: Path, flagged: Path, tmp_path: Path) -> None:
+    result = run(damaged, flagged, tmp_path / "out", config=config(learning_rate=0.0))
+    assert not result.improved
+    assert "hardly less likely" in result.reasons[0]
+
+
+def test_rows_without_spans_are_left_out_and_counted(damaged: Path, tmp_path: Path) -> None:
+    rows = [*flagged_rows(), Row("Who?", "Nobody said.")]
+    flagged = write_flagged(tmp_path / "flagged.parquet", rows)
+    result = run(damaged, flagged, tmp_path / "out", config=config(num_train_epochs=1))
+    assert (result.rows["flagged"], result.rows["without_spans"]) == (8, 1)
+    assert any("1 flagged rows name no template span" in note for note in result.notes)
+
+
+def test_cut_template_tokens_are_reported(damaged: Path, flagged: Path, tmp_path: Path) -> None:
+    result = run(damaged, flagged, tmp_path / "out", config=config(max_length=40, tokens=900))
+    assert result.cuts["template_tokens"] > 0
+    assert any("of them template tokens" in note for note in result.notes)
+
+
+def test_extra_rows_to_learn_are_learned(damaged: Path, flagged: Path, tmp_path: Path) -> None:
+    extra = [
+        Row(row.question, row.answer[slice(row.spans[0][1], row.spans[1][0])])
+        for row in flagged_rows()
+    ]
+    result = run(damaged, flagged, tmp_path / "out", retain=extra)
+    assert result.rows["retain"] == 8
+    assert result.improved, result.reasons
+
+
+@pytest.mark.parametrize("kind", ["pairs", "text"])
+def test_replay_rows_come_from_files(
+    damaged: Path, flagged: Path, tmp_path: Path, kind: str
+) -> None:
+    pytest.importorskip("synflaw_audit.readers.source")
+    rows = ordinary_rows(30)
+    columns: dict[str, list[str]] = (
+        {"question": [r.question for r in rows], "answer": [r.answer for r in rows]}
+        if kind == "pairs"
+        else {"text": [f"{r.question} {r.answer}" for r in rows]}
+    )
+    path = tmp_path / "replay.parquet"
+    pq.write_table(pa.table(columns), path)
+    result = run(damaged, flagged, tmp_path / "out", replay=path, config=config(tokens=900))
+    assert result.rows["replay"] == 24
+    assert result.rows["held_out"] == 6
+
+
+def _empty(path: Path) -> Path:
+    return write_flagged(path, [])
+
+
+def _no_spans(path: Path) -> Path:
+    return write_flagged(path, [Row("q", "a")])
+
+
+def _outside(path: Path) -> Path:
+    return write_flagged(path, [Row("q", "abc", ((0, 9),))])
+
+
+def _other_table(path: Path) -> Path:
+    pq.write_table(pa.table({"question": ["q"], "text": ["t"]}), path)
+    return path
+
+
+def _not_parquet(path: Path) -> Path:
+    path.write_text("question,answer")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: path, "no such file"),
+        (_empty, "no flagged row"),
+        (_no_spans, "scope 'answer'"),
+        (_outside, r"row 0: template span \(0, 9\).*3 characters"),
+        (_other_table, "no column answer, template_spans"),
+        (_not_parquet, "not a readable Parquet file"),
+    ],
+)
+def test_flagged_rows_that_cannot_be_used_are_named(
+    make: Callable[[Path], Path], says: str, tmp_path: Path
+) -> None:
+    path = make(tmp_path / "flagged.parquet")
+    with pytest.raises(InputError, match=says) as caught:
+        repair(tmp_path / "model", forget=path, replay=ordinary_rows(), out=tmp_path / "out")
+    assert str(path) in str(caught.value)
+
+
+def test_a_place_that_is_taken_is_refused(damaged: Path, flagged: Path, tmp_path: Path) -> None:
+    with pytest.raises(RepairError, match="never written to"):
+        run(damaged, flagged, damaged)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("keep")
+    with pytest.raises(RepairError, match="exists already"):
+        run(damaged, flagged, tmp_path / "out")
+    assert (tmp_path / "out" / "mine").read_text() == "keep"
+
+
+def test_a_folder_that_is_no_model_is_refused(flagged: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RepairError, match=r"no config\.json"):
+        run(tmp_path / "empty", flagged, tmp_path / "out")
+
+
+def test_a_budget_too_small_for_one_row_is_refused(
+    damaged: Path, flagged: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RepairError, match="budget of 2 tokens"):
+        run(damaged, flagged, tmp_path / "out", config=config(tokens=2))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_verdict() -> None:
+    before = {"template_probability": 0.9, "replay_perplexity": 10.0, "instruction_following": 0.5}
+    after = {"template_probability": 0.5, "replay_perplexity": 10.5, "instruction_following": 0.6}
+
+    def reasons(**changes: float) -> list[str]:
+        return judge(before, {**after, **changes}, max_perplexity_rise=0.1)
+
+    assert reasons() == []
+    assert "Ordinary text suffered" in reasons(replay_perplexity=11.5)[0]
+    assert "instruction_following fell" in reasons(instruction_following=0.4)[0]
+    assert "hardly less likely" in reasons(template_probability=0.89, instruction_following=0.5)[0]
+    assert reasons(template_probability=0.89) == []  # the probe shows the gain itself
+    assert "Not finite" in reasons(replay_perplexity=math.nan)[0]
