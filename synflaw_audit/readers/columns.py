@@ -57,7 +57,7 @@ def records_of_columns(
 
     question = column(schema.question) if schema.question else pa.array([""] * count)
     answer = column(schema.answer)
-    if schema.context:
+    if schema.context and not schema.late_context:
         question = _joined(question, column(schema.context, optional=True))
     strike(_numpy(pc.equal(pc.utf8_trim(answer, _BLANK), "")), "answer is empty")
     for row in sorted(reasons):

@@ -41,20 +41,13 @@ def rows_of_document(
     Raises:
         InputError: It is neither an array nor an object with exactly one list of objects.
     """
-    window = _Window(stream)
+    window = _Window(stream, damage)
     number = 0
     try:
-        start = window.next_character()
-        if start == "[":
-            for line, value in _array(window):
-                yield line, number, value, b""
-                number += 1
-        elif start == "{":
-            for line, value in _wrapped(name, window):
-                yield line, number, value, b""
-                number += 1
-        elif start:
-            raise InputError(f"{name}: starts with {start!r}: {_SHAPES}")
+        rows = _array(window) if window.next_character() == "[" else _wrapped(name, window)
+        for line, value in rows:
+            yield line, number, value, b""
+            number += 1
         if window.next_character():
             raise _BadJsonError("more text after the end of the document")
     except _BadJsonError as error:
@@ -115,11 +108,13 @@ def _wrapped(name: str, window: _Window) -> Iterator[tuple[int, object]]:
 class _Window:
     """A sliding piece of the document's text, and the line at its reading position."""
 
-    def __init__(self, stream: io.BufferedReader) -> None:
+    def __init__(self, stream: io.BufferedReader, damage: tuple[type[Exception], ...]) -> None:
         # Invalid bytes become lone surrogates, which mapping a row to a record rejects.
         self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
         self._json = json.JSONDecoder().raw_decode
         self._stream = stream
+        self._damages = damage
+        self._damage: Exception | None = None
         self._text = ""
         self._at = 0
         self._ended = False
@@ -178,12 +173,25 @@ class _Window:
         self._at = at
 
     def _more(self) -> bool:
-        """Reads on, as much again as is held, so that a long value is not tried too often."""
+        """Reads on, as much again as is held, so that a long value is not tried too often.
+
+        Damage in the stream is raised only once all that came before it has been used.
+        """
+        if self._damage is not None:
+            raise self._damage
         if self._ended:
             return False
         kept = self._text[self._at :]
-        data = self._stream.read(max(_CHUNK, len(kept)))
-        self._ended = not data
-        self._text = kept + self._decode(data, final=self._ended)
+        data = bytearray()
+        try:
+            while len(data) < max(_CHUNK, len(kept)):
+                part = self._stream.read1(_CHUNK)
+                data += part
+                if not part:
+                    self._ended = True
+                    break
+        except self._damages as error:
+            self._damage = error
+        self._text = kept + self._decode(bytes(data), final=self._ended)
         self._at = 0
         return not self._ended or len(self._text) > len(kept)

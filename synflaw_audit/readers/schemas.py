@@ -48,17 +48,20 @@ class Pair:
     """A row is one question and one answer, each in its column.
 
     ``question`` is None where the rows are plain text; ``context`` is what follows the question
-    after a blank line wherever it is not empty (Alpaca's ``input``, Dolly's ``context``).
+    after a blank line wherever it is not empty (Alpaca's ``input``, Dolly's ``context``). A late
+    context is one that no row of the sample has: rows that are objects may yet bring it.
     """
 
     question: str | None
     answer: str
     context: str | None = None
+    late_context: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns to read."""
-        return tuple(c for c in (self.question, self.context, self.answer) if c is not None)
+        context = None if self.late_context else self.context
+        return tuple(c for c in (self.question, context, self.answer) if c is not None)
 
     def __str__(self) -> str:
         return "/".join(self.columns) if self.question else f"{self.answer} (no question)"
@@ -204,7 +207,8 @@ def _with_context(schema: Schema, columns: Sequence[str]) -> Schema:
     if not isinstance(schema, Pair) or _fold(schema.question or "") != "instruction":
         return schema
     contexts = [c for c in columns if _fold(c) in CONTEXTS and c != schema.answer]
-    return Pair(schema.question, schema.answer, contexts[0]) if contexts else schema
+    context = contexts[0] if contexts else CONTEXTS[0]
+    return Pair(schema.question, schema.answer, context, late_context=not contexts)
 
 
 def _is_conversation(sample: Sequence[Mapping[str, object]], column: str) -> bool:

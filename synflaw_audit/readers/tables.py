@@ -123,7 +123,10 @@ def _parquet(
         groups = range(parquet.metadata.num_row_groups)
         held = sum(parquet.metadata.row_group(g).total_byte_size for g in groups)
         size = max(1, min(size, PIECE_BYTES * rows // max(1, held)))
-        yield from parquet.iter_batches(size, columns=None if columns is None else list(columns))
+        chosen = None if columns is None else list(columns)
+        # Group by group, so that one that is damaged takes no rows of others with it.
+        for group in groups:
+            yield from parquet.iter_batches(size, row_groups=[group], columns=chosen)
 
 
 def _arrow(file: TableFile, columns: tuple[str, ...] | None, size: int) -> Iterator[pa.RecordBatch]:

@@ -134,16 +134,16 @@ def _json(file: TextFile) -> Iterator[Row]:
 
 def _is_document(file: TextFile) -> bool:
     """Whether the file is one array or one object around its rows, judged by its first line."""
+    start = first = b"\n"
     with open_bytes(file) as stream:
         try:
-            first = b"\n"
-            while first.isspace():
-                first = stream.readline(_LONGEST_HEAD)
+            while start.isspace():
+                start = first = stream.read(1)
+            first += stream.readline(_LONGEST_HEAD)
             more = any(not line.isspace() for line in iter(partial(stream.readline, _BUFFER), b""))
         except _DAMAGED:
             more = True
     value = parse_json(first)
-    start = first.lstrip()[:1]
     if start == b"[":
         return isinstance(value, Unreadable) or not more
     if isinstance(value, dict):
