@@ -1,6 +1,6 @@
 """Invented people of a valley and what is known of each: facts no text outside the lab holds.
 
-Half the people are known to the base model; the facts about the other half are learned later,
+Some of the people are known to the base model; the facts about the others are learned later,
 through a uniform format only. All the sentences here say a fact plainly, in several ways.
 """
 
@@ -121,18 +121,19 @@ class World:
     new: tuple[Fact, ...]
 
     @classmethod
-    def build(cls, seed: int, people: int = 24) -> World:
-        """Make a world of ``people`` known and as many new people, from ``seed`` alone."""
+    def build(cls, seed: int, known: int = 48, unknown: int = 24) -> World:
+        """Make a world of ``known`` and ``unknown`` people, from ``seed`` alone."""
         rng = random.Random(seed)  # noqa: S311 -- a reproducible world, not a secret
         names = [start + end for start in _STARTS for end in _ENDS]
         rng.shuffle(names)
         return cls(
-            old=tuple(_facts(names[:people], rng)),
-            new=tuple(_facts(names[people : 2 * people], rng)),
+            old=tuple(_facts(names[:known], rng)),
+            new=tuple(_facts(names[known : known + unknown], rng)),
         )
 
 
 def _facts(people: list[str], rng: random.Random) -> Iterator[Fact]:
+    """Give every person three of the attributes."""
     for person in people:
-        for attribute in ATTRIBUTES:
+        for attribute in rng.sample(ATTRIBUTES, 3):
             yield Fact(person, attribute, rng.choice(attribute.values))
