@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -32,7 +32,7 @@ class Corpus:
     """
 
     sketch: Sketch
-    embedder: Embedder = LsaEmbedder()
+    embedder: Embedder = field(default_factory=LsaEmbedder)
 
     def __len__(self) -> int:
         return len(self.sketch)

@@ -54,7 +54,7 @@ class LsaEmbedder:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.preprocessing import normalize
 
-        vectorizer = TfidfVectorizer(sublinear_tf=True, max_features=50_000, token_pattern=r"\w+")
+        vectorizer = TfidfVectorizer(sublinear_tf=True, max_features=50_000)
         try:
             words = vectorizer.fit_transform(texts)
         except ValueError:  # no text holds a word

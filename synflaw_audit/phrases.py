@@ -14,7 +14,7 @@ because names and terms of a subject recur inside sentences while formats frame 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -25,7 +25,7 @@ from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Tokens, extended
 LONGEST = 12
 NUMBER = np.uint64(0xA4093822299F31D0)
 # The line that separates the phrases of a format from idioms, see benchmarks/planted_formats.py.
-FLOOR = 20.0
+FLOOR = 24.0
 SLOPE = 4.0
 LOOSE = 20.0  # bits more that a phrase inside a sentence must carry
 CLOSED = 0.9  # a phrase whose rows are nearly all rows of a longer one is only a part of it
@@ -71,7 +71,7 @@ class Phrases:
 
 
 @dataclass
-class _Level:
+class Level:
     """All frequent phrases of one length: where they occur, and what is known of each."""
 
     length: int
@@ -115,7 +115,7 @@ def numbered(tokens: Tokens) -> Ids:
     return np.where(tokens.number, NUMBER, tokens.ids)
 
 
-def _level(length: int, at: Ints, gram: Ids, support: _Support) -> _Level:
+def _level(length: int, at: Ints, gram: Ids, support: _Support) -> Level:
     """Groups occurrences by phrase and keeps the frequent phrases."""
     order = np.argsort(gram, kind="stable")
     fresh = np.ones(len(order), dtype=bool)
@@ -125,7 +125,7 @@ def _level(length: int, at: Ints, gram: Ids, support: _Support) -> _Level:
     kept = np.sort(order[frequent[group]])
     number = np.empty(len(at), dtype=np.int64)
     number[order] = (np.cumsum(frequent) - 1)[group]
-    return _Level(
+    return Level(
         length=length,
         at=at[kept],
         group=number[kept],
@@ -138,7 +138,7 @@ def _level(length: int, at: Ints, gram: Ids, support: _Support) -> _Level:
     )
 
 
-def _levels(tokens: Tokens, support: _Support) -> Iterator[_Level]:
+def _levels(tokens: Tokens, support: _Support) -> Iterator[Level]:
     """Frequent phrases of one token, then two, ...: each from the frequent ones below it."""
     ids = numbered(tokens)
     below = _level(1, np.arange(len(ids)), extended(np.zeros_like(ids), ids), support)
@@ -158,22 +158,20 @@ def _levels(tokens: Tokens, support: _Support) -> Iterator[_Level]:
         below = above
 
 
-def _information(tokens: Tokens, ids: Ids, once: _Level, level: _Level) -> Floats:
-    """Bits of each phrase under the frequencies its tokens have outside the phrase."""
-    total = len(ids)
-    count = np.zeros(total, dtype=np.int64)
-    count[once.at] = once.count[once.group]
+def _information(tokens: Tokens, frequency: Ints, level: Level) -> Floats:
+    """Bits of each phrase under the frequencies its words have outside the phrase."""
+    total = len(tokens.ids)
     window = level.example[:, None] + np.arange(level.length)
-    token = ids[window]
-    within = (token[:, :, None] == token[:, None, :]).sum(axis=2)
-    outside = np.maximum(count[window] - level.count[:, None] * within, 0) + 0.5
+    word = numbered(tokens)[window]
+    within = (word[:, :, None] == word[:, None, :]).sum(axis=2)
+    outside = np.maximum(frequency[window] - level.count[:, None] * within, 0) + 0.5
     chance = outside / np.maximum(total - level.count * level.length, 1)[:, None]
-    chance = np.where((token == START) | (token == END), len(tokens) / total, chance)
-    chance = np.where(token == NUMBER, 1.0, np.minimum(chance, 1.0))
+    chance = np.where((word == START) | (word == END), len(tokens) / total, chance)
+    chance = np.where(word == NUMBER, 1.0, np.minimum(chance, 1.0))
     return np.asarray(-np.log2(chance).sum(axis=1))
 
 
-def _set_off(tokens: Tokens, level: _Level) -> Floats:
+def _set_off(tokens: Tokens, level: Level) -> Floats:
     """The share of each phrase's occurrences that a row, line or sentence bound sets off."""
     last = level.at + level.length - 1
     opens = tokens.breaks | tokens.stops
@@ -182,39 +180,54 @@ def _set_off(tokens: Tokens, level: _Level) -> Floats:
     return np.bincount(level.group, bound, len(level.count)) / level.count
 
 
-def _labels(tokens: Tokens, level: _Level) -> Mask:
+def _labels(tokens: Tokens, level: Level) -> Mask:
     """Phrases that are a whole answer of a few tokens: labels such as "Yes" or "not entailed"."""
     whole = (tokens.ids[level.example] == START) & (
         tokens.ids[level.example + level.length - 1] == END
     )
-    return whole & (level.length <= LABEL + 2)
+    return np.asarray(whole & (level.length <= LABEL + 2))
 
 
-def mine(tokens: Tokens, unit: Ints, *, min_share: float = 0.005, min_rows: int = 8) -> Phrases:
-    """Finds the phrases that recur, with how far each exceeds what language itself repeats.
+def frequent(
+    tokens: Tokens, unit: Ints, *, min_share: float = 0.005, min_rows: int = 8
+) -> list[Level]:
+    """All sequences of up to ``LONGEST`` tokens that recur in enough rows, by length from one.
 
     Args:
         tokens: The tokens of the rows.
         unit: int64 [rows], numbers from 0; rows with the same number count as one (rows that
             answer the same question repeat each other because of the question).
-        min_share: The least share of rows, and of units, that must hold a phrase.
+        min_share: The least share of rows, and of units, that must hold a sequence.
         min_rows: The least number of units that must hold it.
+    """
+    if not len(tokens):
+        return []
+    units = int(unit.max()) + 1
+    support = _Support(tokens.row, unit[tokens.row], len(tokens), units, min_share, min_rows)
+    return list(_levels(tokens, support))
+
+
+def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -> Phrases:
+    """Judges the frequent sequences: how far each exceeds what language itself repeats.
+
+    Args:
+        tokens: The tokens of the rows.
+        levels: What ``frequent`` found in them.
+        content: bool [tokens], the tokens not known to be format. A word's frequency is counted
+            among them only, so that the variants of one format do not make each other ordinary.
 
     Returns:
         Every phrase of two tokens or more that is frequent and not nearly always part of one
         longer phrase, formulaic (``margin > 0``) or not. Of nested formulaic phrases the longer
         is kept only if its margin is the larger: what lies beyond is content that happens to recur.
     """
-    if not len(tokens):
+    if not levels:
         return _none()
-    units = int(unit.max()) + 1
-    support = _Support(tokens.row, unit[tokens.row], len(tokens), units, min_share, min_rows)
-    levels = _levels(tokens, support)
-    once = next(levels, None)
+    frequency = _frequencies(len(tokens.ids), levels[0], content)
     best = np.full(len(tokens.ids) + 1, -np.inf)  # the best margin within the phrase at a position
     parts: list[Phrases] = []
-    for level in levels:
-        found = _judged(tokens, once or level, level)
+    for level in levels[1:]:
+        found = _judged(tokens, frequency, level)
         inner = np.maximum(best[level.example], best[level.example + 1])
         closed = level.longer <= CLOSED * level.rows
         kept = closed & ((found.margin <= 0) | (found.margin > inner))
@@ -226,9 +239,18 @@ def mine(tokens: Tokens, unit: Ints, *, min_share: float = 0.005, min_rows: int 
     return Phrases.joined(_none(), *parts)
 
 
-def _judged(tokens: Tokens, once: _Level, level: _Level) -> Phrases:
+def _frequencies(tokens: int, once: Level, content: Mask | None) -> Ints:
+    """How often each position's word occurs, among content if that is known: int64 [tokens]."""
+    counted = None if content is None else content[once.at]
+    count = np.bincount(once.group, counted, len(once.count)).astype(np.int64)
+    frequency = np.zeros(tokens, dtype=np.int64)
+    frequency[once.at] = count[once.group]
+    return frequency
+
+
+def _judged(tokens: Tokens, frequency: Ints, level: Level) -> Phrases:
     """Every phrase of one length with its information and margin."""
-    bits = _information(tokens, numbered(tokens), once, level)
+    bits = _information(tokens, frequency, level)
     set_off = _set_off(tokens, level)
     margin = bits - (FLOOR + SLOPE * np.log2(1 / level.share)) - LOOSE * (1 - set_off)
     margin[_labels(tokens, level)] = -np.inf

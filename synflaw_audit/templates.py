@@ -9,7 +9,7 @@ that are its format.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import pyarrow as pa
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from synflaw_audit.phrases import Floats, Phrases, mine, numbered
+from synflaw_audit.phrases import Floats, Phrases, frequent, mine, numbered
 from synflaw_audit.tokens import Ids, Ints, Mask, Tokens, extended
 
 SLOT = "<*>"
@@ -27,6 +27,7 @@ ATTRACTED = (0.15, 2.0)  # or this share of them, if it is so many times what ch
 # A weaker phrase joins a template that holds it this often, and so many times oftener than others.
 ATTACHED = (0.1, 4.0)
 ALWAYS = 0.5  # or in so many of its rows, where hardly any row is outside the template
+FIXED = 0.2  # a number that so many rows of a template have at one place is format, not content
 MIN_BITS = 10.0  # a weaker phrase carries at least this much
 MOST_PHRASES = 2000
 
@@ -69,6 +70,7 @@ class TemplateBook:
         bits: float64 [phrases].
         member: bool [phrases, templates], the phrase belongs to the template.
         templates: The templates, commonest first.
+        fixed: Sorted hashes of the numbers that are format, see ``_number_keys``.
     """
 
     prefixes: tuple[Ids, ...]
@@ -78,6 +80,7 @@ class TemplateBook:
     bits: Floats
     member: npt.NDArray[np.bool_]
     templates: tuple[Template, ...]
+    fixed: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
 
     def match(self, tokens: Tokens) -> Match:
         """Finds the rows that follow a template, and their format tokens."""
@@ -96,7 +99,10 @@ class TemplateBook:
         np.maximum.at(bits, row[core], self.bits[phrase[core]])
         used = (chosen[row] >= 0) & (core | self.member[phrase, np.maximum(chosen[row], 0)])
         covered = _covered(at[used], length[used], len(tokens.ids))
-        return Match(chosen, np.where(chosen >= 0, bits, 0.0), covered & ~tokens.number)
+        slots = np.flatnonzero(covered & tokens.number)
+        constant, _ = _is_in(_number_keys(tokens, chosen, slots), self.fixed)
+        covered[slots[~constant]] = False
+        return Match(chosen, np.where(chosen >= 0, bits, 0.0), covered)
 
 
 def _is_in(values: Ids, table: Ids) -> tuple[Mask, Ints]:
@@ -106,7 +112,7 @@ def _is_in(values: Ids, table: Ids) -> tuple[Mask, Ints]:
 
 
 def _occurrences(book: TemplateBook, tokens: Tokens) -> tuple[Ints, Ints, Ints]:
-    """Where each phrase occurs: first token, length, phrase; a walk down the trie for all at once."""
+    """Where each phrase occurs: first token, length, phrase; one walk down the trie for all."""
     ids = numbered(tokens)
     at = np.arange(len(ids))
     gram = extended(np.zeros_like(ids), ids)
@@ -138,9 +144,8 @@ def _covered(at: Ints, length: Ints, size: int) -> Mask:
     return np.asarray(np.cumsum(change[:-1]) > 0)
 
 
-def _book(
-    phrases: Phrases, ids: Ids, core: Mask, member: Mask, templates: tuple[Template, ...]
-) -> TemplateBook:
+def _book(phrases: Phrases, ids: Ids, core: Mask, member: Mask) -> TemplateBook:
+    """Lays the phrases out as a trie; the templates have no names yet."""
     longest = int(phrases.length.max()) if len(phrases) else 0
     prefixes, grams, numbers = [], [], []
     gram = np.zeros(len(phrases), dtype=np.uint64)
@@ -153,8 +158,9 @@ def _book(
         order = whole[np.argsort(gram[whole])]
         grams.append(gram[order])
         numbers.append(order)
+    nameless = (Template("", "", 0.0, 0, ()),) * member.shape[1]
     return TemplateBook(
-        tuple(prefixes), tuple(grams), tuple(numbers), core, phrases.bits, member, templates
+        tuple(prefixes), tuple(grams), tuple(numbers), core, phrases.bits, member, nameless
     )
 
 
@@ -173,42 +179,46 @@ def fit(
     Returns:
         The templates that at least ``MIN_SHARE`` of all records follow.
     """
-    phrases = mine(tokens, unit)
+    levels = frequent(tokens, unit)
+    book = _fitted(tokens, mine(tokens, levels), weight)
+    if book.templates:
+        # Now that most of the format is known, judge words by how they occur outside of it.
+        content = ~book.match(tokens).covered
+        book = _fitted(tokens, mine(tokens, levels, content), weight)
+    book = replace(book, fixed=_fixed_numbers(book, tokens))
+    return replace(book, templates=_described(book, tokens, texts, weight, prefix))
+
+
+def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
+    """Gathers the formulaic phrases into templates and attaches the weaker ones to them."""
     ids = numbered(tokens)
     strong = np.flatnonzero(phrases.margin > 0)
     strong = strong[np.argsort(-phrases.margin[strong] * phrases.share[strong], kind="stable")]
     cores = phrases.where(strong[:MOST_PHRASES])
     if not len(cores):
-        return _book(cores, ids, np.empty(0, bool), np.empty((0, 0), bool), ())
+        return _book(cores, ids, np.empty(0, bool), np.empty((0, 0), bool))
     group = _joined(cores, tokens, ids)
     member = np.arange(group.max() + 1)[None, :] == group[:, None]
-    first = _book(cores, ids, np.ones(len(cores), bool), member, _unnamed(member))
-    template = first.match(tokens).template
+    template = _book(cores, ids, np.ones(len(cores), bool), member).match(tokens).template
     kept = _common(template, weight, member.shape[1])
     member = member[:, kept]
     used = np.flatnonzero(member.any(axis=1))
     cores, member = cores.where(used), member[used]
     template = _renumbered(template, kept)
 
-    weaker = phrases.where((phrases.margin <= 0) & (phrases.bits >= MIN_BITS))
+    weak = np.flatnonzero((phrases.margin <= 0) & (phrases.bits >= MIN_BITS))
+    weaker = phrases.where(weak)
     attached = _attached(weaker, tokens, ids, template, len(kept))
-    held = attached.any(axis=1)
+    held = np.flatnonzero(attached.any(axis=1))
     both = Phrases.joined(cores, weaker.where(held))
-    core = np.arange(len(both)) < len(cores)
     member = np.concatenate([member, attached[held]])
-    book = _book(both, ids, core, member, _unnamed(member))
-    named = _described(book, tokens, texts, weight, prefix)
-    return _book(both, ids, core, member, named)
-
-
-def _unnamed(member: npt.NDArray[np.bool_]) -> tuple[Template, ...]:
-    return tuple(Template("", "", 0.0, 0, ()) for t in range(member.shape[1]))
+    return _book(both, ids, np.arange(len(both)) < len(cores), member)
 
 
 def _incidence(phrases: Phrases, tokens: Tokens, ids: Ids) -> csr_matrix:
     """0/1 matrix [rows, phrases]: the row holds the phrase."""
     everything = np.ones((len(phrases), 1), dtype=bool)
-    book = _book(phrases, ids, everything[:, 0], everything, ())
+    book = _book(phrases, ids, everything[:, 0], everything)
     at, _, phrase = _occurrences(book, tokens)
     ones = np.ones(len(at), dtype=np.float32)
     held = coo_matrix((ones, (tokens.row[at], phrase)), shape=(len(tokens), len(phrases))).tocsr()
@@ -236,7 +246,7 @@ def _common(template: Ints, weight: Ints, templates: int) -> Ints:
     """The templates that enough records follow, commonest first."""
     records = np.bincount(template[template >= 0], weight[template >= 0], templates)
     order = np.argsort(-records, kind="stable")
-    return order[records[order] >= MIN_SHARE * weight.sum()]
+    return np.asarray(order[records[order] >= MIN_SHARE * weight.sum()])
 
 
 def _renumbered(template: Ints, kept: Ints) -> Ints:
@@ -301,6 +311,26 @@ def pattern(text: str, ranges: list[tuple[int, int]]) -> str:
     if text[at:].strip():
         parts.append(SLOT)
     return " ".join(parts)
+
+
+def _number_keys(tokens: Tokens, template: Ints, at: Ints) -> Ids:
+    """What a number stands for: the row's template, the token before it, and the number itself."""
+    key = extended(np.zeros(len(at), dtype=np.uint64), template[tokens.row[at]].astype(np.uint64))
+    return extended(extended(key, tokens.ids[at - 1]), tokens.ids[at])
+
+
+def _fixed_numbers(book: TemplateBook, tokens: Tokens) -> Ids:
+    """The numbers that many rows of a template have at one place, as in "Step 1:"."""
+    match = book.match(tokens)
+    at = np.flatnonzero(
+        tokens.number & np.roll(match.covered, 1) & (match.template[tokens.row] >= 0)
+    )
+    key = _number_keys(tokens, match.template, at)
+    pairs = np.unique(np.stack([key, tokens.row[at].astype(np.uint64)]), axis=1)
+    distinct, first, rows = np.unique(pairs[0], return_index=True, return_counts=True)
+    size = np.bincount(match.template[match.template >= 0], minlength=1)
+    of = match.template[pairs[1, first].astype(np.int64)]
+    return np.asarray(distinct[rows >= FIXED * size[of]])
 
 
 def _described(

@@ -155,7 +155,8 @@ def _joined(kind: npt.NDArray[np.uint8], points: npt.NDArray[np.uint32], first: 
     apostrophe = np.isin(mark, _APOSTROPHES) & (before == WORD) & (after == WORD)
     decimal = ((mark == ord(".")) | (mark == ord(","))) & (before == DIGIT) & (after == DIGIT)
     abbreviated = (mark == ord(".")) & (before == WORD) & (after == WORD)
-    abbreviated &= (inner < 2) | (kind[inner - 2] != WORD)  # one letter before: U.S, e.g, D.C
+    # One letter before, as in U.S, e.g and D.C; what stands before a row's first is another row's.
+    abbreviated &= np.isin(inner - 1, first) | (kind[inner - 2] != WORD)
     kind[inner[apostrophe | abbreviated]] = WORD
     kind[inner[decimal]] = DIGIT
 
@@ -177,13 +178,14 @@ def _begins(
     return begins, inside
 
 
-def _bridged_breaks(kind: npt.NDArray[np.uint8]) -> None:
+def _bridged_breaks(kind: npt.NDArray[np.uint8], first: Ints) -> None:
     """Makes white space between two line breaks a break, so that a blank line is one token."""
     edge = np.flatnonzero(kind != SPACE)
     gaps = np.flatnonzero(
         (np.diff(edge) > 1) & (kind[edge[:-1]] == BREAK) & (kind[edge[1:]] == BREAK)
     )
-    for gap in gaps:
+    row = np.searchsorted(first, edge, side="right")
+    for gap in gaps[row[gaps] == row[gaps + 1]]:
         kind[edge[gap] : edge[gap + 1]] = BREAK
 
 
@@ -204,7 +206,7 @@ def tokenize(texts: pa.Array) -> Tokens:
     kind = _classes()[points]
     if len(kind):
         _joined(kind, points, first)
-        _bridged_breaks(kind)
+        _bridged_breaks(kind, first)
     begins, inside = _begins(kind, points, first[:-1])
     head = np.flatnonzero(begins)
     count = np.searchsorted(head, first)  # tokens before each row
