@@ -75,8 +75,9 @@ def convert(
 def unknown(what: str, offender: str, known: Iterable[str]) -> str:
     """Say that ``offender`` is not one of ``known``, with the nearest of them and all of them."""
     choices = sorted(known)
-    near = get_close_matches(offender, choices, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    folded = {choice.casefold(): choice for choice in choices}
+    near = get_close_matches(offender.casefold(), folded, n=1, cutoff=0.5)
+    hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
     return f"unknown {what} {offender!r}.{hint} Known: {', '.join(choices) or 'none'}"
 
 

@@ -10,7 +10,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import orjson
 from jinja2 import Environment, StrictUndefined, Template
 
 from synflaw_audit.report import words
@@ -47,12 +46,13 @@ def _template() -> Template:
         "clip": words.clip,
         "parts": words.pattern_parts,
         "x": position,
-        "json": _json,
+        "value": words.value,
         "shape": shape,
     }
     environment.globals |= {
         "symbols": words.SYMBOLS,
         "headline": words.headline,
+        "remark": words.remark,
         "example_parts": words.example_parts,
         "most_examples": words.MOST_EXAMPLES,
         "width": WIDTH + 2 * MARGIN,
@@ -75,12 +75,3 @@ def shape(value: Any) -> str:
     if all(isinstance(item, dict) and item.keys() == value[0].keys() for item in value):
         return "table"
     return "list"
-
-
-def _json(value: Any) -> str:
-    """A value for people: text as it is, fractions short, anything else as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return orjson.dumps(value, default=str).decode()

@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
 from synflaw_audit.report import words
 from synflaw_audit.report.model import Finding, Report, TemplateSummary
 
@@ -51,7 +49,7 @@ def _summary(report: Report) -> list[str]:
     return [
         f"# Format audit: {report.verdict}",
         "",
-        escape(words.headline(report)),
+        escape(f"{words.headline(report)} {words.remark(report)}"),
         "",
         f"Pattern-overfitting risk: **{words.number(report.risk.score)}** "
         f"({words.number(report.risk.low)} to {words.number(report.risk.high)}), "
@@ -140,7 +138,7 @@ def _run(report: Report) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    return code(value if isinstance(value, str) else orjson.dumps(value, default=str).decode())
+    return code(words.value(value))
 
 
 def _table(head: list[str], rows: list[list[str]], right_from: int | None = None) -> list[str]:

@@ -155,7 +155,9 @@ class Report:
     def to_json(self) -> str:
         """The report as JSON, indented; what ``report.json`` holds."""
         return orjson.dumps(
-            self.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+            self.to_dict(),
+            # Measures compute with numpy; its numbers are numbers here too.
+            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY,
         ).decode()
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -44,9 +43,10 @@ def verdict_text(verdict: Verdict) -> Text:
 def _headline(report: Report) -> RenderableType:
     line = verdict_text(report.verdict)
     line.append(f"  {words.headline(report)}", style="default not bold")
+    line.append(f" {words.remark(report)}".rstrip(), style="default not bold")
     risk = Text("risk ", style="dim")
     risk.append(words.visible(words.risk_words(report)), style="default")
-    return Group(line, Padding(risk, (0, 0, 0, 2)))
+    return Group(line, risk)
 
 
 def _checks(findings: tuple[Finding, ...]) -> Table:

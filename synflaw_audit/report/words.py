@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 from synflaw_audit.report.model import Report, TemplateSummary, Verdict
 
@@ -23,8 +26,8 @@ MOST_EXAMPLES = 3
 PATTERN_CHARACTERS = 600
 EXAMPLE_CHARACTERS = 360
 
-# Direction marks and overrides, zero-width spaces, byte order mark, line separators, surrogates. The
-# zero-width joiners stay: Hindi, Persian and emoji are written with them.
+# Direction marks and overrides, zero-width spaces, byte order mark, line separators, surrogates.
+# The zero-width joiners stay: Hindi, Persian and emoji are written with them.
 _INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -63,11 +66,19 @@ def number(value: float) -> str:
     return f"{value:.2f}"
 
 
+def value(observed: Any) -> str:
+    """Anything observed, for people: text as it is, fractions short, anything else as JSON."""
+    if isinstance(observed, str):
+        return observed
+    if isinstance(observed, float):
+        return f"{observed:.4g}"
+    return orjson.dumps(observed, default=str, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
 def headline(report: Report) -> str:
     """The verdict in one sentence."""
     records = f"{report.dataset.records:,} records"
     failed = [finding.name for finding in report.checks if finding.verdict == "fail"]
-    # An experimental check that fails makes the corpus's verdict a warning.
     raised = [finding.name for finding in report.checks if finding.verdict in ("warn", "fail")]
     flagged = report.flagged_summary
     rows = f"{flagged.records:,} of {records} ({percent(flagged.share)}) are flagged"
@@ -75,11 +86,18 @@ def headline(report: Report) -> str:
         case "fail":
             return f"The format is too uniform: {_listed(failed)} failed; {rows}."
         case "warn":
-            return f"The format is rather uniform: {_listed(raised)} warned; {rows}."
+            return f"The format is rather uniform, say {_listed(raised)}; {rows}."
         case "pass":
             return f"No check found the format too uniform in {records}."
         case _:
             return f"No check could decide on {records}: too few."
+
+
+def remark(report: Report) -> str:
+    """Why the verdict is milder than the worst check's, or an empty text."""
+    if report.verdict == "warn" and any(finding.verdict == "fail" for finding in report.checks):
+        return "The checks that failed are experimental, so they only warn."
+    return ""
 
 
 def risk_words(report: Report) -> str:

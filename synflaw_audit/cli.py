@@ -1,0 +1,366 @@
+"""The command ``synflaw``.
+
+Every command imports what it needs when it runs: ``synflaw --help`` is quick, and works where an
+extra is not installed. Exit codes: 0 done (gate: passed), 1 the gate failed or the repair did not
+help, 2 the input, the usage or the program is at fault. 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from synflaw_audit.errors import InputError, SynflawError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from synflaw_audit.catalogue import Check
+    from synflaw_audit.repair import RepairResult
+    from synflaw_audit.report.model import Report
+    from synflaw_audit.sinks import Sink
+
+FAULT = 2
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """Turns errors into one line on stderr and an exit code.
+
+    Python's own exit code for a crash is 1, which a pipeline would read as "the gate failed".
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except SynflawError as error:
+            _complain(str(error))
+        except OSError as error:
+            name = f"{error.filename}: " if error.filename else ""
+            _complain(f"{name}{error.strerror or error}")
+        except KeyboardInterrupt:
+            _complain("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            # Typer ends commands and reports wrong usage through exceptions of its own.
+            if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):
+                raise
+            traceback.print_exc()
+            _complain("this is a fault of the program; please report it with the lines above")
+        raise typer.Exit(FAULT)
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Audit question-answer corpora for format uniformity; repair models damaged by it.",
+)
+checks_app = typer.Typer(no_args_is_help=True, help="The checks that an audit judges by.")
+app.add_typer(checks_app, name="checks")
+
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH...",
+        help="Files, directories, globs, or a data set's name.",
+        show_default=False,
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", help="Directory for the results.", show_default=False)]
+Reference = Annotated[
+    str | None, typer.Option("--reference", help="A corpus to compare with.", metavar="PATH")
+]
+Question = Annotated[str | None, typer.Option("--question", help="The questions' column.")]
+Answer = Annotated[str | None, typer.Option("--answer", help="The answers' column.")]
+Checks = Annotated[
+    Path | None,
+    typer.Option("--checks", help="A directory of checks of your own.", metavar="DIR"),
+]
+Embedder = Annotated[
+    str, typer.Option("--embedder", help="lsa, or the name of a sentence-transformers model.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of everything random.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the report as JSON on stdout, and nothing else.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+@app.callback()
+def synflaw(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    """Audit question-answer corpora for format uniformity; repair models damaged by it."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"synflaw-audit {installed('synflaw-audit')}")
+        raise typer.Exit
+
+
+@app.command()
+def audit(
+    paths: Paths,
+    out: Out,
+    reference: Reference = None,
+    question: Question = None,
+    answer: Answer = None,
+    checks: Checks = None,
+    embedder: Embedder = "lsa",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Audit a corpus: report.json, .md and .html, flagged.parquet, rejected.jsonl.
+
+    Exits with 0 when the audit completed, whatever it found.
+    """
+    from synflaw_audit.catalogue import load_checks
+
+    report = _audited(
+        paths,
+        out,
+        load_checks(checks),
+        reference=reference,
+        question=question,
+        answer=answer,
+        embedder=embedder,
+        seed=seed,
+        quiet=quiet or as_json,
+    )
+    _present(report, out, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def gate(
+    paths: Paths,
+    out: Out,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="A TOML file with thresholds of your own.", metavar="FILE"),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Warnings and undecided checks fail too.")
+    ] = False,
+    reference: Reference = None,
+    question: Question = None,
+    answer: Answer = None,
+    checks: Checks = None,
+    embedder: Embedder = "lsa",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Audit a corpus, split it, and exit with 0 (pass), 1 (fail) or 2 (error).
+
+    Besides what the audit writes: gate.json (the decision), clean.parquet and quarantined.parquet
+    (together every readable record once; the flagged ones are quarantined).
+    """
+    from synflaw_audit.catalogue import load_checks
+    from synflaw_audit.gate import decide, show, split_writer
+    from synflaw_audit.policy import Policy, load_policy
+    from synflaw_audit.sinks import write_text
+
+    known = load_checks(checks)
+    rules = Policy() if policy is None else load_policy(policy, known)
+    report = _audited(
+        paths,
+        out,
+        rules.applied(known),
+        reference=reference,
+        question=question,
+        answer=answer,
+        embedder=embedder,
+        seed=seed,
+        quiet=quiet or as_json,
+        sinks=lambda: [split_writer(out)],
+    )
+    decision = decide(report, rules, strict=strict)
+    write_text(out / "gate.json", decision.to_json())
+    _present(report, out, as_json=as_json, quiet=quiet)
+    if not (as_json or quiet):
+        show(decision, _console())
+    raise typer.Exit(decision.exit_code)
+
+
+@app.command()
+def repair(
+    model: Annotated[str, typer.Argument(help="A Hugging Face causal LM: a folder or a name.")],
+    forget: Annotated[Path, typer.Option(help="The audit's flagged.parquet.", show_default=False)],
+    replay: Annotated[str, typer.Option(help="A corpus of ordinary rows.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The folder to write.", show_default=False)],
+    lora: Annotated[bool, typer.Option("--lora", help="Train low-rank adapters only.")] = False,
+    method: Annotated[str | None, typer.Option(help="The forgetting loss.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Training tokens to spend.")] = None,
+    question: Question = None,
+    answer: Answer = None,
+    seed: Seed = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print repair.json on stdout, and nothing else.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Take a format out of a model that was trained on it, and keep what was learned.
+
+    Exits with 0 when the repair helped, 1 when it did not. The original is never changed.
+    """
+    from synflaw_audit.repair import RepairConfig
+    from synflaw_audit.repair import repair as run
+
+    chosen: dict[str, Any] = {"lora": lora, "seed": seed, "tokens": tokens}
+    if method is not None:
+        chosen["method"] = method
+    result = run(
+        model,
+        forget=forget,
+        replay=replay,
+        out=out,
+        config=RepairConfig(**chosen),
+        question=question,
+        answer=answer,
+        quiet=quiet or as_json or not sys.stderr.isatty(),
+    )
+    if as_json:
+        typer.echo(result.to_json(), nl=False)
+    elif not quiet:
+        _show_repair(result)
+    raise typer.Exit(0 if result.improved else 1)
+
+
+@checks_app.command("list")
+def checks_list(checks: Checks = None) -> None:
+    """List the checks."""
+    from synflaw_audit.catalogue import load_checks
+    from synflaw_audit.report.explain import listing
+
+    _console().print(listing(load_checks(checks)))
+
+
+@app.command()
+def explain(
+    check: Annotated[str, typer.Argument(help="A check's code or name, such as SF101.")],
+    checks: Checks = None,
+) -> None:
+    """Say what a check finds, what that does to a model, what to do, and how we know."""
+    from synflaw_audit.catalogue import find_check, load_checks
+    from synflaw_audit.report.explain import page
+
+    _console().print(page(find_check(load_checks(checks), check)))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Directory for the results.")] = Path("demo-output"),
+    seed: Seed = 0,
+) -> None:
+    """Audit a templated and a natural corpus; damage a small model with one, and repair it."""
+    from synflaw_audit.demo import run
+
+    raise typer.Exit(run(out, seed, _console()))
+
+
+def main() -> None:
+    """The entry point of the command ``synflaw``."""
+    app(prog_name="synflaw")
+
+
+def _audited(
+    paths: list[str],
+    out: Path,
+    checks: Sequence[Check],
+    *,
+    quiet: bool,
+    sinks: Callable[[], list[Sink]] = list,
+    **options: Any,
+) -> Report:
+    """Audit and write everything that an audit writes."""
+    from synflaw_audit.audit import audit as run
+    from synflaw_audit.sinks import write_text
+
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; --out needs a directory")
+    with _progress(quiet) as progress:
+        report = run(paths, checks=checks, out=out, sinks=sinks(), progress=progress, **options)
+    write_text(out / "report.json", report.to_json())
+    write_text(out / "report.md", report.to_markdown())
+    write_text(out / "report.html", report.to_html())
+    return report
+
+
+def _present(report: Report, out: Path, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        typer.echo(report.to_json(), nl=False)
+    elif not quiet:
+        from rich.text import Text
+
+        from synflaw_audit.report.terminal import show
+
+        console = _console()
+        show(report, console)
+        console.print()
+        console.print(Text(f"Report: {out / 'report.html'}"), soft_wrap=True)
+
+
+def _show_repair(result: RepairResult) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("figure")
+    for column in ("before", "after"):
+        table.add_column(column, justify="right")
+    for name, before in result.before.items():
+        after = result.after.get(name)
+        table.add_row(Text(name), f"{before:.4g}", "" if after is None else f"{after:.4g}")
+    console = _console()
+    console.print(table)
+    for sentence in (*result.reasons, *result.notes):
+        console.print(Text(sentence))
+    verdict = "Repaired" if result.improved else "The repair did not help; look at"
+    console.print(Text(f"{verdict}: {result.out}"), soft_wrap=True)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, int], None]]:
+    """Show what goes on, on stderr, if that is a terminal and it takes more than two seconds."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda stage, done: None
+        return
+    from threading import Timer
+
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    display = Progress(*columns, console=console, transient=True)
+    task = display.add_task("starting", total=None)
+    timer = Timer(2, display.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda stage, done: display.update(task, description=f"{stage}: {done:,} records")
+    finally:
+        timer.cancel()
+        timer.join()
+        display.stop()
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"synflaw: {message}", err=True)

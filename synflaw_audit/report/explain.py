@@ -1,0 +1,83 @@
+"""The checks on a terminal: the list, and the page of one check, both from its TOML alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from synflaw_audit.catalogue import Check, Evidence, Example
+from synflaw_audit.report import words
+from synflaw_audit.report.terminal import verdict_text
+
+MOST_ROWS = 3
+
+
+def listing(checks: Iterable[Check]) -> RenderableType:
+    """One line for each check."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("code", "name", "status", "warn/fail"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("finding", ratio=1)
+    for check in checks:
+        thresholds = f"{words.number(check.warn_above)}/{words.number(check.fail_above)}"
+        cells = (check.code, check.name, check.status, thresholds, check.title)
+        table.add_row(*(Text(words.one_line(cell)) for cell in cells))
+    return table
+
+
+def page(check: Check) -> RenderableType:
+    """Everything about one check."""
+    params = ", ".join(f"{key} = {words.value(value)}" for key, value in check.params.items())
+    judged = (
+        f"Warns above {check.warn_above:g}, fails above {check.fail_above:g}; "
+        f"undecided below {check.min_records:,} records. "
+        f"Measure {check.measure}" + (f" with {params}" if params else "") + f". "
+        f"{check.status.capitalize()}, since {check.since}."
+    )
+    parts: list[RenderableType] = [
+        Text(f"{check.code} {check.name}", style="bold"),
+        _text(check.title),
+        *_section("What it does to a model", [_text(check.why)]),
+        *_section("What to do", [_text(check.advice)]),
+        *_section("How it is judged", [_text(judged)]),
+        *_section("How we know", [_evidence(one) for one in check.evidence]),
+        *_section("Examples", [_example(one) for one in check.examples]),
+    ]
+    return Group(*parts)
+
+
+def _section(title: str, content: list[RenderableType]) -> list[RenderableType]:
+    if not content:
+        return []
+    return [Text(), Text(title, style="bold"), *(Padding(part, (0, 0, 0, 2)) for part in content)]
+
+
+def _evidence(evidence: Evidence) -> RenderableType:
+    told = f"reproduced in {evidence.where}" if evidence.reproduced else "not reproduced here"
+    text = _text(evidence.claim)
+    text.append(f" ({words.one_line(evidence.source, 400)}; {told})", style="dim")
+    return text
+
+
+def _example(example: Example) -> RenderableType:
+    head = verdict_text(example.expect)
+    note = words.one_line(example.note, 400)
+    head.append(f"  {note}" if note else "", style="default not bold")
+    rows: list[RenderableType] = []
+    for row in example.rows[:MOST_ROWS]:
+        rows.append(Text(f"Q: {words.one_line(row.question, 120)}", style="dim"))
+        rows.append(Text(f"A: {words.one_line(row.answer, 160)}"))
+    rest = len(example.rows) - MOST_ROWS
+    if rest > 0:
+        rows.append(Text(f"and {rest} more", style="dim"))
+    return Group(head, *(Padding(row, (0, 0, 0, 2)) for row in rows))
+
+
+def _text(text: str) -> Text:
+    """A paragraph: its lines in the file are not lines on the terminal."""
+    paragraphs = words.visible(text.strip()).split("\n\n")
+    return Text("\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))
