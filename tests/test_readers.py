@@ -343,6 +343,15 @@ def test_a_hub_name_that_is_not_there_says_both(monkeypatch: pytest.MonkeyPatch)
         open_source("org/name")
 
 
+def test_a_missing_file_of_a_folder_that_is_here_asks_no_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    with pytest.raises(InputError, match=r"^data/train: no such file or directory$"):
+        open_source("data/train")
+
+
 def test_a_huge_line_is_one_record(tmp_path: Path) -> None:
     answer = "long " * 2_000_000
     for name, data in (("a.jsonl", _jsonl), ("a.json", _json_indented)):

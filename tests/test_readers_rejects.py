@@ -6,7 +6,9 @@ import gzip
 import json
 import random
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -294,10 +296,31 @@ def test_other_encodings_are_errors(tmp_path: Path, encoding: str) -> None:
 
 
 def test_columns_named_twice_are_errors(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text("question,answer,answer\nq,a,b\n")
-    with pytest.raises(InputError, match=r"named more than once in the header: \['answer'\]"):
-        list(open_source(path).batches())
+    (tmp_path / "a.csv").write_text("question,answer,answer\nq,a,b\n")
+    columns = [pa.array(["q"]), pa.array(["a"]), pa.array(["b"])]
+    table = pa.Table.from_arrays(columns, names=["question", "answer", "answer"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    frame = pd.DataFrame([["q", "a", "b"]], columns=table.column_names)
+    sources: list[Any] = [tmp_path / "a.csv", tmp_path / "a.parquet", table, frame]
+    for source in sources:
+        with pytest.raises(InputError, match="columns named more than once: 'answer'"):
+            list(open_source(source).batches())
+
+
+def test_columns_nobody_asks_for_may_hold_anything(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    columns = {
+        "question": ["q"],
+        "answer": ["a"],
+        "year 9000": pa.array([2**62], pa.timestamp("us")),
+        "map": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+        "null": pa.nulls(1),
+        "vector": [[0.5] * 8],
+    }
+    pq.write_table(pa.table(columns), path)
+    assert read(path) == ([0], [])
+    frame = pd.DataFrame({"question": ["q"], "answer": ["a"], "object": [object()]})
+    assert sum(batch.num_rows for batch in open_source(frame).batches()) == 1
 
 
 def test_too_long_a_line_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

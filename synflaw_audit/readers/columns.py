@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synflaw_audit.readers.rows import Columns, Row, Unreadable
+from synflaw_audit.readers.rows import Columns, Row, Unreadable, require_unique
 from synflaw_audit.readers.schemas import Pair
 from synflaw_audit.records import RECORDS
 
@@ -94,9 +94,14 @@ def _python_row(row: pa.RecordBatch) -> object:
         return Unreadable("not valid UTF-8")
 
 
-def sample_of_columns(piece: Columns) -> list[dict[str, object]]:
-    """The rows as dicts to find a schema from: of values that are no text or list, only names."""
+def sample_of_columns(piece: Columns, file: str) -> list[dict[str, object]]:
+    """The rows as dicts to find a schema from: of values that are no text or list, only names.
+
+    Raises:
+        InputError: Two columns have one name.
+    """
     batch = piece.batch
+    require_unique(file, batch.schema.names)
     names = [f.name for f in batch.schema if _holds_text(f.type) or pa.types.is_nested(f.type)]
     blank: dict[str, object] = dict.fromkeys(batch.schema.names, False)
     if not names:

@@ -79,7 +79,8 @@ def _named_inputs(name: str | os.PathLike[str]) -> Sequence[Input]:
     if glob.has_magic(str(name)):
         return _pattern_inputs(str(name))
     hub = _HUB_NAME.fullmatch(name) if isinstance(name, str) else None
-    if hub and not _format(path):
+    # With a folder of that name here, a path was meant: nobody is made to wait for the network.
+    if hub and not _format(path) and not path.parent.exists():
         return _hub_inputs(str(name), *hub.groups())
     raise InputError(f"{name}: no such file or directory")
 

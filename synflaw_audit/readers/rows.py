@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import pyarrow as pa
+
+from synflaw_audit.errors import InputError
 
 PREVIEW_CHARACTERS = 200
 
@@ -77,6 +79,16 @@ class Input(Protocol):
         Raises:
             InputError: It cannot be opened, or is not what its name says.
         """
+
+
+def require_unique(file: str, columns: Sequence[str]) -> None:
+    """Refuses columns of which two have one name: nothing tells which is meant.
+
+    Raises:
+        InputError: Names them.
+    """
+    if twice := sorted({name for name in columns if name and columns.count(name) > 1}):
+        raise InputError(f"{file}: columns named more than once: {', '.join(map(repr, twice))}")
 
 
 class _Preview(reprlib.Repr):

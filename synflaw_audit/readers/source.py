@@ -167,7 +167,7 @@ def _values(item: Input) -> Iterator[dict[str, object]]:
     """A file's rows that have fields."""
     for piece in item.pieces(None, _SAMPLE_ROWS):
         if isinstance(piece, Columns):
-            yield from sample_of_columns(piece)
+            yield from sample_of_columns(piece, item.name)
         else:
             yield from (value for _, _, value, _ in piece if isinstance(value, dict))
 

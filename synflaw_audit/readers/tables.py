@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.readers.rows import Columns, Piece, Row, Unreadable
+from synflaw_audit.readers.rows import Columns, Piece, Row, Unreadable, require_unique
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,8 +81,7 @@ class Frame:
             InputError: Two columns have one name.
         """
         names = [str(column) for column in self.frame.columns]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"{self.name}: columns named more than once: {twice}")
+        require_unique(self.name, names)
         frame = self.frame.set_axis(names, axis=1)
         if columns is not None:
             frame = frame[[name for name in names if name in columns]]

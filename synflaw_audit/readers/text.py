@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.readers.json_documents import rows_of_document
-from synflaw_audit.readers.rows import Row, Unreadable
+from synflaw_audit.readers.rows import Row, Unreadable, require_unique
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _BUFFER = 1 << 18
@@ -184,17 +184,11 @@ def _csv(file: TextFile) -> Iterator[Row]:
             if not cells:
                 continue
             if header is None:
-                header = _header(file, cells)
+                require_unique(file.name, cells)
+                header = cells
                 continue
             yield line, row, _fields(header, cells), b""
             row += 1
-
-
-def _header(file: TextFile, cells: list[str]) -> list[str]:
-    twice = sorted({name for name in cells if name and cells.count(name) > 1})
-    if twice:
-        raise InputError(f"{file.name}: columns named more than once in the header: {twice}")
-    return cells
 
 
 def _fields(header: list[str], cells: list[str]) -> object:
