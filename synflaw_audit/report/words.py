@@ -181,6 +181,5 @@ def _control_picture(code: int) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    if not names:
-        return "a check"
+    names = [one_line(name) for name in names] or ["a check"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
