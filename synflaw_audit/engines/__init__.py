@@ -1,0 +1,1 @@
+"""The audit's two passes over rows that live somewhere else than in files on this machine."""

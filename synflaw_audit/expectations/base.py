@@ -1,0 +1,182 @@
+"""What all our expectations share: their arguments, the one metric they read, and their result.
+
+An expectation carries no measure. It asks for the audit of the batch (one pass, shared by every
+expectation of a validation run, see ``metric``), names the limits that the rows are flagged by, and
+compares one number of the audit with its threshold.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, TypeAlias
+
+from synflaw_audit.expectations import render, results
+from synflaw_audit.expectations.compat import (
+    BatchExpectation,
+    ConditionParser,
+    ExpectationConfiguration,
+    LegacyDiagnosticRendererType,
+    LegacyRendererType,
+    MetricConfiguration,
+    RendererConfiguration,
+    RendererValueType,
+    RowConditionType,
+    SuiteParameterDict,
+    ValidationDependencies,
+    parse_result_format,
+    pydantic,
+    renderer,
+)
+from synflaw_audit.expectations.decisions import Decision
+from synflaw_audit.expectations.metric import REQUEST, VALUE_KEYS
+from synflaw_audit.expectations.runs import AuditRun
+from synflaw_audit.expectations.store import require_hook
+
+Threshold: TypeAlias = float | SuiteParameterDict
+
+# Great Expectations does not store an argument that equals its default, so a default that changed
+# would change every suite in the world. These are therefore required fields, filled in when an
+# expectation is made and always written out.
+FILLED = {"embedder": "lsa", "seed": 0}
+
+DOMAIN = ("batch_id", "row_condition", "condition_parser")
+
+
+class AuditExpectation(BatchExpectation):
+    """Base of our expectations; see the subclasses.
+
+    Args:
+        question: The column of the questions; found by itself where it has a usual name.
+        answer: The column of the answers; likewise.
+        reference: A corpus of natural rows (a path) that the batch is compared with, for the checks
+            that need one.
+        embedder: "lsa", or the name of a sentence-transformers model.
+        seed: Of everything that samples.
+        allow_undecided: Whether a batch with too few records to decide is a success. By default
+            it is not: nothing that was not measured passes.
+        row_condition: Audit only the rows that meet it.
+    """
+
+    question: str | None = pydantic.Field(None, description="Column of the questions.")
+    answer: str | None = pydantic.Field(None, description="Column of the answers.")
+    reference: str | None = pydantic.Field(
+        None, description="Path of a natural corpus to compare with, for checks that need one."
+    )
+    embedder: str = pydantic.Field(
+        ..., description="'lsa' or the name of a sentence-transformers model."
+    )
+    seed: int = pydantic.Field(..., ge=0, description="Seed of everything that samples.")
+    allow_undecided: bool = pydantic.Field(
+        False, description="Whether a batch with too few records to decide is a success."
+    )
+    row_condition: RowConditionType = None
+    condition_parser: ConditionParser | None = None
+
+    domain_keys: ClassVar[tuple[str, ...]] = DOMAIN
+    success_keys: ClassVar[tuple[str, ...]] = (*VALUE_KEYS, "allow_undecided")
+    metric_dependencies: ClassVar[tuple[str, ...]] = (REQUEST,)
+
+    @pydantic.root_validator(pre=True)
+    def _fill(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {**FILLED, **{key: value for key, value in values.items() if value is not None}}
+
+    @property
+    def configuration(self) -> ExpectationConfiguration:
+        """As in the base class; the way to disk goes through here, so the hook is required here."""
+        require_hook(getattr(self._save_callback, "__self__", None))
+        return super().configuration
+
+    def register_save_callback(self, save_callback: Any) -> None:
+        """As in the base class; being put into a suite that would be lost is refused at once."""
+        require_hook(getattr(save_callback, "__self__", None))
+        super().register_save_callback(save_callback)
+
+    @abstractmethod
+    def limits(self) -> dict[str, float]:
+        """The thresholds, by check name, above which this expectation's rows are flagged."""
+
+    @abstractmethod
+    def judge(self, run: AuditRun) -> Decision:
+        """Compare the audit with the threshold; reads the audit and computes nothing."""
+
+    @classmethod
+    @abstractmethod
+    def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The expectation in words: a template with ``$name`` slots and their values."""
+
+    def get_validation_dependencies(
+        self, execution_engine: Any = None, runtime_configuration: dict[str, Any] | None = None
+    ) -> ValidationDependencies:
+        """Ask for the audit of this batch, and say which rows its second pass must flag."""
+        dependencies = super().get_validation_dependencies(execution_engine, runtime_configuration)
+        kwargs = self._get_success_kwargs()
+        columns = dependencies.result_format.get("unexpected_index_column_names") or []
+        dependencies.set_metric_configuration(
+            metric_name=REQUEST,
+            metric_configuration=MetricConfiguration(
+                metric_name=REQUEST,
+                metric_domain_kwargs={key: kwargs.get(key) for key in DOMAIN},
+                metric_value_kwargs={
+                    **{key: kwargs.get(key) for key in VALUE_KEYS},
+                    "limits": self.limits(),
+                    "index_columns": list(columns),
+                },
+            ),
+        )
+        return dependencies
+
+    def _validate(
+        self,
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any] | None = None,
+        execution_engine: Any = None,
+    ) -> dict[str, Any]:
+        run: AuditRun = metrics[REQUEST]
+        result_format = parse_result_format((runtime_configuration or {})["result_format"])
+        if run.failure is not None:
+            return results.failed_to_audit(run)
+        decision = self.judge(run).settled(self.allow_undecided)
+        return results.result(decision, run, self.limits(), result_format)
+
+    @classmethod
+    def _prescriptive_template(
+        cls, renderer_configuration: RendererConfiguration
+    ) -> RendererConfiguration:
+        template, params = cls.sentence(renderer_configuration.kwargs)
+        for name, value in params.items():
+            kind = (
+                RendererValueType.NUMBER if isinstance(value, float) else RendererValueType.STRING
+            )
+            renderer_configuration.add_param(name=name, param_type=kind, value=value)
+        renderer_configuration.template_str = template
+        return renderer_configuration
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
+    def _prescriptive_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None
+    ) -> list[Any]:
+        config = configuration or (result and result.expectation_config)
+        kwargs = dict(config.kwargs) if config else {}
+        return render.prescription(*cls.sentence(kwargs), kwargs.get("row_condition"))
+
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.OBSERVED_VALUE)
+    def _diagnostic_observed_value_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None
+    ) -> str:
+        return render.observed(result)
+
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_STATEMENT)
+    def _diagnostic_unexpected_statement_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None
+    ) -> list[Any]:
+        return render.statement(result)
+
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_TABLE)
+    def _diagnostic_unexpected_table_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None
+    ) -> list[Any] | None:
+        return render.evidence(result)

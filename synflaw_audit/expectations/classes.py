@@ -1,0 +1,196 @@
+"""The expectations: one for every check, made from it, and two over all of them.
+
+A check is defined once, in its TOML file. Its expectation is derived here, with a name that follows
+from the check's: ``answer-opening`` gives ``ExpectSynflawAnswerOpeningScoreToBeAtMost``, stored as
+``expect_synflaw_answer_opening_score_to_be_at_most``. The classes are attributes of this module, so
+that they import and pickle by name.
+"""
+
+from __future__ import annotations
+
+import types
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from synflaw_audit.catalogue import Check, load_checks
+from synflaw_audit.expectations.base import AuditExpectation, Threshold
+from synflaw_audit.expectations.compat import pydantic
+from synflaw_audit.expectations.decisions import Decision, worst
+from synflaw_audit.expectations.runs import AuditRun
+
+
+def _in_unit_interval(value: Any) -> Any:
+    if isinstance(value, int | float) and not 0 <= value <= 1:
+        raise ValueError(f"a score is between 0 and 1, so {value} cannot be its limit")
+    return value
+
+
+class CheckExpectation(AuditExpectation):
+    """Base of the expectations made from a check: its score is at most ``max_score``."""
+
+    max_score: Threshold = pydantic.Field(..., description="The largest score that passes, 0 to 1.")
+
+    success_keys = (*AuditExpectation.success_keys, "max_score")
+    args_keys = ("max_score",)
+    _limit = pydantic.validator("max_score", allow_reuse=True)(_in_unit_interval)
+
+    @classmethod
+    @abstractmethod
+    def check(cls) -> Check:
+        """The check that the expectation is made from."""
+
+    @classmethod
+    def recommended(cls, **arguments: Any) -> CheckExpectation:
+        """The expectation at the check's own threshold, which is written out when it is stored."""
+        expectation: CheckExpectation = cls(**{"max_score": cls.check().fail_above, **arguments})
+        return expectation
+
+    def limits(self) -> dict[str, float]:
+        """See ``AuditExpectation.limits``."""
+        return {self.check().name: float(self._get_success_kwarg("max_score"))}
+
+    def judge(self, run: AuditRun) -> Decision:
+        """See ``AuditExpectation.judge``."""
+        return run.judge(self.check().name, float(self._get_success_kwarg("max_score")))
+
+    @classmethod
+    def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """See ``AuditExpectation.sentence``."""
+        check = cls.check()
+        title = check.title.replace("$", "$$")
+        params = {"check": check.code, "max_score": kwargs.get("max_score")}
+        return f"$check {title}: the score must be at most $max_score.", params
+
+
+class ExpectSynflawFormatUniformityToBeWithinLimits(AuditExpectation):
+    """Expect no check of the batch's format to exceed its limit.
+
+    Args:
+        max_scores: The largest score that passes, by check name. ``recommended()`` fills in every
+            stable check at its own threshold; a check that appears in a later version does not
+            change a stored suite.
+    """
+
+    max_scores: dict[str, float] = pydantic.Field(
+        ..., description="The largest score that passes, 0 to 1, by check name."
+    )
+    success_keys = (*AuditExpectation.success_keys, "max_scores")
+    args_keys = ("max_scores",)
+
+    @pydantic.validator("max_scores")
+    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+        if not value:
+            raise ValueError("max_scores names no check, so nothing would be evaluated")
+        known = {check.name for check in load_checks()}
+        if unknown := sorted(set(value) - known):
+            raise ValueError(f"unknown checks {unknown}; there are {sorted(known)}")
+        for limit in value.values():
+            _in_unit_interval(limit)
+        return value
+
+    @classmethod
+    def recommended(cls, **arguments: Any) -> ExpectSynflawFormatUniformityToBeWithinLimits:
+        """Every stable check at its own threshold."""
+        return cls(**{"max_scores": stable_limits(), **arguments})
+
+    def limits(self) -> dict[str, float]:
+        """See ``AuditExpectation.limits``."""
+        return dict(self._get_success_kwarg("max_scores"))
+
+    def judge(self, run: AuditRun) -> Decision:
+        """See ``AuditExpectation.judge``."""
+        return worst((limit, run.judge(name, limit)) for name, limit in self.limits().items())
+
+    @classmethod
+    def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """See ``AuditExpectation.sentence``."""
+        limits: Mapping[str, float] = kwargs.get("max_scores") or {}
+        listed = ", ".join(f"{name} at most {limit:g}" for name, limit in sorted(limits.items()))
+        return "The format must vary: $limits.", {"limits": listed}
+
+
+class ExpectSynflawPatternOverfittingRiskToBeAtMost(AuditExpectation):
+    """Expect the risk that a model overfits to the batch's format to be at most ``max_score``.
+
+    When it is not, the rows of every stable check above its own threshold are flagged.
+
+    Args:
+        max_score: The largest risk that passes, 0 to 1.
+        max_scores: The limits that rows are flagged by; written out in full when it is stored.
+    """
+
+    max_score: Threshold = pydantic.Field(..., description="The largest risk that passes, 0 to 1.")
+    max_scores: dict[str, float] = pydantic.Field(
+        ..., description="The scores above which rows are flagged, by check name."
+    )
+    success_keys = (*AuditExpectation.success_keys, "max_score", "max_scores")
+    args_keys = ("max_score",)
+    _limit = pydantic.validator("max_score", allow_reuse=True)(_in_unit_interval)
+
+    @pydantic.root_validator(pre=True)
+    def _flag_by(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {"max_scores": stable_limits(), **values}
+
+    def limits(self) -> dict[str, float]:
+        """See ``AuditExpectation.limits``."""
+        return dict(self._get_success_kwarg("max_scores"))
+
+    def judge(self, run: AuditRun) -> Decision:
+        """See ``AuditExpectation.judge``."""
+        return run.judge_risk(float(self._get_success_kwarg("max_score")), self.limits())
+
+    @classmethod
+    def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """See ``AuditExpectation.sentence``."""
+        sentence = "The risk of pattern overfitting must be at most $max_score."
+        return sentence, {"max_score": kwargs.get("max_score")}
+
+
+def stable_limits() -> dict[str, float]:
+    """The threshold of every stable check, or of every check while none is stable, by name."""
+    checks = load_checks()
+    stable = [check for check in checks if check.status == "stable"] or checks
+    return {check.name: check.fail_above for check in stable}
+
+
+def class_name(check: Check) -> str:
+    """The name of the expectation that is made from a check."""
+    return f"ExpectSynflaw{check.name.title().replace('-', '')}ScoreToBeAtMost"
+
+
+def expectations_for(checks: Iterable[Check], module: str) -> dict[str, type[CheckExpectation]]:
+    """Make the expectation of each check.
+
+    Args:
+        checks: For instance ``load_checks(Path("my_checks"))``.
+        module: The module that will hold the classes under their names; a user's own pack lives
+            in a module of theirs, which also serves as its store hook.
+
+    Returns:
+        The classes by name, in the order of the checks.
+    """
+    return {class_name(check): _make(check, module) for check in checks}
+
+
+def _make(check: Check, module: str) -> type[CheckExpectation]:
+    namespace = {
+        "__module__": module,
+        "__qualname__": class_name(check),
+        "__doc__": f"Expect the score of {check.code} {check.name} to be at most ``max_score``.\n\n"
+        f"Finding: {check.title}. {check.why}",
+        "check": classmethod(lambda cls: check),
+    }
+    made: type[CheckExpectation] = types.new_class(
+        class_name(check), (CheckExpectation,), exec_body=lambda body: body.update(namespace)
+    )
+    return made
+
+
+globals().update(expectations_for(load_checks(), __name__))
+
+
+def __getattr__(name: str) -> type[CheckExpectation]:
+    """Tell what there is instead; declared, so that type checkers know the classes made above."""
+    made = sorted(key for key in globals() if key.startswith("ExpectSynflaw"))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; expectations: {made}")

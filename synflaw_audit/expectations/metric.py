@@ -1,0 +1,126 @@
+"""The one metric that all our expectations share, and how each expectation joins it.
+
+``synflaw.audit`` is the audit's first pass. Its identity holds the batch, the row condition and
+what the audit measures with, but no threshold: Great Expectations computes a metric once in a
+validation run, so one expectation or eight cost the same pass. ``synflaw.request`` costs nothing;
+each expectation's own adds its thresholds to the shared run *before* any expectation is judged, so
+that the second pass, made when the first expectation fails, flags rows for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from synflaw_audit.expectations import rows
+from synflaw_audit.expectations.compat import (
+    MetricConfiguration,
+    PandasExecutionEngine,
+    SparkDFExecutionEngine,
+    SqlAlchemyExecutionEngine,
+    TableMetricProvider,
+    metric_value,
+)
+from synflaw_audit.expectations.runs import AuditRun
+
+AUDIT = "synflaw.audit"
+REQUEST = "synflaw.request"
+
+# What the audit measures with; the same names as the expectations' arguments.
+VALUE_KEYS = ("question", "answer", "reference", "embedder", "seed")
+
+
+class AuditMetric(TableMetricProvider):
+    """``synflaw.audit``: an ``AuditRun`` over the batch, one method an engine.
+
+    It never raises: Great Expectations would compute it three times over and report a traceback.
+    What went wrong stands in the run, and the expectations fail with it.
+    """
+
+    metric_name = AUDIT
+    value_keys = VALUE_KEYS
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(
+        cls,
+        execution_engine: Any,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> AuditRun:
+        return _run(rows.from_pandas, execution_engine, metric_domain_kwargs, metric_value_kwargs)
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls,
+        execution_engine: Any,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> AuditRun:
+        return _run(rows.from_sql, execution_engine, metric_domain_kwargs, metric_value_kwargs)
+
+    @metric_value(engine=SparkDFExecutionEngine)
+    def _spark(
+        cls,
+        execution_engine: Any,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> AuditRun:
+        return _run(rows.from_spark, execution_engine, metric_domain_kwargs, metric_value_kwargs)
+
+
+def _run(
+    open_table: Callable[[Any, dict[str, Any]], rows.Rows],
+    engine: Any,
+    domain: dict[str, Any],
+    values: dict[str, Any],
+) -> AuditRun:
+    return AuditRun.start(lambda: open_table(engine, dict(domain)), **values)
+
+
+class RequestMetric(TableMetricProvider):
+    """``synflaw.request``: the shared run, once it knows one expectation's limits."""
+
+    metric_name = REQUEST
+    value_keys = (*VALUE_KEYS, "limits", "index_columns")
+
+    @classmethod
+    def _get_evaluation_dependencies(
+        cls,
+        metric: MetricConfiguration,
+        configuration: Any = None,
+        execution_engine: Any = None,
+        runtime_configuration: Any = None,
+    ) -> dict[str, MetricConfiguration]:
+        audit = MetricConfiguration(
+            metric_name=AUDIT,
+            metric_domain_kwargs=metric.metric_domain_kwargs,
+            metric_value_kwargs={key: metric.metric_value_kwargs.get(key) for key in VALUE_KEYS},
+        )
+        return {AUDIT: audit}
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(
+        cls, metric_value_kwargs: dict[str, Any], metrics: dict[str, Any], **_: Any
+    ) -> AuditRun:
+        return _request(metric_value_kwargs, metrics)
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls, metric_value_kwargs: dict[str, Any], metrics: dict[str, Any], **_: Any
+    ) -> AuditRun:
+        return _request(metric_value_kwargs, metrics)
+
+    @metric_value(engine=SparkDFExecutionEngine)
+    def _spark(
+        cls, metric_value_kwargs: dict[str, Any], metrics: dict[str, Any], **_: Any
+    ) -> AuditRun:
+        return _request(metric_value_kwargs, metrics)
+
+
+def _request(values: dict[str, Any], metrics: dict[str, Any]) -> AuditRun:
+    run: AuditRun = metrics[AUDIT]
+    run.request(values["limits"], values["index_columns"])
+    return run

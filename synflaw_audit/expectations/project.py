@@ -1,0 +1,279 @@
+"""Put the hook into a Great Expectations project, and check that a project cannot pass by accident.
+
+``init`` edits ``great_expectations.yml`` in place, comments kept, and seals the suites that are
+already stored; a second run changes nothing. ``doctor`` reads the project's files as they are, so
+that it also sees what opening the project would hide.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from synflaw_audit.expectations import store as hook
+from synflaw_audit.expectations.action import ACTION_TYPE
+from synflaw_audit.expectations.errors import FIX, ProjectError
+
+CONFIG = "great_expectations.yml"
+MODULE = hook.__name__
+CLASS = hook.ExpectationsStore.__name__
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that ``init`` did to a project."""
+
+    path: Path
+    what: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a project; an "error" can let a run pass with nothing evaluated."""
+
+    level: Literal["error", "warning"]
+    where: str
+    what: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class SuiteState:
+    """A stored suite: how many expectations it holds, how many are ours, and which are lost."""
+
+    name: str
+    expectations: int
+    ours: int
+    sealed: int | None
+    unresolved: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What ``doctor`` found."""
+
+    root: Path
+    hooked: bool
+    suites: tuple[SuiteState, ...]
+    guarded_checkpoints: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether no problem is an error."""
+        return all(problem.level != "error" for problem in self.problems)
+
+
+def find_project(directory: Path) -> Path:
+    """The folder that holds ``great_expectations.yml``: the directory, or its ``gx`` folder.
+
+    Raises:
+        ProjectError: There is none; names the places looked at.
+    """
+    places = [directory, directory / "gx", directory / "great_expectations"]
+    for place in places:
+        if (place / CONFIG).is_file():
+            return place
+    looked = ", ".join(str(place / CONFIG) for place in places)
+    raise ProjectError(
+        f"no Great Expectations project at {directory} (looked for {looked}); create one with "
+        f"great_expectations.get_context(mode='file', project_root_dir={str(directory)!r})"
+    )
+
+
+def init(directory: Path) -> list[Change]:
+    """Hook the project into this package and seal its stored suites; idempotent.
+
+    Returns:
+        What was changed; empty when the project was ready.
+
+    Raises:
+        ProjectError: There is no project, its configuration is not readable, or its expectations
+            store is another package's class, which we would have to replace.
+    """
+    root = find_project(directory)
+    changes: list[Change] = []
+    config, text = _read_config(root)
+    section = _store_section(config, root)
+    if not _is_hooked(section):
+        _refuse_foreign_store(section, root)
+        # Beside class_name, which is the place where a reader looks for it.
+        section.insert(list(section).index("class_name") + 1, "module_name", MODULE)
+        _write(root / CONFIG, _dump(config, text))
+        changes.append(Change(root / CONFIG, f"stores.*.module_name = {MODULE}"))
+    changes.extend(_seal(path, suite) for path, suite in _stored_suites(root) if _unsealed(suite))
+    return changes
+
+
+def doctor(directory: Path) -> Diagnosis:
+    """Check a project without opening it.
+
+    Raises:
+        ProjectError: There is no project or its configuration is not readable.
+    """
+    root = find_project(directory)
+    config, _ = _read_config(root)
+    hooked = _is_hooked(_store_section(config, root))
+    suites = tuple(_state(suite) for _, suite in _stored_suites(root))
+    guarded = tuple(_guarded_checkpoints(root))
+    problems = [*_config_problems(root, hooked), *_suite_problems(suites)]
+    if any(suite.ours for suite in suites) and not guarded:
+        problems.append(
+            Problem(
+                "warning",
+                "checkpoints",
+                "no checkpoint has the WriteFlaggedSubsetAction, so nothing guards the number of "
+                "expectations a run evaluates and no flagged subset is written",
+                "add synflaw_audit.expectations.WriteFlaggedSubsetAction to the checkpoint",
+            )
+        )
+    return Diagnosis(root, hooked, suites, guarded, tuple(problems))
+
+
+def _config_problems(root: Path, hooked: bool) -> Iterator[Problem]:
+    if not hooked:
+        yield Problem(
+            "error",
+            CONFIG,
+            "the hook is missing: a process that does not import synflaw_audit.expectations "
+            "cannot load the suites, or loads them empty and passes",
+            f"synflaw gx init {root}",
+        )
+
+
+def _suite_problems(suites: tuple[SuiteState, ...]) -> Iterator[Problem]:
+    for suite in suites:
+        where = f"suite {suite.name!r}"
+        if suite.unresolved:
+            yield Problem(
+                "error",
+                where,
+                f"no installed package defines {', '.join(suite.unresolved)}",
+                "install or import the package that does, or delete them from the suite",
+            )
+        if suite.ours and suite.sealed is None:
+            yield Problem("error", where, "was stored without the hook and carries no seal", FIX)
+        if suite.sealed is not None and suite.ours < suite.sealed:
+            yield Problem(
+                "error",
+                where,
+                f"holds {suite.ours} of the {suite.sealed} synflaw expectations that were stored",
+                "restore the suite's file, or save the suite once if they were meant to go",
+            )
+
+
+def _state(suite: dict[str, Any]) -> SuiteState:
+    kinds = hook.types(suite)
+    sealed = suite.get(hook.SEAL)
+    return SuiteState(
+        name=str(suite.get("name")),
+        expectations=len(kinds),
+        ours=hook.count_ours(suite),
+        sealed=None if sealed is None else int(sealed.get("expectations", 0)),
+        unresolved=tuple(sorted({kind for kind in kinds if not hook.resolves(kind)})),
+    )
+
+
+def _read_config(root: Path) -> tuple[Any, str]:
+    path = root / CONFIG
+    text = path.read_text(encoding="utf-8")
+    try:
+        config = YAML().load(text)
+    except YAMLError as error:
+        raise ProjectError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise ProjectError(f"{path} is not a Great Expectations configuration")
+    return config, text
+
+
+def _store_section(config: Any, root: Path) -> Any:
+    """The configuration of the store that holds the suites."""
+    name = config.get("expectations_store_name", "expectations_store")
+    stores = config.get("stores") or {}
+    section = stores.get(name)
+    if not isinstance(section, dict) or "class_name" not in section:
+        raise ProjectError(
+            f"{root / CONFIG}: stores.{name} (named by expectations_store_name) is not there or "
+            f"has no class_name; stores found: {', '.join(map(str, stores)) or 'none'}"
+        )
+    return section
+
+
+def _is_hooked(section: Any) -> bool:
+    return bool(section.get("module_name") == MODULE and section["class_name"] == CLASS)
+
+
+def _refuse_foreign_store(section: Any, root: Path) -> None:
+    module, name = section.get("module_name"), section["class_name"]
+    own = module is None or str(module).startswith("great_expectations.")
+    if own and name == CLASS:
+        section.pop("module_name", None)
+        return
+    raise ProjectError(
+        f"{root / CONFIG}: the expectations store is {module or 'great_expectations'}.{name}. "
+        f"Derive that class from {MODULE}.{CLASS} instead of Great Expectations' own, "
+        "which has the same effect as the hook"
+    )
+
+
+def _dump(config: Any, original: str) -> str:
+    yaml = YAML()
+    yaml.width = 4096  # do not fold lines that were not folded
+    yaml.preserve_quotes = True
+    if "\n  - " in original or "\n    - " in original:
+        yaml.indent(mapping=2, sequence=4, offset=2)
+    out = io.StringIO()
+    yaml.dump(config, out)
+    return out.getvalue()
+
+
+def _stored_suites(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every suite in the project's folder, as it lies on disk."""
+    config, _ = _read_config(root)
+    backend = _store_section(config, root).get("store_backend") or {}
+    base = root / str(backend.get("base_directory", "expectations/"))
+    for path in sorted(base.rglob("*.json")):
+        suite = _json(path)
+        if isinstance(suite, dict) and "expectations" in suite:
+            yield path, suite
+
+
+def _guarded_checkpoints(root: Path) -> Iterator[str]:
+    for path in sorted((root / "checkpoints").rglob("*.json")):
+        checkpoint = _json(path)
+        if isinstance(checkpoint, dict) and any(
+            action.get("type") == ACTION_TYPE for action in checkpoint.get("actions") or []
+        ):
+            yield str(checkpoint.get("name"))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path} is not valid JSON: {error}") from error
+
+
+def _unsealed(suite: dict[str, Any]) -> bool:
+    return hook.count_ours(suite) > 0 and hook.SEAL not in suite
+
+
+def _seal(path: Path, suite: dict[str, Any]) -> Change:
+    sealed = {**suite, hook.SEAL: {"expectations": hook.count_ours(suite)}}
+    _write(path, json.dumps(sealed, indent=2, sort_keys=True))
+    return Change(path, f"sealed suite {suite.get('name')!r}")
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,143 @@
+"""What Data Docs shows of our expectations. Everything that comes from data is escaped here.
+
+Great Expectations pastes strings into its pages as they are (its releases differ in which), so a
+row that holds markup would run in the reader's browser. Strings that reach it from here are HTML
+made by a template engine that escapes every value; it passes such strings through unchanged. The
+fragment folds with ``<details>`` and carries its few styles along: it needs no script and nothing
+from the network.
+"""
+
+from __future__ import annotations
+
+import html
+from functools import cache
+from typing import Any
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+from jinja2.environment import Template
+from markupsafe import Markup
+
+from synflaw_audit.expectations.compat import RenderedStringTemplateContent
+
+_EVIDENCE = """\
+<div class="synflaw-evidence" style="margin-top:.75rem;max-width:60rem;white-space:normal">
+{%- if templates %}
+<table class="table table-sm table-bordered" style="margin:.5rem 0">
+<thead><tr><th>Template (&lt;*&gt; varies)</th><th style="width:6rem;text-align:right">Rows</th>
+<th style="width:6rem;text-align:right">Share</th></tr></thead>
+<tbody>
+{%- for template in templates %}
+<tr><td style="white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace">
+{{- template.pattern -}}
+</td><td style="text-align:right">{{ "{:,}".format(template.records) }}</td>
+<td style="text-align:right">{{ "{:.1%}".format(template.share) }}</td></tr>
+{%- endfor %}
+</tbody></table>
+{%- endif %}
+{%- if examples %}
+<details><summary style="cursor:pointer">{{ examples | length }} of {{ "{:,}".format(count) }}
+flagged rows, format marked</summary>
+<table class="table table-sm table-bordered" style="margin:.5rem 0">
+<thead><tr><th style="width:5rem">Row</th><th>Question</th><th>Answer</th><th>Why</th></tr></thead>
+<tbody>
+{%- for row in examples %}
+<tr><td>{{ row.where }}</td>
+<td style="white-space:pre-wrap;overflow-wrap:anywhere">{{ row.question }}</td>
+<td style="white-space:pre-wrap;overflow-wrap:anywhere">{{ row.answer }}</td>
+<td>{{ row.reason }}</td></tr>
+{%- endfor %}
+</tbody></table></details>
+{%- endif %}
+</div>"""
+
+
+@cache
+def _evidence_template() -> Template:
+    loader = DictLoader({"evidence": _EVIDENCE})
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("evidence")
+
+
+def prescription(template: str, params: dict[str, Any], row_condition: Any) -> list[Any]:
+    """The expectation in words, with its values as badges.
+
+    The words are ours and the values numbers or check names; the row condition is the user's own.
+    """
+    words = _string(
+        template, params, {name: {"classes": ["badge", "badge-secondary"]} for name in params}
+    )
+    if not row_condition:
+        return [words]
+    return [words, f" <em>where {html.escape(str(row_condition))}</em>"]
+
+
+def observed(result: Any) -> str:
+    """The score with its interval, or why there is none."""
+    body = (result.result if result else None) or {}
+    score, details = body.get("observed_value"), body.get("details") or {}
+    if score is None:
+        return html.escape(str(details.get("verdict", "--")))
+    low, high = details.get("low"), details.get("high")
+    interval = "" if low is None or high is None else f" (95%: {low:.3f} to {high:.3f})"
+    return f"{score:.3f}{interval}"
+
+
+def statement(result: Any) -> list[Any]:
+    """Why the expectation failed, in one sentence."""
+    if result is None or result.success:
+        return []
+    body = result.result or {}
+    message = (body.get("details") or {}).get("message") or _exception_message(result)
+    if not message:
+        return []
+    return [f'<div class="text-danger" style="margin-top:.5rem">{html.escape(message)}</div>']
+
+
+def evidence(result: Any) -> list[Any] | None:
+    """The templates and the flagged rows, collapsed."""
+    body = (result.result if result else None) or {}
+    details = body.get("details") or {}
+    templates, examples = details.get("templates"), body.get("flagged_examples")
+    if not templates and not examples:
+        return None
+    page = _evidence_template().render(
+        templates=templates or [],
+        examples=[_shown(row, body) for row in examples or []],
+        count=body.get("unexpected_count", 0),
+    )
+    return [page]
+
+
+def _shown(row: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "where": row["row"],
+        "question": row["question"],
+        "answer": marked(row["answer"], row["template_spans"]),
+        "reason": row["reason"],
+    }
+
+
+def marked(text: str, spans: list[list[int]]) -> Markup:
+    """The text escaped, with its spans (start, end; in order, not overlapping) in ``<mark>``."""
+    out, place = Markup(), 0
+    for start, end in spans:
+        out += Markup("{}<mark>{}</mark>").format(text[place:start], text[start:end])
+        place = end
+    return out + text[place:]
+
+
+def _exception_message(result: Any) -> str:
+    """What was raised, in either of the two shapes that Great Expectations stores it in."""
+    info = result.exception_info or {}
+    if "raised_exception" in info:
+        return str(info.get("exception_message") or "")
+    for value in info.values():
+        return str(getattr(value, "exception_message", None) or dict(value)["exception_message"])
+    return ""
+
+
+def _string(template: str, params: dict[str, Any], styling: dict[str, Any]) -> Any:
+    return RenderedStringTemplateContent(
+        content_block_type="string_template",
+        string_template={"template": template, "params": params, "styling": {"params": styling}},
+    )

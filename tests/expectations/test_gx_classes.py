@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import great_expectations as gx
+import pytest
+from gx_helpers import template_share, validate
+
+from synflaw_audit import expectations as synflaw
+from synflaw_audit.catalogue import Check, load_checks
+from synflaw_audit.expectations import classes, describe, store
+
+CHECKS = load_checks()
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_every_check_is_an_expectation(check: Check) -> None:
+    expectation = getattr(synflaw, classes.class_name(check))
+    made = expectation.recommended(answer="completion")
+    assert made.expectation_type.startswith(store.TYPE_PREFIX)
+    assert made.configuration.type == made.expectation_type
+    assert made.configuration.to_domain_obj() == made
+    assert made.configuration.kwargs["max_score"] == check.fail_above
+    assert pickle.loads(pickle.dumps(expectation)) is expectation  # noqa: S301
+    assert check.title in str(expectation.__doc__)
+
+
+def test_a_new_check_needs_no_second_definition() -> None:
+    import dataclasses
+
+    check = dataclasses.replace(CHECKS[0], code="SF999", name="brand-new")
+    made = synflaw.expectations_for([check], __name__)
+    assert list(made) == ["ExpectSynflawBrandNewScoreToBeAtMost"]
+    assert store.resolves("expect_synflaw_brand_new_score_to_be_at_most")
+
+
+def test_the_bases_are_no_expectations() -> None:
+    for name in ("audit_expectation", "check_expectation"):
+        assert not store.resolves(name)
+
+
+def test_thresholds_are_required_and_everything_measured_by_is_written_out() -> None:
+    with pytest.raises(ValueError, match="max_score"):
+        synflaw.ExpectSynflawAnswerTemplateScoreToBeAtMost()
+    with pytest.raises(ValueError, match="max_score"):
+        synflaw.ExpectSynflawPatternOverfittingRiskToBeAtMost()
+    assert template_share(0.2).configuration.kwargs == {
+        "max_score": 0.2,
+        "embedder": "lsa",
+        "seed": 0,
+    }
+    overall = synflaw.ExpectSynflawFormatUniformityToBeWithinLimits.recommended()
+    assert overall.configuration.kwargs["max_scores"] == classes.stable_limits()
+    risk = synflaw.ExpectSynflawPatternOverfittingRiskToBeAtMost(max_score=0.5)
+    assert risk.configuration.kwargs["max_scores"] == classes.stable_limits()
+
+
+@pytest.mark.parametrize("limit", [-0.1, 1.1, 40])
+def test_a_limit_is_a_score(limit: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        template_share(limit)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        synflaw.ExpectSynflawFormatUniformityToBeWithinLimits(max_scores={"answer-template": limit})
+
+
+def test_an_unknown_check_or_expectation_is_named_with_the_choices() -> None:
+    with pytest.raises(ValueError, match=r"answer-temple.*answer-template"):
+        synflaw.ExpectSynflawFormatUniformityToBeWithinLimits(max_scores={"answer-temple": 0.1})
+    with pytest.raises(ValueError, match="no check"):
+        synflaw.ExpectSynflawFormatUniformityToBeWithinLimits(max_scores={})
+    with pytest.raises(AttributeError, match="ExpectSynflawAnswerTemplateScoreToBeAtMost"):
+        synflaw.ExpectSynflawAnswerTempleScoreToBeAtMost  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        synflaw.nonsense  # noqa: B018
+
+
+def test_a_limit_may_be_a_suite_parameter(ephemeral: Any, templated: Any) -> None:
+    expectation = template_share({"$PARAMETER": "largest"})  # type: ignore[arg-type]
+    suite = ephemeral.suites.add(gx.ExpectationSuite(name="s", expectations=[expectation]))
+    asset = ephemeral.data_sources.add_pandas("p").add_dataframe_asset("a")
+    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": templated})
+    assert not batch.validate(suite, expectation_parameters={"largest": 0.1}).success
+    assert batch.validate(suite, expectation_parameters={"largest": 1.0}).success
+
+
+def test_the_description_is_made_from_the_classes() -> None:
+    catalogue = describe.catalogue()
+    names = {entry["class_name"] for entry in catalogue["expectations"].values()}
+    assert {classes.class_name(check) for check in CHECKS} < names
+    assert len(names) == len(CHECKS) + 2
+    for kind, entry in catalogue["expectations"].items():
+        schema = entry["schema"]
+        assert schema["properties"]["metadata"]["properties"]["expectation_type"]["const"] == kind
+        assert {"max_score", "max_scores"} & set(schema["required"])
+        assert store.resolves(kind)
+
+
+def test_severity_is_kept_and_reported(ephemeral: Any, templated: Any) -> None:
+    result = validate(ephemeral, templated, [template_share(severity="warning")])
+    assert not result.success
+    assert result.results[0].expectation_config.severity == "warning"
+    assert result.get_max_severity_failure() == "warning"
