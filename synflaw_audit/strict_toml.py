@@ -103,6 +103,9 @@ def _refuse_unknown(
         element, items = each
         for label, item in items:
             _refuse_unknown(item, element, path, (*inside, label), {})
+            if isinstance(data, dict) and isinstance(item, dict):
+                # In a table of tables msgspec does not say which of them is wrong.
+                convert(item, element, path, inside=_dotted((*inside, label)))
         return
     for option in get_args(schema) if get_origin(schema) is not None else ():
         if dataclasses.is_dataclass(option):  # X | None
