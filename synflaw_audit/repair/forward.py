@@ -36,7 +36,50 @@ def selected_logits(
     Raises:
         RepairError: The model does not call its output layer on all positions.
     """
+    return _forward(model, head, inputs, rows, columns, len(rows))[1]
+
+
+def selected_hidden(
+    model: nn.Module, head: nn.Module, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor
+) -> Tensor:
+    """The vectors that the output layer is given at the chosen positions, shape ``(n, width)``.
+
+    The layer itself sees one position only. Arguments and errors as for :func:`selected_logits`.
+    """
+    return _forward(model, head, inputs, rows, columns, 1)[0]
+
+
+def is_plain(model: nn.Module, head: nn.Module, inputs: dict[str, Tensor]) -> bool:
+    """Whether the model's logits are its output layer's product and nothing else.
+
+    Asked of the model itself, on the first row: a soft cap, a scale, an adapter on the output layer
+    or weights that are sharded or quantised make it False.
+    """
+    if type(head) is not nn.Linear or head.weight.shape != (head.out_features, head.in_features):
+        return False
+    if not head.weight.is_floating_point() or type(head.weight.data) is not Tensor:
+        return False
+    columns = torch.arange(inputs["input_ids"].shape[1], device=inputs["input_ids"].device)
+    row = {name: value[:1] for name, value in inputs.items()}
+    with torch.no_grad():
+        hidden, logits = _forward(
+            model, head, row, torch.zeros_like(columns), columns, len(columns)
+        )
+        again = nn.functional.linear(hidden, head.weight, head.bias)
+    return torch.allclose(again.float(), logits.float(), rtol=1e-3, atol=1e-4)
+
+
+def _forward(
+    model: nn.Module,
+    head: nn.Module,
+    inputs: dict[str, Tensor],
+    rows: Tensor,
+    columns: Tensor,
+    keep: int,
+) -> tuple[Tensor, Tensor]:
+    """Hidden vectors at the chosen positions, and the logits of the first ``keep`` of them."""
     shape = inputs["input_ids"].shape
+    chosen: list[Tensor] = []
 
     def choose(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         hidden = args[0]
@@ -45,20 +88,20 @@ def selected_logits(
                 f"{type(head).__name__} was given {tuple(hidden.shape)}, not one vector a position "
                 f"of a batch of {tuple(shape)}: this architecture is not supported"
             )
-        return (hidden[rows, columns].unsqueeze(0), *args[1:])
+        chosen.append(hidden[rows, columns])
+        return (chosen[0][:keep].unsqueeze(0), *args[1:])
 
     handle = head.register_forward_pre_hook(choose)
     try:
-        logits = model(**inputs, use_cache=False).logits
+        logits: Tensor = model(**inputs, use_cache=False).logits
     finally:
         handle.remove()
-    if logits.shape[:2] != (1, len(rows)):
+    if len(chosen) != 1 or logits.shape[:2] != (1, min(keep, len(rows))):
         raise RepairError(
             f"{type(model).__name__} does not make its logits from its output layer "
             f"{type(head).__name__}: this architecture is not supported"
         )
-    chosen: Tensor = logits[0]
-    return chosen
+    return chosen[0], logits[0]
 
 
 def output_layer(model: nn.Module) -> nn.Module:

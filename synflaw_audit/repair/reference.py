@@ -17,14 +17,26 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.forward import output_layer, selected_logits
+from synflaw_audit.repair.forward import output_layer, selected_hidden, selected_logits
 
 
 class Reference(Protocol):
-    """Gives the reference's logits at chosen positions, without gradient."""
+    """Gives the reference's view of chosen positions, without gradient.
+
+    Attributes:
+        model: The module that is run.
+        head: Its output layer.
+    """
+
+    model: Any
+    head: nn.Module
 
     def logits(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
-        """Shape ``(n, vocabulary)`` for the ``n`` positions."""
+        """Logits, shape ``(n, vocabulary)``, for the ``n`` positions."""
+        ...
+
+    def hidden(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
+        """What the output layer is given there, shape ``(n, width)``."""
         ...
 
 
@@ -34,7 +46,7 @@ class SecondModel:
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model.requires_grad_(False)
         self.model.train(False)
-        self._head = output_layer(model)
+        self.head = output_layer(model)
 
     @classmethod
     def copy_of(cls, model: Any) -> SecondModel:
@@ -44,10 +56,18 @@ class SecondModel:
     @torch.no_grad()
     def logits(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
         """The second model's logits."""
-        device = next(self.model.parameters()).device
-        if device != rows.device:
-            nn.Module.to(self.model, rows.device)
-        return selected_logits(self.model, self._head, inputs, rows, columns)
+        return selected_logits(self._on(rows), self.head, inputs, rows, columns)
+
+    @torch.no_grad()
+    def hidden(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
+        """The second model's hidden vectors."""
+        return selected_hidden(self._on(rows), self.head, inputs, rows, columns)
+
+    def _on(self, where: Tensor) -> nn.Module:
+        """The model, moved once to where the batch is."""
+        if next(self.model.parameters()).device != where.device:
+            nn.Module.to(self.model, where.device)
+        return self.model
 
 
 class AdapterOff:
@@ -59,13 +79,19 @@ class AdapterOff:
                 f"{type(model).__name__} carries no adapter that could be switched off"
             )
         self.model = model
-        self._head = output_layer(model)
+        self.head = output_layer(model)
 
     @torch.no_grad()
     def logits(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
         """The base model's logits."""
         with _evaluating(self.model), self.model.disable_adapter():
-            return selected_logits(self.model, self._head, inputs, rows, columns)
+            return selected_logits(self.model, self.head, inputs, rows, columns)
+
+    @torch.no_grad()
+    def hidden(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
+        """The base model's hidden vectors."""
+        with _evaluating(self.model), self.model.disable_adapter():
+            return selected_hidden(self.model, self.head, inputs, rows, columns)
 
 
 @contextmanager

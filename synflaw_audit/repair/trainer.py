@@ -9,57 +9,19 @@ through ``_get_num_items_in_batch`` before the first micro-batch is computed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, Trainer
 
-from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.batches import Collator, Example, Purpose, pad_id
+from synflaw_audit.repair.batches import Collator, Example, pad_id
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.forward import in_chunks, output_layer, selected_logits
-from synflaw_audit.repair.losses import (
-    METHODS,
-    TokenScores,
-    bias_kl,
-    cross_entropy,
-    target_scores,
-)
+from synflaw_audit.repair.forward import output_layer
+from synflaw_audit.repair.head import TERMS
+from synflaw_audit.repair.losses import METHODS
 from synflaw_audit.repair.reference import AdapterOff, Reference, SecondModel, check_vocabulary
-
-TERMS = ("forget", "retain", "replay", "bias")
-
-
-@dataclass(frozen=True)
-class _Targets:
-    """The target positions of a batch, sorted by purpose, so that each purpose is a slice.
-
-    ``rows`` and ``columns`` say where the logits stand that predict ``ids``; shape ``(n,)``.
-    """
-
-    rows: Tensor
-    columns: Tensor
-    ids: Tensor
-    bounds: dict[Purpose, slice]
-
-    @classmethod
-    def of(cls, inputs: dict[str, Tensor]) -> _Targets:
-        purposes = inputs["purposes"][:, 1:]
-        rows, columns = purposes.nonzero(as_tuple=True)
-        kinds = purposes[rows, columns]
-        order = kinds.argsort(stable=True)
-        rows, columns, kinds = rows[order], columns[order], kinds[order]
-        bounds = {}
-        start = 0
-        for purpose, size in _sizes(kinds).items():
-            bounds[purpose] = slice(start, start + size)
-            start += size
-        return cls(rows, columns, inputs["input_ids"][rows, columns + 1], bounds)
-
-    def span(self, first: Purpose, last: Purpose) -> slice:
-        return slice(self.bounds[first].start, self.bounds[last].stop)
+from synflaw_audit.repair.terms import StepLoss, token_counts
 
 
 class RepairTrainer(Trainer):
@@ -98,15 +60,15 @@ class RepairTrainer(Trainer):
             args._n_gpu = 1
         self.settings = args
         self.failure: str | None = None
-        self._method = METHODS[args.method]
-        self._head = output_layer(self.accelerator.unwrap_model(self.model))
-        self._reference = self._make_reference(reference_model)
+        head = output_layer(self.accelerator.unwrap_model(self.model))
+        self._step_loss = StepLoss(args, head, self._make_reference(reference_model))
         self._parts = torch.zeros(len(TERMS), device=self.args.device)
         self._parts_since = 0
 
     def _make_reference(self, reference_model: PreTrainedModel | None) -> Reference | None:
-        forgets_against_it = self._method.needs_reference and self.settings.forget_weight > 0
-        if self.settings.bias_weight == 0 and not forgets_against_it:
+        settings = self.settings
+        forgets_against_it = METHODS[settings.method].needs_reference and settings.forget_weight
+        if not settings.bias_weight and not forgets_against_it:
             return None
         if reference_model is not None:
             check_vocabulary(self.model, reference_model)
@@ -116,18 +78,10 @@ class RepairTrainer(Trainer):
         return SecondModel.copy_of(self.model)
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
-        """Tokens of each purpose in the accumulated batch of all processes.
-
-        Returns:
-            Float32, shape ``(4,)``: forgotten, retained and replayed tokens, and rows with
-            forgotten tokens.
-        """
+        """What :func:`~.terms.token_counts` finds in the accumulated batch of all processes."""
         counts = torch.zeros(4, device=device)
         for batch in batch_samples:
-            purposes = batch["purposes"][:, 1:]
-            for at, purpose in enumerate((Purpose.FORGET, Purpose.RETAIN, Purpose.REPLAY)):
-                counts[at] += (purposes == purpose).sum()
-            counts[3] += (purposes == Purpose.FORGET).any(-1).sum()
+            counts += token_counts(batch).to(device)
         gathered: Tensor = self.accelerator.gather(counts).reshape(-1, 4).sum(0)
         return gathered
 
@@ -141,87 +95,11 @@ class RepairTrainer(Trainer):
         """The weighted sum of the four terms over one micro-batch, scaled for accumulation."""
         if not isinstance(num_items_in_batch, Tensor):
             num_items_in_batch = self._get_num_items_in_batch([inputs], self.args.device)
-        counts = num_items_in_batch.clamp(min=1)
-        targets = _Targets.of(inputs)
-        features = {name: value for name, value in inputs.items() if name != "purposes"}
-        logits = selected_logits(model, self._head, features, targets.rows, targets.columns)
-        terms = {
-            "forget": self._forget(logits, features, targets, counts),
-            "retain": self._learn(logits, targets, Purpose.RETAIN) / counts[1],
-            "replay": self._learn(logits, targets, Purpose.REPLAY) / counts[2],
-            "bias": self._bias(logits, features, targets, counts),
-        }
-        settings = self.settings
-        weights = {name: getattr(settings, f"{name}_weight") for name in TERMS}
-        loss = sum((weights[name] * terms[name] for name in TERMS), logits.new_zeros(()).float())
-        self._parts += torch.stack([terms[name].detach() for name in TERMS])
+        loss, parts = self._step_loss(model, inputs, num_items_in_batch)
+        self._parts += parts
         # Gradients are averaged over the processes, while the counts are of all of them.
         loss = loss * self.accelerator.num_processes
-        return (loss, {"logits": logits}) if return_outputs else loss
-
-    def _learn(self, logits: Tensor, targets: _Targets, purpose: Purpose) -> Tensor:
-        """Sum of cross-entropies over the tokens of one purpose."""
-        where = targets.bounds[purpose]
-        weight = getattr(self.settings, f"{purpose.name.lower()}_weight")
-        if where.start == where.stop or weight == 0:
-            return logits.new_zeros(()).float()
-
-        def of_chunk(chunk: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
-            return (cross_entropy(chunk, ids),)
-
-        pair = (logits[where], targets.ids[where])
-        return in_chunks(of_chunk, pair, self.settings.chunk_tokens)[0].sum()
-
-    def _forget(
-        self, logits: Tensor, features: dict[str, Tensor], targets: _Targets, counts: Tensor
-    ) -> Tensor:
-        """The forgetting loss over its own number of tokens, or of rows."""
-        where = targets.bounds[Purpose.FORGET]
-        if where.start == where.stop or self.settings.forget_weight == 0:
-            return logits.new_zeros(()).float()
-        pair = (logits[where], targets.ids[where])
-        log_p, log_not_p, log_runner_up = in_chunks(target_scores, pair, self.settings.chunk_tokens)
-        reference_log_p = None
-        if self._method.needs_reference:
-            reference_logits = self._reference_logits(features, targets, where)
-            pair = (reference_logits, targets.ids[where])
-            with torch.no_grad():
-                reference_log_p = in_chunks(target_scores, pair, self.settings.chunk_tokens)[0]
-        values = self._method.loss(
-            TokenScores(log_p, log_not_p, log_runner_up, targets.rows[where], reference_log_p),
-            self.settings.loss_options,
-        )
-        return values.sum() / (counts[3] if self._method.unit == "row" else counts[0])
-
-    def _bias(
-        self, logits: Tensor, features: dict[str, Tensor], targets: _Targets, counts: Tensor
-    ) -> Tensor:
-        """Mean KL from the reference on the chosen rows."""
-        first, last, number = {
-            "replay": (Purpose.REPLAY, Purpose.REPLAY, counts[2]),
-            "content": (Purpose.RETAIN, Purpose.RETAIN, counts[1]),
-            "both": (Purpose.RETAIN, Purpose.REPLAY, counts[1] + counts[2]),
-        }[self.settings.bias_rows]
-        where = targets.span(first, last)
-        if where.start == where.stop or self.settings.bias_weight == 0:
-            return logits.new_zeros(()).float()
-        reference_logits = self._reference_logits(features, targets, where)
-
-        def of_chunk(chunk: Tensor, reference_chunk: Tensor) -> tuple[Tensor, ...]:
-            return (bias_kl(chunk, reference_chunk),)
-
-        pair = (logits[where], reference_logits)
-        return in_chunks(of_chunk, pair, self.settings.chunk_tokens)[0].sum() / number
-
-    def _reference_logits(
-        self, features: dict[str, Tensor], targets: _Targets, where: slice
-    ) -> Tensor:
-        """The reference's logits at some targets, from a pass over the rows that hold them."""
-        if self._reference is None:
-            raise RepairError("this trainer was built without a reference model")
-        needed, rows = torch.unique(targets.rows[where], return_inverse=True)
-        subset = {name: value[needed] for name, value in features.items()}
-        return self._reference.logits(subset, rows, targets.columns[where])
+        return (loss, {}) if return_outputs else loss
 
     def training_step(
         self,
@@ -263,10 +141,3 @@ class RepairTrainer(Trainer):
             self._parts.zero_()
             self._parts_since = self.state.global_step
         super().log(logs, start_time)
-
-
-def _sizes(kinds: Tensor) -> dict[Purpose, int]:
-    return {
-        purpose: int((kinds == purpose).sum())
-        for purpose in (Purpose.FORGET, Purpose.RETAIN, Purpose.REPLAY)
-    }
