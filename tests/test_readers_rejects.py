@@ -165,6 +165,55 @@ def test_a_damaged_parquet_file_gives_what_comes_before(tmp_path: Path) -> None:
     assert "the file is damaged" in rejected[0][2]
 
 
+DAMAGED = ["a.jsonl", "a.json", "a.csv", "a.jsonl.gz", "a.csv.zst", "a.parquet", "a.arrow"]
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damage_anywhere_is_told_and_told_again(tmp_path: Path, name: str) -> None:
+    """Whatever byte is wrong: records and rejects or an InputError, and the same the next time."""
+    path = tmp_path / name
+    rows = [{"question": f"q{n} é", "answer": f'answer {n}, "x"\n'} for n in range(30)]
+    table = pa.Table.from_pylist(rows)
+    if name.endswith(".parquet"):
+        pq.write_table(table, path)
+    elif name.endswith(".arrow"):
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=7)
+    else:
+        text = json.dumps(rows, ensure_ascii=False)
+        if ".jsonl" in name:
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+        elif ".csv" in name:
+            text = table.to_pandas().to_csv(index=False)
+        compress = {".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
+        path.write_bytes(compress.get(path.suffix, bytes)(text.encode()))
+    sound = path.read_bytes()
+    noise = random.Random(0)  # noqa: S311 - noise, no secret
+    whole = 0
+    for _ in range(150):
+        data = bytearray(sound)
+        if noise.random() < 0.2:
+            del data[noise.randrange(len(data)) :]
+        else:
+            for _ in range(noise.choice([1, 3])):
+                data[noise.randrange(len(data))] = noise.randrange(256)
+        path.write_bytes(data)
+        outcomes: list[object] = []
+        for _ in range(2):
+            rejected: list[Rejected] = []
+            try:
+                batches = list(open_source(path).batches(rejected.append))
+            except InputError as error:
+                outcomes.append(str(error))
+            else:
+                for batch in batches:
+                    batch.validate(full=True)
+                outcomes.append((batches, rejected))
+                whole += 1
+        assert outcomes[0] == outcomes[1]
+    assert whole > 0
+
+
 def test_null_empty_and_invalid_cells_of_a_table(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     answers = pa.array([b"a", None, b"", b" \n", b"\xff", b"a", b"\xc3\xa9"], pa.binary())

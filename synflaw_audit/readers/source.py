@@ -104,10 +104,11 @@ class Source:
                 read += batch.num_rows
                 yield batch
             if rejected.first and not read:
+                first = rejected.first
+                line = f" (line {first.line})" if first.line != first.row else ""
                 raise InputError(
                     f"{item.name}: none of its {rejected.count} rows can be read; the first, "
-                    f"row {rejected.first.row} (line {rejected.first.line}): "
-                    f"{rejected.first.reason}"
+                    f"row {first.row}{line}: {first.reason}"
                 )
             records += read
         if not records:

@@ -115,7 +115,7 @@ def _parquet(
 ) -> Iterator[pa.RecordBatch]:
     try:
         parquet = pq.ParquetFile(file.path, pre_buffer=False)
-    except _DAMAGED as error:
+    except (*_DAMAGED, UnicodeDecodeError) as error:  # names of columns may be damaged too
         raise InputError(f"{file.name}: is not a readable Parquet file: {error}") from error
     with parquet:
         rows = max(1, parquet.metadata.num_rows)
@@ -133,21 +133,53 @@ def _arrow(file: TableFile, columns: tuple[str, ...] | None, size: int) -> Itera
     try:
         source = pa.memory_map(str(file.path))
         reader = _ipc_reader(source)
-    except _DAMAGED as error:
+    except (*_DAMAGED, UnicodeDecodeError) as error:
         raise InputError(f"{file.name}: is not a readable Arrow file: {error}") from error
     with source:
-        for batch in _sized(reader, size):
-            yield batch if columns is None else _select(batch, columns)
+        yield from _sized(_sound(reader, columns), size)
+
+
+def _sound(
+    batches: Iterator[pa.RecordBatch], columns: tuple[str, ...] | None
+) -> Iterator[pa.RecordBatch]:
+    """Passes on the batches that hold together, raising ``ArrowInvalid`` at the first other.
+
+    Arrow trusts the offsets in a file, and a wrong one reads foreign memory. Text is checked as
+    bytes here: that it is no UTF-8 makes one row unreadable, not the file.
+    """
+    for batch in batches:
+        kept = batch if columns is None else _select(batch, columns)
+        for column in kept.columns:
+            column.view(_as_bytes(column.type)).validate(full=True)
+        yield kept
+
+
+def _as_bytes(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string(kind):
+        return pa.binary()
+    if pa.types.is_large_string(kind):
+        return pa.large_binary()
+    if pa.types.is_string_view(kind):
+        return pa.binary_view()
+    if pa.types.is_list(kind):
+        return pa.list_(_as_bytes(kind.value_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_as_bytes(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_as_bytes(field.type)) for field in kind])
+    return kind
 
 
 def _ipc_reader(source: pa.MemoryMappedFile) -> Iterator[pa.RecordBatch]:
     try:
-        stream: Iterator[pa.RecordBatch] = iter(pa.ipc.open_stream(source))
+        stream = pa.ipc.open_stream(source)
     except pa.ArrowInvalid:
         source.seek(0)
         file = pa.ipc.open_file(source)
+        file.schema.names  # noqa: B018 - decodes them
         return (file.get_batch(number) for number in range(file.num_record_batches))
-    return stream
+    stream.schema.names  # noqa: B018 - decodes them
+    return iter(stream)
 
 
 def _sized(batches: Any, size: int) -> Iterator[pa.RecordBatch]:
