@@ -6,8 +6,9 @@ often as it is called, always the same. Rows that cannot be read go to a callbac
 and never stop the run.
 
 The modules, in the order in which data passes through them: ``inputs`` finds the files or tables,
-``text`` and ``tables`` read them piece by piece, ``schemas`` finds out which columns hold the
-question and the answer, ``conversations`` reads lists of messages, ``source`` puts it together.
+``text`` (with ``json_documents``) and ``tables`` read them piece by piece, ``schemas`` finds out
+which columns hold the question and the answer, ``conversations`` reads lists of messages,
+``columns`` makes records of plain text columns at once, ``source`` puts it together.
 """
 
 from __future__ import annotations
