@@ -7,6 +7,7 @@ help, 2 the input, the usage or the program is at fault. 130 after Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -97,18 +98,24 @@ AsJson = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"synflaw-audit {version('synflaw-audit')}")
+        raise typer.Exit
+
+
 @app.callback()
 def synflaw(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+        ),
     ] = False,
 ) -> None:
     """Audit question-answer corpora for format uniformity; repair models damaged by it."""
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"synflaw-audit {installed('synflaw-audit')}")
-        raise typer.Exit
 
 
 @app.command()
@@ -292,6 +299,9 @@ def _audited(
 
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; --out needs a directory")
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise InputError(f"{out}: this directory cannot be written to")
     with _progress(quiet) as progress:
         report = run(paths, checks=checks, out=out, sinks=sinks(), progress=progress, **options)
     write_text(out / "report.json", report.to_json())

@@ -2,7 +2,8 @@
 
 The second pass hands every batch to each sink. A sink writes beside its target under a temporary
 name and moves the file into place in ``close``; after an error ``discard`` leaves whatever stood at
-the target before.
+the target before. Files are opened when the first row comes, so that a sink which is never used
+leaves nothing to clean up.
 """
 
 from __future__ import annotations
@@ -121,21 +122,27 @@ class RejectedWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._temporary = _temporary(path)
-        self._file: IO[bytes] = self._temporary.open("wb")
+        self._file: IO[bytes] | None = None
 
     def __call__(self, rejected: Rejected) -> None:
         """Write one row."""
-        self._file.write(orjson.dumps(asdict(rejected), option=orjson.OPT_APPEND_NEWLINE))
+        self._open().write(orjson.dumps(asdict(rejected), option=orjson.OPT_APPEND_NEWLINE))
+
+    def _open(self) -> IO[bytes]:
+        if self._file is None:
+            self._file = self._temporary.open("wb")
+        return self._file
 
     def close(self) -> None:
         """See ``Output.close``."""
-        self._file.close()
+        self._open().close()
         self._temporary.replace(self._path)
 
     def discard(self) -> None:
         """See ``Output.discard``."""
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        if self._file is not None:
+            self._file.close()
+            self._temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -160,7 +167,7 @@ class _ParquetFile:
         self._path = path
         self._schema = schema
         self._temporary = _temporary(path)
-        self._writer = pq.ParquetWriter(self._temporary, schema, compression="zstd")
+        self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
 
@@ -171,23 +178,28 @@ class _ParquetFile:
         if self._rows >= self.ROWS:
             self._flush()
 
+    def _open(self) -> pq.ParquetWriter:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
+        return self._writer
+
     def _flush(self) -> None:
         if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
+            self._open().write_table(pa.Table.from_batches(self._waiting, self._schema))
         self._waiting, self._rows = [], 0
 
     def close(self) -> None:
         self._flush()
-        self._writer.close()
+        self._open().close()
         self._temporary.replace(self._path)
 
     def discard(self) -> None:
         self._waiting = []
-        self._writer.close()
-        self._temporary.unlink(missing_ok=True)
+        if self._writer is not None:
+            self._writer.close()
+            self._temporary.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> Path:
     """A name beside ``path``, on the same file system, that no other run uses."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part")

@@ -89,11 +89,11 @@ def test_nothing_appears_before_the_end_and_nothing_after_an_error(tmp_path: Pat
 
 
 def test_rejected_rows_are_json_lines(tmp_path: Path) -> None:
-    writer = RejectedWriter(tmp_path / "new" / "rejected.jsonl")
+    writer = RejectedWriter(tmp_path / "rejected.jsonl")
     writer(Rejected("a.jsonl", 3, 2, "not JSON: unexpected\nend", '{"q": "é'))
     writer(Rejected("a.jsonl", 9, 8, "answer is null", "{}"))
     writer.close()
-    lines = (tmp_path / "new" / "rejected.jsonl").read_bytes().splitlines()
+    lines = (tmp_path / "rejected.jsonl").read_bytes().splitlines()
     assert [orjson.loads(line)["line"] for line in lines] == [3, 9]
     assert orjson.loads(lines[0])["preview"] == '{"q": "é'
 
@@ -105,3 +105,15 @@ def test_a_text_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
         write_text(target, "\ud800")
     assert target.read_text() == "first"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_sink_that_was_given_nothing_writes_an_empty_file(tmp_path: Path) -> None:
+    unused = SplitWriter(tmp_path / "a.parquet", tmp_path / "b.parquet")
+    unused.discard()
+    assert not list(tmp_path.iterdir())
+    with closing([SplitWriter(tmp_path / "a.parquet", tmp_path / "b.parquet")]):
+        pass
+    assert pq.read_table(tmp_path / "a.parquet").schema.equals(RECORDS)
+    rejected = RejectedWriter(tmp_path / "rejected.jsonl")
+    rejected.close()
+    assert (tmp_path / "rejected.jsonl").read_bytes() == b""

@@ -86,7 +86,7 @@ def headline(report: Report) -> str:
         case "fail":
             return f"The format is too uniform: {_listed(failed)} failed; {rows}."
         case "warn":
-            return f"The format is rather uniform, say {_listed(raised)}; {rows}."
+            return f"The format is rather uniform: {_listed(raised)} raised a warning; {rows}."
         case "pass":
             return f"No check found the format too uniform in {records}."
         case _:
