@@ -1,0 +1,76 @@
+"""The core is light: what belongs to an extra is imported by whoever uses the extra."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "great_expectations",
+    "pyspark",
+    "matplotlib",
+    "datasets",
+)
+
+RUN = """
+import sys
+from synflaw_audit.cli import main
+sys.argv = ["synflaw", *{arguments}]
+try:
+    main()
+except SystemExit as done:
+    assert not done.code, done.code
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import synflaw_audit",
+        "import synflaw_audit.report, synflaw_audit.gate, synflaw_audit.catalogue",
+        RUN.format(arguments=["--help"]),
+        RUN.format(arguments=["--version"]),
+        RUN.format(arguments=["checks", "list"]),
+        RUN.format(arguments=["explain", "SF101"]),
+        *(RUN.format(arguments=[c, "--help"]) for c in ("audit", "gate", "repair", "demo")),
+    ],
+    ids=lambda code: code.partition("[")[2].partition("]")[0] or code,
+)
+def test_nothing_heavy_is_imported(code: str) -> None:
+    shown = f"{code}\nimport sys\nprint('\\nLOADED', *[m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-c", shown], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].split() == ["LOADED"]
+
+
+def test_an_audit_needs_no_extra(tmp_path: Path) -> None:
+    """It runs where none of the extras can be imported."""
+    code = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {[name for name in HEAVY if name != "datasets"]}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+import pandas, synflaw_audit
+
+rows = [(f"q{{i}}", f"It is {{i * 7919}}.") for i in range(80)]
+report = synflaw_audit.audit(pandas.DataFrame(rows, columns=["question", "answer"]))
+report.to_html(), report.to_markdown(), report.to_json(), report.flagged()
+print(report.dataset.records)
+"""
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "80"
