@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from synflaw_audit import gx_cli
 from synflaw_audit.errors import InputError, SynflawError
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ app = typer.Typer(
 )
 checks_app = typer.Typer(no_args_is_help=True, help="The checks that an audit judges by.")
 app.add_typer(checks_app, name="checks")
+app.add_typer(gx_cli.app, name="gx")
 
 Paths = Annotated[
     list[str],

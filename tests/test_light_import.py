@@ -38,7 +38,7 @@ except SystemExit as done:
         RUN.format(arguments=["--version"]),
         RUN.format(arguments=["checks", "list"]),
         RUN.format(arguments=["explain", "SF101"]),
-        *(RUN.format(arguments=[c, "--help"]) for c in ("audit", "gate", "repair", "demo")),
+        *(RUN.format(arguments=[c, "--help"]) for c in ("audit", "gate", "repair", "demo", "gx")),
     ],
     ids=lambda code: code.partition("[")[2].partition("]")[0] or code,
 )

@@ -46,6 +46,7 @@ def _template() -> Template:
         "clip": words.clip,
         "parts": words.pattern_parts,
         "x": position,
+        "place": words.place,
         "value": words.value,
         "shape": shape,
     }

@@ -86,7 +86,8 @@ def _templates(report: Report) -> list[str]:
 
 def _template(template: TemplateSummary) -> Iterator[str]:
     yield (
-        f"- **{words.percent(template.share)}** ({template.records:,} records) "
+        f"- **{words.percent(template.share)}** of {words.place(template)} "
+        f"({template.records:,} records) "
         f"{code(template.pattern, words.PATTERN_CHARACTERS)}"
     )
     for example in template.examples[: words.MOST_EXAMPLES]:

@@ -75,11 +75,13 @@ def _checks(findings: tuple[Finding, ...]) -> Table:
 def _templates(templates: tuple[TemplateSummary, ...]) -> RenderableType:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("of", no_wrap=True)
     table.add_column("template", ratio=1)
     for template in templates[:MOST_TEMPLATES]:
         pattern = Text()
         for part in words.pattern_parts(words.one_line(template.pattern, 240)):
             pattern.append(part.text, style="dim" if part.kind == "slot" else "bold")
-        table.add_row(Text(words.percent(template.share)), pattern)
+        of = Text(words.place(template), style="dim")
+        table.add_row(Text(words.percent(template.share)), of, pattern)
     rest = len(templates) - MOST_TEMPLATES
     return Group(table, Text(f"and {rest:,} more", style="dim")) if rest > 0 else table

@@ -106,6 +106,11 @@ def risk_words(report: Report) -> str:
     return f"{number(risk.score)} ({number(risk.low)} to {number(risk.high)}), {risk.basis}"
 
 
+def place(template: TemplateSummary) -> str:
+    """Where a template was found: its id begins with A for answers, Q for questions."""
+    return {"A": "answers", "Q": "questions"}.get(template.id[:1], "records")
+
+
 @dataclass(frozen=True)
 class Part:
     """A piece of text: ``kind`` is "format" (the template's own words), "slot" or "text"."""
