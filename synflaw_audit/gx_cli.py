@@ -86,10 +86,11 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(describe.catalogue(), indent=2))
         return
-    table = Table("expectation", "recommended", "what must hold", box=None)
     for entry in describe.entries():
-        table.add_row(entry.class_name, entry.recommended, entry.short_description)
-    Console(soft_wrap=True).print(table)
+        typer.echo(entry.class_name)
+        typer.echo(f"    {entry.short_description}")
+        if entry.recommended:
+            typer.echo(f"    recommended: {entry.recommended}")
 
 
 @app.command()

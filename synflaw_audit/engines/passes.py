@@ -19,7 +19,7 @@ from synflaw_audit.errors import InputError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.readers.rows import Columns, Input, Piece, Rejected, Row
 from synflaw_audit.readers.schemas import Schema
-from synflaw_audit.readers.source import Source
+from synflaw_audit.readers.source import OnReject, Source, _Rejections
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.sketch import Sketch, merge
 
@@ -63,7 +63,7 @@ def sketch_rows(table: Input, schema: Schema) -> FirstPass:
             first.append(f"row {row.row}: {row.reason}")
 
     sketch = Sketch()
-    for batch in _records(table, schema, reject):
+    for batch in _KnownSource(table, schema).readable(reject):
         sketch = sketch.added(batch)
     return FirstPass(sketch, rejected[0], first[0] if first else "")
 
@@ -81,30 +81,32 @@ def flag_rows(
 
     Yields:
         Batches of flagged rows, schema ``FLAGGED_AND_INDEX``.
+
+    Raises:
+        InputError: There is no such index column.
     """
     indexed = _Indexed(table, tuple(index))
-    for batch in _records(indexed, schema, None):
+    for batch in _KnownSource(indexed, schema).readable(None):
         _, flagged, _ = flagger.flag(batch)
         if flagged.num_rows:
             places = indexed.of_rows(flagged.column("row").to_pylist())
             yield pa.RecordBatch.from_arrays([*flagged.columns, places], schema=FLAGGED_AND_INDEX)
 
 
-def _records(table: Input, schema: Schema, reject: object) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from _KnownSource(table, schema).batches(reject)  # type: ignore[arg-type]
-    except InputError:
-        # That nothing can be read is an error of a whole table, not of a part of it; whoever
-        # called knows which of the two this is.
-        return
-
-
 class _KnownSource(Source):
-    """A table whose schema was found before, so that a part of it can be read by itself."""
+    """A table whose schema was found before, so that a part of it can be read by itself.
+
+    A whole table in which nothing can be read is an error; a part of one is not.
+    """
 
     def __init__(self, table: Input, schema: Schema) -> None:
         super().__init__((table,), None, None, BATCH_RECORDS)
         self._schemas = {table.name: schema}
+
+    def readable(self, on_reject: OnReject | None) -> Iterator[pa.RecordBatch]:
+        """Yields what can be read, which may be nothing."""
+        for table in self._inputs:
+            yield from self._records(table, _Rejections(table.name, on_reject))
 
 
 class _Indexed:
@@ -127,7 +129,7 @@ class _Indexed:
         for piece in self._table.pieces(wanted, size):
             if not isinstance(piece, Columns):
                 piece = list(piece)  # it is read here and by whoever asked for it
-            self._recent.append(_index_columns(piece, self._index))
+            self._recent.append(_index_columns(piece, self._index, self.name))
             yield piece
 
     def of_rows(self, rows: Sequence[int]) -> pa.Array:
@@ -142,11 +144,14 @@ class _Indexed:
 
 
 def _index_columns(
-    piece: Columns | list[Row], index: tuple[str, ...]
+    piece: Columns | list[Row], index: tuple[str, ...], table: str
 ) -> tuple[int, int, dict[str, Any]]:
     """A piece's first row, its number of rows, and its index columns as sequences by name."""
     if isinstance(piece, Columns):
         batch = piece.batch
+        names = batch.schema.names
+        if missing := sorted(set(index) - set(names)):
+            raise InputError(f"{table}: no index column {missing}; columns: {names}")
         return piece.start, batch.num_rows, {n: batch.column(n).to_pylist() for n in index}
     values = [value if isinstance(value, dict) else {} for _, _, value, _ in piece]
     first = piece[0][1] if piece else 0

@@ -7,10 +7,7 @@ that it also sees what opening the project would hide.
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +19,11 @@ from ruamel.yaml.error import YAMLError
 from synflaw_audit.expectations import store as hook
 from synflaw_audit.expectations.action import ACTION_TYPE
 from synflaw_audit.expectations.errors import FIX, ProjectError
+from synflaw_audit.sinks import write_text
 
 CONFIG = "great_expectations.yml"
 MODULE = hook.__name__
+ON_DISK = "TupleFilesystemStoreBackend"
 CLASS = hook.ExpectationsStore.__name__
 
 
@@ -106,9 +105,7 @@ def init(directory: Path) -> list[Change]:
     section = _store_section(config, root)
     if not _is_hooked(section):
         _refuse_foreign_store(section, root)
-        # Beside class_name, which is the place where a reader looks for it.
-        section.insert(list(section).index("class_name") + 1, "module_name", MODULE)
-        _write(root / CONFIG, _dump(config, text))
+        write_text(root / CONFIG, _with_hook(text, section, root / CONFIG))
         changes.append(Change(root / CONFIG, f"stores.*.module_name = {MODULE}"))
     changes.extend(_seal(path, suite) for path, suite in _stored_suites(root) if _unsealed(suite))
     return changes
@@ -125,7 +122,7 @@ def doctor(directory: Path) -> Diagnosis:
     hooked = _is_hooked(_store_section(config, root))
     suites = tuple(_state(suite) for _, suite in _stored_suites(root))
     guarded = tuple(_guarded_checkpoints(root))
-    problems = [*_config_problems(root, hooked), *_suite_problems(suites)]
+    problems = [*_config_problems(root, config, hooked), *_suite_problems(suites)]
     if any(suite.ours for suite in suites) and not guarded:
         problems.append(
             Problem(
@@ -139,7 +136,7 @@ def doctor(directory: Path) -> Diagnosis:
     return Diagnosis(root, hooked, suites, guarded, tuple(problems))
 
 
-def _config_problems(root: Path, hooked: bool) -> Iterator[Problem]:
+def _config_problems(root: Path, config: Any, hooked: bool) -> Iterator[Problem]:
     if not hooked:
         yield Problem(
             "error",
@@ -147,6 +144,15 @@ def _config_problems(root: Path, hooked: bool) -> Iterator[Problem]:
             "the hook is missing: a process that does not import synflaw_audit.expectations "
             "cannot load the suites, or loads them empty and passes",
             f"synflaw gx init {root}",
+        )
+    backend = (_store_section(config, root).get("store_backend") or {}).get("class_name")
+    if backend != ON_DISK:
+        yield Problem(
+            "warning",
+            CONFIG,
+            f"the suites lie in a {backend}, which is not read here; only the hook was checked",
+            "open the project with great_expectations.get_context and list context.suites.all(): "
+            "with the hook, a suite that would not load whole raises",
         )
 
 
@@ -216,7 +222,6 @@ def _refuse_foreign_store(section: Any, root: Path) -> None:
     module, name = section.get("module_name"), section["class_name"]
     own = module is None or str(module).startswith("great_expectations.")
     if own and name == CLASS:
-        section.pop("module_name", None)
         return
     raise ProjectError(
         f"{root / CONFIG}: the expectations store is {module or 'great_expectations'}.{name}. "
@@ -225,15 +230,25 @@ def _refuse_foreign_store(section: Any, root: Path) -> None:
     )
 
 
-def _dump(config: Any, original: str) -> str:
-    yaml = YAML()
-    yaml.width = 4096  # do not fold lines that were not folded
-    yaml.preserve_quotes = True
-    if "\n  - " in original or "\n    - " in original:
-        yaml.indent(mapping=2, sequence=4, offset=2)
-    out = io.StringIO()
-    yaml.dump(config, out)
-    return out.getvalue()
+def _with_hook(text: str, section: Any, path: Path) -> str:
+    """The configuration with the hook's line in it and every other byte as it was."""
+    line, column = section.lc.key("class_name")
+    lines = text.splitlines(keepends=True)
+    lines.insert(line + 1, f"{' ' * column}module_name: {MODULE}\n")
+    if "module_name" in section:
+        old = section.lc.key("module_name")[0]
+        del lines[old if old < line else old + 1]
+    hooked = "".join(lines)
+    try:
+        found = _store_section(YAML().load(hooked), path.parent)
+    except (YAMLError, ProjectError):
+        found = {}
+    if not (found and _is_hooked(found)):
+        raise ProjectError(
+            f"{path}: the expectations store is not written one key a line, so it is not edited; "
+            f"add to it by hand: module_name: {MODULE}"
+        )
+    return hooked
 
 
 def _stored_suites(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -269,11 +284,5 @@ def _unsealed(suite: dict[str, Any]) -> bool:
 
 def _seal(path: Path, suite: dict[str, Any]) -> Change:
     sealed = {**suite, hook.SEAL: {"expectations": hook.count_ours(suite)}}
-    _write(path, json.dumps(sealed, indent=2, sort_keys=True))
+    write_text(path, json.dumps(sealed, indent=2, sort_keys=True))
     return Change(path, f"sealed suite {suite.get('name')!r}")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+from gx_helpers import checkpoint_over, pandas_batch, template_share, validate
+
+from synflaw_audit import expectations as synflaw
+from synflaw_audit.catalogue import load_checks
+from synflaw_audit.expectations import classes, rows
+from synflaw_audit.readers.rows import Piece
+from synflaw_audit.readers.tables import Frame
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows of every reading of a DataFrame, those of the look at its first rows left out."""
+    counts: list[int] = []
+    pieces = Frame.pieces
+
+    def counted(self: Frame, columns: Any, size: int) -> Iterator[Piece]:
+        if size == rows.SAMPLE_ROWS:
+            yield from pieces(self, columns, size)
+            return
+        counts.append(0)
+        for piece in pieces(self, columns, size):
+            counts[-1] += piece.batch.num_rows if hasattr(piece, "batch") else len(list(piece))
+            yield piece
+
+    monkeypatch.setattr(Frame, "pieces", counted)
+    return counts
+
+
+def every_expectation(**arguments: Any) -> list[Any]:
+    return [
+        *(getattr(synflaw, classes.class_name(c)).recommended(**arguments) for c in load_checks()),
+        synflaw.ExpectSynflawFormatUniformityToBeWithinLimits.recommended(**arguments),
+        synflaw.ExpectSynflawPatternOverfittingRiskToBeAtMost(max_score=0.5, **arguments),
+    ]
+
+
+def test_one_pass_where_nothing_fails(ephemeral: Any, natural: Any, reads: list[int]) -> None:
+    limits = {check.name: 1.0 for check in load_checks()}
+    lenient = [
+        *(getattr(synflaw, classes.class_name(c))(max_score=1.0) for c in load_checks()),
+        synflaw.ExpectSynflawFormatUniformityToBeWithinLimits(max_scores=limits),
+    ]
+    assert validate(ephemeral, natural, lenient).success
+    assert reads == [len(natural)]
+
+
+@pytest.mark.parametrize("number", [1, 4, 9])
+def test_two_passes_where_rows_are_flagged(
+    ephemeral: Any, templated: Any, reads: list[int], number: int
+) -> None:
+    expectations = [template_share(), *every_expectation()][:number]
+    result = validate(ephemeral, templated, expectations)
+    assert len(result.results) == number
+    assert not result.success
+    assert reads == [len(templated)] * 2
+    failed = [r for r in result.results if not r.success]
+    assert {r.result["details"]["passes"] for r in failed} == {2}
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (pd.DataFrame({"x": ["a"] * 60, "y": ["b"] * 60}), "no question and answer found"),
+        (pd.DataFrame({"question": [], "answer": []}), "no rows to audit"),
+        (pd.DataFrame({"question": ["q"] * 60, "answer": [None] * 60}), "none of its 60 rows"),
+        (pd.DataFrame({"question": ["q"] * 60, "answer": [3] * 60}), "not text"),
+    ],
+)
+def test_bad_data_is_a_failed_expectation_and_is_read_once(
+    ephemeral: Any, frame: pd.DataFrame, message: str, reads: list[int]
+) -> None:
+    result = validate(ephemeral, frame, every_expectation())
+    assert not result.success
+    assert len(result.results) == len(every_expectation())
+    for found in result.results:
+        assert found.exception_info["raised_exception"]
+        assert message in found.exception_info["exception_message"]
+        assert message in found.result["details"]["message"]
+    assert len(reads) <= 1
+
+
+def test_a_missing_column_is_named_with_the_choices(ephemeral: Any, natural: Any) -> None:
+    result = validate(ephemeral, natural, [template_share(answer="completion")])
+    message = result.results[0].exception_info["exception_message"]
+    assert "'completion'" in message
+    assert "'answer'" in message
+
+
+def test_rows_that_cannot_be_read_are_counted_and_do_not_stop_the_audit(
+    ephemeral: Any, templated: pd.DataFrame
+) -> None:
+    holes = templated.copy()
+    holes.loc[[3, 5], "answer"] = None
+    result = validate(ephemeral, holes, [template_share()]).results[0]
+    assert result.result["details"]["rejected"] == 2
+    assert result.result["element_count"] == len(templated) - 2
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_too_few_records_pass_only_if_that_is_allowed(
+    ephemeral: Any, templated: pd.DataFrame, allowed: bool
+) -> None:
+    expectations = [template_share(allow_undecided=allowed)]
+    result = validate(ephemeral, templated.head(5), expectations).results[0]
+    assert result.success is allowed
+    message = result.result["details"]["message"]
+    assert "too few" in message
+    assert ("allow_undecided" in message) is not allowed
+
+
+def test_the_stricter_of_two_limits_flags(ephemeral: Any, templated: Any) -> None:
+    warning = template_share(0.1, severity="warning")
+    critical = template_share(1.0)
+    result = validate(ephemeral, templated, [critical, warning])
+    assert [r.success for r in result.results] == [True, False]
+    assert result.results[1].result["unexpected_count"] > 0
+
+
+def test_expectations_that_audit_differently_do_not_share(
+    ephemeral: Any, templated: Any, reads: list[int]
+) -> None:
+    swapped = template_share(1.0, question="answer", answer="question")
+    result = validate(ephemeral, templated, [template_share(1.0), swapped])
+    observed = [r.result["observed_value"] for r in result.results]
+    assert observed[0] != observed[1]
+    assert reads == [len(templated)] * 2
+
+
+def test_two_validations_of_a_checkpoint_do_not_share(
+    ephemeral: Any, templated: Any, natural: Any
+) -> None:
+    checkpoint = checkpoint_over(ephemeral, pandas_batch(ephemeral), [template_share()])
+    first = checkpoint.run(batch_parameters={"dataframe": templated})
+    second = checkpoint.run(batch_parameters={"dataframe": natural})
+    assert (first.success, second.success) == (False, True)
