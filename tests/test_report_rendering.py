@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -11,6 +12,7 @@ from markdown_it import MarkdownIt
 from reports import HOSTILE, finding, hostile_report, report
 from rich.console import Console
 
+from synflaw_audit.catalogue import Check, load_checks
 from synflaw_audit.report import words
 from synflaw_audit.report.model import Dataset, Flagged, Report, Risk, TemplateSummary
 from synflaw_audit.report.terminal import show
@@ -223,3 +225,36 @@ class TestWords:
     def test_no_verdict_on_too_few(self) -> None:
         few = report(verdict="undecided", dataset=Dataset((), 3, 0, {}, 9))
         assert words.headline(few) == "No check could decide on 3 records: too few."
+
+
+class TestAdvice:
+    CHECK = Check(
+        code="SF101",
+        name="check-sf101",
+        title="t",
+        measure="m",
+        warn_above=0.1,
+        fail_above=0.2,
+        min_records=1,
+        status="experimental",
+        since="0.1.0",
+        why="It teaches <b>this</b>.",
+        advice="Do *that*.",
+    )
+
+    def test_a_finding_says_what_it_means_and_what_to_do(self) -> None:
+        made = report(verdict="fail", checks=(finding(verdict="fail"),))
+        html, markdown = made.to_html([self.CHECK]), made.to_markdown([self.CHECK])
+        assert "It teaches &lt;b&gt;this&lt;/b&gt;." in html
+        assert "Do *that*." in html
+        assert r"It teaches \<b\>this\</b\>. Do \*that\*." in markdown
+
+    def test_only_its_own_check_speaks_for_a_finding(self) -> None:
+        other = replace(self.CHECK, name="another")
+        made = report(verdict="fail", checks=(finding(verdict="fail"),))
+        assert "It teaches" not in made.to_html([other]) + made.to_markdown([other])
+
+    def test_the_shipped_checks_are_looked_up_by_themselves(self) -> None:
+        shipped = load_checks()[0]
+        made = report(checks=(finding(shipped.code, name=shipped.name, verdict="warn"),))
+        assert " ".join(shipped.advice.split())[:60] in made.to_html().replace("&#39;", "'")

@@ -6,12 +6,14 @@ security policy in the page forbids scripts and loading, should an escape ever b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from synflaw_audit.catalogue import Check
 from synflaw_audit.report import words
 from synflaw_audit.report.model import Report
 
@@ -20,10 +22,11 @@ WIDTH = 200.0
 MARGIN = 5.0
 
 
-def render(report: Report) -> str:
+def render(report: Report, checks: Mapping[tuple[str, str], Check]) -> str:
     """The whole report; see ``Report.to_html``."""
     return _template().render(
         report=report,
+        checks=checks,
         templates=report.templates[: words.MOST_TEMPLATES],
         more_templates=max(0, len(report.templates) - words.MOST_TEMPLATES),
         uncalibrated="uncalibrated" in report.risk.basis.lower(),

@@ -7,20 +7,22 @@ mentions are obeyed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from synflaw_audit.catalogue import Check
 from synflaw_audit.report import words
 from synflaw_audit.report.model import Finding, Report, TemplateSummary
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&$@])")
 
 
-def render(report: Report) -> str:
+def render(report: Report, checks: Mapping[tuple[str, str], Check]) -> str:
     """The whole report; see ``Report.to_markdown``."""
     sections = [
         _summary(report),
         _checks(report),
+        _advice(report.checks, checks),
         _templates(report),
         _observed(report.checks),
         _data(report),
@@ -31,7 +33,7 @@ def render(report: Report) -> str:
 
 def escape(text: str) -> str:
     """Words that are not the data's own (a title, a basis), safe in running text and tables."""
-    return _SPECIAL.sub(r"\\\1", words.one_line(text, 500))
+    return _SPECIAL.sub(r"\\\1", words.one_line(text, 2000))
 
 
 def code(text: str, characters: int = 300) -> str:
@@ -73,6 +75,16 @@ def _checks(report: Report) -> list[str]:
     ]
     head = ["Verdict", "Check", "Finding", "Score", "95% interval", "Warn above", "Fail above"]
     return ["## Checks", "", *_table([*head, "Records"], rows, right_from=3)]
+
+
+def _advice(findings: Iterable[Finding], checks: Mapping[tuple[str, str], Check]) -> list[str]:
+    lines = []
+    for finding in findings:
+        check = checks.get((finding.code, finding.name))
+        if check and finding.verdict in ("warn", "fail"):
+            said = (check.why, check.advice)
+            lines.append(f"- {escape(check.code)}: {' '.join(escape(text) for text in said)}")
+    return ["## What it means and what to do", "", *lines] if lines else []
 
 
 def _templates(report: Report) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import resources
@@ -16,6 +16,8 @@ from synflaw_audit.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from synflaw_audit.catalogue import Check
 
 Verdict = Literal["pass", "warn", "fail", "undecided"]
 
@@ -190,17 +192,34 @@ class Report:
                 raise InputError(f"not a report: {key}: {error}") from error
         return cls(**values)
 
-    def to_markdown(self) -> str:
-        """The report as Markdown that GitHub renders; everything from the data is escaped."""
+    def to_markdown(self, checks: Sequence[Check] | None = None) -> str:
+        """The report as Markdown that GitHub renders; everything from the data is escaped.
+
+        Args:
+            checks: Where to look up what a finding means and what to do about it; the shipped
+                checks if not given.
+        """
         from synflaw_audit.report.markdown import render
 
-        return render(self)
+        return render(self, _by_label(checks))
 
-    def to_html(self) -> str:
-        """The report as one HTML page that loads nothing; everything from the data is escaped."""
+    def to_html(self, checks: Sequence[Check] | None = None) -> str:
+        """The report as one HTML page that loads nothing; everything from the data is escaped.
+
+        Args:
+            checks: As for ``to_markdown``.
+        """
         from synflaw_audit.report.html import render
 
-        return render(self)
+        return render(self, _by_label(checks))
+
+
+def _by_label(checks: Sequence[Check] | None) -> dict[tuple[str, str], Check]:
+    """Checks by code and name: only both together say that a finding is that check's."""
+    from synflaw_audit.catalogue import load_checks
+
+    known = load_checks() if checks is None else checks
+    return {(check.code, check.name): check for check in known}
 
 
 @cache
