@@ -63,7 +63,9 @@ class LsaEmbedder:
         if dimensions < 1:
             return np.asarray(normalize(words.toarray()))
         svd = TruncatedSVD(dimensions, random_state=self.seed)
-        return np.asarray(normalize(svd.fit_transform(words)))
+        with np.errstate(invalid="ignore"):  # of equal texts no variance can be explained
+            reduced = svd.fit_transform(words)
+        return np.asarray(normalize(reduced))
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ NUMBER = np.uint64(0xA4093822299F31D0)
 FLOOR = 24.0
 SLOPE = 4.0
 LOOSE = 20.0  # bits more that a phrase inside a sentence must carry
-CLOSED = 0.9  # a phrase whose rows are nearly all rows of a longer one is only a part of it
+CLOSED = 0.99  # a phrase whose rows are nearly all rows of one longer phrase is only part of it
+RIVAL = 0.9  # a part rules a longer phrase out only if the longer one loses rows
 LABEL = 3  # a whole answer of so few tokens is a label, not a template
 
 Floats = npt.NDArray[np.float64]
@@ -180,12 +181,17 @@ def _set_off(tokens: Tokens, level: Level) -> Floats:
     return np.bincount(level.group, bound, len(level.count)) / level.count
 
 
-def _labels(tokens: Tokens, level: Level) -> Mask:
-    """Phrases that are a whole answer of a few tokens: labels such as "Yes" or "not entailed"."""
-    whole = (tokens.ids[level.example] == START) & (
-        tokens.ids[level.example + level.length - 1] == END
-    )
-    return np.asarray(whole & (level.length <= LABEL + 2))
+def _worded(tokens: Tokens, level: Level) -> Mask:
+    """Phrases that hold more than numbers, line breaks and the marks that end sentences."""
+    blank = tokens.breaks | tokens.stops | tokens.number
+    window = level.example[:, None] + np.arange(level.length)
+    return np.asarray(~blank[window].all(axis=1))
+
+
+def _whole(tokens: Tokens, level: Level) -> Mask:
+    """Phrases that are a whole answer, from its first token to its last."""
+    last = level.example + level.length - 1
+    return np.asarray((tokens.ids[level.example] == START) & (tokens.ids[last] == END))
 
 
 def frequent(
@@ -219,24 +225,48 @@ def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -
     Returns:
         Every phrase of two tokens or more that is frequent and not nearly always part of one
         longer phrase, formulaic (``margin > 0``) or not. Of nested formulaic phrases the longer
-        is kept only if its margin is the larger: what lies beyond is content that happens to recur.
+        is kept only if its words are worth the rows it loses: else what lies beyond is content
+        that happens to recur.
     """
     if not levels:
         return _none()
     frequency = _frequencies(len(tokens.ids), levels[0], content)
-    best = np.full(len(tokens.ids) + 1, -np.inf)  # the best margin within the phrase at a position
+    # Of each position's phrase: the best worth of any part of it and that part's rows, and the
+    # best margin of the parts that are kept.
+    worth = rows = kept_margin = np.full(len(tokens.ids) + 1, -np.inf)
     parts: list[Phrases] = []
     for level in levels[1:]:
         found = _judged(tokens, frequency, level)
-        inner = np.maximum(best[level.example], best[level.example + 1])
+        at = level.example
+        value = found.bits - SLOPE * np.log2(1 / found.share)
+        # A part that hardly any other row holds does not rule out the longer phrase.
+        shorter = (value <= _inner(worth, worth, at)) & (
+            level.rows < RIVAL * _inner(worth, rows, at)
+        )
+        # A whole answer that holds a formulaic phrase is that phrase with its slot filled in.
+        filled = _whole(tokens, level) & (_inner(kept_margin, kept_margin, at) > 0)
         closed = level.longer <= CLOSED * level.rows
-        kept = closed & ((found.margin <= 0) | (found.margin > inner))
-        here = np.where(kept, found.margin, -np.inf)[level.group]
-        nested = np.full_like(best, -np.inf)
-        nested[level.at] = np.maximum(here, np.maximum(best[level.at], best[level.at + 1]))
-        best = nested
+        kept = closed & ((found.margin <= 0) | ~(shorter | filled))
+        margin = np.where(kept, found.margin, -np.inf)
+        rows = _nested(worth, rows, level, value, level.rows)
+        worth = _nested(worth, worth, level, value, value)
+        kept_margin = _nested(kept_margin, kept_margin, level, margin, margin)
         parts.append(found.where(kept))
     return Phrases.joined(_none(), *parts)
+
+
+def _inner(best: Floats, of: Floats, at: Ints) -> Floats:
+    """What is told of a phrase's best part, which lies in one of its two parts a token shorter."""
+    return np.where(best[at] >= best[at + 1], of[at], of[at + 1])
+
+
+def _nested(best: Floats, of: Floats, level: Level, value: Floats, own: Floats | Ints) -> Floats:
+    """The same for the next length: the phrase's own if that is better than its best part."""
+    nested = np.full_like(best, -np.inf)
+    inner = _inner(best, best, level.at)
+    better = value[level.group] >= inner
+    nested[level.at] = np.where(better, own[level.group], _inner(best, of, level.at))
+    return nested
 
 
 def _frequencies(tokens: int, once: Level, content: Mask | None) -> Ints:
@@ -253,7 +283,9 @@ def _judged(tokens: Tokens, frequency: Ints, level: Level) -> Phrases:
     bits = _information(tokens, frequency, level)
     set_off = _set_off(tokens, level)
     margin = bits - (FLOOR + SLOPE * np.log2(1 / level.share)) - LOOSE * (1 - set_off)
-    margin[_labels(tokens, level)] = -np.inf
+    margin[~_worded(tokens, level)] = -np.inf
+    if level.length <= LABEL + 2:
+        margin[_whole(tokens, level)] = -np.inf
     gram = np.zeros(len(level.count), dtype=np.uint64)
     gram[level.group] = level.gram
     length = np.full(len(gram), level.length)

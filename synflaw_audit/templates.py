@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ TOGETHER = 0.5  # of the rarer phrase's rows hold the other: the two are one tem
 ATTRACTED = (0.15, 2.0)  # or this share of them, if it is so many times what chance would give
 # A weaker phrase joins a template that holds it this often, and so many times oftener than others.
 ATTACHED = (0.1, 4.0)
+ATTACHED_ROWS = 8  # and in at least so many of its rows
 ALWAYS = 0.5  # or in so many of its rows, where hardly any row is outside the template
 FIXED = 0.2  # a number that so many rows of a template have at one place is format, not content
 MIN_BITS = 10.0  # a weaker phrase carries at least this much
@@ -206,8 +208,8 @@ def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
     cores, member = cores.where(used), member[used]
     template = _renumbered(template, kept)
 
-    weak = np.flatnonzero((phrases.margin <= 0) & (phrases.bits >= MIN_BITS))
-    weaker = phrases.where(weak)
+    weak = np.isfinite(phrases.margin) & (phrases.margin <= 0) & (phrases.bits >= MIN_BITS)
+    weaker = phrases.where(np.flatnonzero(weak))
     attached = _attached(weaker, tokens, ids, template, len(kept))
     held = np.flatnonzero(attached.any(axis=1))
     both = Phrases.joined(cores, weaker.where(held))
@@ -268,6 +270,7 @@ def _attached(
     elsewhere = (outside + 1) / (len(tokens) - size + 2)
     framing = weaker.set_off[:, None] >= 0.5
     oftener = (share >= ATTACHED[0]) & (share >= ATTACHED[1] * elsewhere) & framing
+    oftener &= inside >= ATTACHED_ROWS
     everywhere = (share >= ALWAYS) & (size >= 0.5 * len(tokens))
     return np.asarray(oftener | everywhere)
 
@@ -301,16 +304,16 @@ def spans(tokens: Tokens, covered: Mask, row: int, text: str) -> list[tuple[int,
 
 
 def pattern(text: str, ranges: list[tuple[int, int]]) -> str:
-    """The text of the format with every slot shown as ``<*>``."""
-    parts, at = [], 0
-    for start, end in ranges:
-        if text[at:start].strip():
+    """The text of the format with every slot shown as ``<*>``.
+
+    Marks alone, such as a full stop that some rows leave out, are no slot and are not shown.
+    """
+    parts: list[str] = []
+    for (_, before), (start, end) in pairwise([(0, 0), *ranges, (len(text), len(text))]):
+        if any(character.isalnum() for character in text[before:start]):
             parts.append(SLOT)
         parts.append(text[start:end].strip())
-        at = end
-    if text[at:].strip():
-        parts.append(SLOT)
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
 
 
 def _number_keys(tokens: Tokens, template: Ints, at: Ints) -> Ids:

@@ -11,7 +11,7 @@ from synflaw_audit.tokens import END, START, extended, tokenize
 texts = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=40)
 mixed = st.one_of(
     texts,
-    st.text(alphabet="aB'’.,!? \n\t0123#-_é你好ก", max_size=30),
+    st.text(alphabet="aB'\u2019.,!? \n\t0123#-_é你好ก", max_size=30),
     st.just("U.S. isn't 3.5\n\n##"),
 )
 
@@ -27,14 +27,14 @@ def words(text: str) -> list[str]:
     ("text", "expected"),
     [
         ("Hello, world!", ["Hello", ",", "world", "!"]),
-        ("don't she’s", ["don't", "she’s"]),
+        ("don't she\u2019s", ["don't", "she\u2019s"]),
         ("'quoted'", ["'", "quoted", "'"]),
         ("3.5 and 1,000.", ["3.5", "and", "1,000", "."]),
         ("the U.S. e.g. this", ["the", "U.S", ".", "e.g", ".", "this"]),
         ("end.Next", ["end", ".", "Next"]),
         ("#### 42", ["####", "42"]),
         ("a\nb\n \n c", ["a", "\n", "b", "\n \n", "c"]),
-        ("你好，世界 abc", ["你", "好", "，", "世", "界", "abc"]),
+        ("你好\uff0c世界 abc", ["你", "好", "\uff0c", "世", "界", "abc"]),
         ("สวัสดี", list("สวัสดี")),
         ("मुझे बताओ।", ["मुझे", "बताओ", "।"]),
         ("مرحبا بالعالم؟", ["مرحبا", "بالعالم", "؟"]),
