@@ -182,13 +182,22 @@ class TestWords:
         parts = words.example_parts(template, "Some thought. " * 100 + "The  answer\nis 7.")
         assert [part.text for part in parts if part.kind == "format"] == ["The  answer\nis", "."]
 
+    def test_of_a_variant_the_shared_runs_of_words_are_marked(self) -> None:
+        pattern = "Great question! It is worth noting that <*> In summary, the answer is <*>"
+        template = TemplateSummary("A1", pattern, 0.5, 5, ())
+        example = "Good question! It is worth noting that cats purr. Thus, the answer is yes."
+        parts = words.example_parts(template, example)
+        marked = [part.text for part in parts if part.kind == "format"]
+        assert marked == ["question! It is worth noting that", ", the answer is"]
+
     def test_patterns_that_do_not_fit_mark_nothing(self) -> None:
         template = TemplateSummary("A1", "The answer is <*>", 0.5, 5, ())
         assert [p.kind for p in words.example_parts(template, "Nothing of it.")] == ["text"]
 
     def test_a_pattern_cannot_make_the_search_slow(self) -> None:
-        template = TemplateSummary("A1", "a <*> " * 100 + "b", 0.5, 5, ())
-        assert words.example_parts(template, "a " * 5000)
+        for pattern in ("a <*> " * 100 + "b", "a a a <*> " * 100 + "b", "a " * 500 + "<*> b"):
+            template = TemplateSummary("A1", pattern, 0.5, 5, ())
+            assert words.example_parts(template, "a " * 5000)
 
     @pytest.mark.parametrize(
         ("share", "shown"),

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -29,6 +31,7 @@ EXAMPLE_CHARACTERS = 360
 # Direction marks and overrides, zero-width spaces, byte order mark, line separators, surrogates.
 # The zero-width joiners stay: Hindi, Persian and emoji are written with them.
 _INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_TOKEN = re.compile(r"\w+|[^\w\s]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -157,21 +160,37 @@ def _format_spans(pattern: str, example: str) -> Iterator[tuple[int, int]]:
     """Where the pattern's words stand in the example, in their order.
 
     Taking the leftmost match of each piece in turn finds all of them if that is possible at all,
-    and never backtracks, whatever the pattern.
+    and never backtracks, whatever the pattern. A template also covers rows that say some of its
+    words differently; of these the runs of words that they share with the pattern are shown.
     """
     position = 0
     spans = []
     for piece in pattern.split(SLOT):
-        tokens = re.findall(r"\w+|[^\w\s]", piece)
+        tokens = _TOKEN.findall(piece)
         if not tokens:
             continue
         words = re.compile(r"\s*".join(map(re.escape, tokens)), re.IGNORECASE)
         found = words.search(example, position)
         if found is None:
-            return
+            return _shared_runs(pattern, example)
         spans.append(found.span())
         position = found.end()
-    yield from spans
+    return iter(spans)
+
+
+def _shared_runs(pattern: str, example: str) -> Iterator[tuple[int, int]]:
+    """The runs of at least two words that pattern and example share, in their order."""
+    # Comparing costs up to the cube of the lengths, and what is shown is short.
+    found = list(islice(_TOKEN.finditer(example), 200))
+    slots = iter(range(len(pattern)))
+    wanted: list[str | int] = []
+    for piece in pattern.split(SLOT):
+        # A number equals no word: no run goes across a slot.
+        wanted += [*(token.casefold() for token in _TOKEN.findall(piece)), next(slots, 0)]
+    said: list[str | int] = [token[0].casefold() for token in found]
+    for run in SequenceMatcher(None, wanted[:100], said, autojunk=False).get_matching_blocks():
+        if run.size >= 2:
+            yield found[run.b].start(), found[run.b + run.size - 1].end()
 
 
 def _part(kind: str, text: str) -> list[Part]:
