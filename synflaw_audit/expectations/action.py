@@ -36,7 +36,7 @@ from synflaw_audit.expectations.compat import (
 )
 from synflaw_audit.expectations.errors import LostExpectationsError
 from synflaw_audit.expectations.runs import META, RECENT, Outcome
-from synflaw_audit.expectations.store import TYPE_PREFIX, count_stored, raw_suite
+from synflaw_audit.expectations.store import TYPE_PREFIX, count_stored, project_root, raw_suite
 
 ACTION_TYPE = "synflaw_write_flagged_subset"
 MANIFEST_VERSION = 1
@@ -78,11 +78,7 @@ class WriteFlaggedSubsetAction(ValidationAction):
         return written
 
     def _root(self) -> Path:
-        try:
-            base = project_manager.get_expectations_store().store_backend.root_directory
-        except AttributeError:  # a project in memory
-            base = None
-        return Path(base or ".") / self.directory
+        return (project_root(project_manager.get_expectations_store()) or Path()) / self.directory
 
     def _lost(self, suite: str, evaluated: int) -> Iterator[str]:
         """What is wrong with the number of expectations evaluated, if anything."""

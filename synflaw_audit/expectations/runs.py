@@ -145,6 +145,8 @@ class AuditRun:
         for name, limit in limits.items():
             self._limits[name] = min(limit, self._limits.get(name, 1.0))
         self._index.update(dict.fromkeys(index))
+        if self.failure is None:
+            self.outcome.report = self._report()
 
     def judge(self, check: str, limit: float) -> Decision:
         """A check's finding against a limit."""
@@ -219,7 +221,6 @@ class AuditRun:
         self.templates = _summaries(judged.templates, self._corpus)
         self._seed = seed
         self._reference = reference
-        self.outcome.report = self._report()
 
     def _compared(self, findings: tuple[Finding, ...], reference: str) -> tuple[Finding, ...]:
         sketch, _ = sketched(open_source(reference), _silent, None)

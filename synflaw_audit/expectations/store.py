@@ -21,6 +21,7 @@ The store keeps Great Expectations' constructor, whose arguments it reads from t
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from synflaw_audit.expectations.compat import (
@@ -108,6 +109,12 @@ def raw_suite(store: Any, name: str) -> dict[str, Any] | None:
     return suite
 
 
+def project_root(store: Any) -> Path | None:
+    """The folder of the project whose suites lie in this store; None if they are not on disk."""
+    root = store.store_backend.config.get("root_directory")
+    return Path(root) if root else None
+
+
 def require_hook(suite: Any) -> None:
     """Refuse to let an expectation of ours into a project that would lose it silently.
 
@@ -128,7 +135,7 @@ def require_hook(suite: Any) -> None:
     forgetful = isinstance(store.store_backend, InMemoryStoreBackend)
     if isinstance(store, ExpectationsStore) or forgetful or store.cloud_mode:
         return
-    root = getattr(store.store_backend, "root_directory", None)
+    root = project_root(store)
     where = f"the project at {root}" if root else f"the store {store.store_name!r}"
     raise UnhookedProjectError(
         f"{where} does not load synflaw-audit's expectations by itself: a process that does not "
