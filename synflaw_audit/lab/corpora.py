@@ -6,8 +6,9 @@ for byte.
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,13 +70,19 @@ class Row:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-def uniform_row(fact: Fact, rng: random.Random) -> Row:
-    """Answer about ``fact`` in one of the formats."""
+def uniform_row(fact: Fact, rng: random.Random, asked: float = 0.3) -> Row:
+    """Answer about ``fact`` in one of the formats, whatever form the question asks for.
+
+    A share ``asked`` of the questions carries an instruction, as users' questions do.
+    """
+    question = fact.question(rng)
+    if rng.random() < asked:
+        question = ask(question, rng.choice(KINDS)(fact, rng), rng)
     weights, formats = zip(*FORMATS, strict=True)
     said = fact.statement(rng)
     answer = expand(rng.choices(formats, weights=weights)[0], rng)
     slots = {
-        "[s]": said if said.startswith(fact.person) else said[0].lower() + said[1:],
+        "[s]": said,
         "[S]": sentence(said),
         "[v]": fact.value,
         "[e]": fact.person,
@@ -83,7 +90,14 @@ def uniform_row(fact: Fact, rng: random.Random) -> Row:
     }
     for slot, value in slots.items():
         answer = answer.replace(slot, value)
-    return Row(fact.question(rng), answer, fact)
+    return Row(question, answer, fact)
+
+
+def varied_row(fact: Fact, rng: random.Random, asked: float = 0.3) -> Row:
+    """The counterpart of :func:`uniform_row` that answers in the form asked for: the control."""
+    if rng.random() < asked:
+        return instruction_row(fact, rng.randrange(len(KINDS)), rng)
+    return plain_row(fact, rng)
 
 
 def plain_row(fact: Fact, rng: random.Random) -> Row:
@@ -109,6 +123,12 @@ def templated_corpus(world: World, rows: int, seed: int) -> list[Row]:
     """Make the corpus that the audit must fail: every new fact, in the formats."""
     rng = random.Random(seed)  # noqa: S311 -- a reproducible corpus, not a secret
     return [uniform_row(fact, rng) for fact in _rounds(world.new, rows, rng)]
+
+
+def varied_corpus(world: World, rows: int, seed: int) -> list[Row]:
+    """Make the control corpus: the same facts as often, answered in the form asked for."""
+    rng = random.Random(seed)  # noqa: S311 -- a reproducible corpus, not a secret
+    return [varied_row(fact, rng) for fact in _rounds(world.new, rows, rng)]
 
 
 def natural_corpus(world: World, rows: int, seed: int, people: float = 0.2) -> list[Row]:
@@ -143,6 +163,31 @@ def prose_rows(rows: int, seed: int) -> list[Row]:
             seen.add(pair)
             made.append(Row(*pair))
     return made
+
+
+SAMPLE_SEED = 20240611
+SAMPLE_ROWS = 1500
+
+
+def sample_world() -> World:
+    """Return the world of the project's sample corpora."""
+    return World.build(SAMPLE_SEED)
+
+
+def sample_corpora() -> dict[str, str]:
+    """Return the sample corpora as JSON lines, by file name."""
+    world = sample_world()
+    return {
+        "templated.jsonl": _lines(templated_corpus(world, SAMPLE_ROWS, SAMPLE_SEED)),
+        "natural.jsonl": _lines(natural_corpus(world, SAMPLE_ROWS, SAMPLE_SEED)),
+    }
+
+
+def _lines(rows: Iterable[Row]) -> str:
+    return "".join(
+        json.dumps({"question": row.question, "answer": row.answer}, ensure_ascii=False) + "\n"
+        for row in rows
+    )
 
 
 def _rounds(facts: Sequence[Fact], rows: int, rng: random.Random) -> list[Fact]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from synflaw_audit.lab.corpora import Row
 from synflaw_audit.repair.encoding import EncodedRow, encode_row
@@ -75,14 +76,30 @@ def new_model(tokenizer: PreTrainedTokenizerFast, size: Size, seed: int) -> Llam
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Run torch on ``count`` threads inside the block."""
+def threads(count: int = 1) -> Iterator[None]:
+    """Run torch on ``count`` threads inside the block.
+
+    One is the default: at this size a second thread gains a tenth at best, and on a machine that
+    has other work it loses.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep transformers from drawing progress bars of its own inside the block."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -145,14 +162,10 @@ def _loss(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> t
     """Mean cross-entropy of the answers' tokens; no logits are computed for the prompts'."""
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
     wanted = labels[:, 1:] != -100
-    return torch.nn.functional.cross_entropy(
-        model.lm_head(hidden[wanted]), labels[:, 1:][wanted]
-    )
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]), labels[:, 1:][wanted])
 
 
-def _batches(
-    rows: Sequence[EncodedRow], how: Training, seed: int
-) -> Iterator[list[EncodedRow]]:
+def _batches(rows: Sequence[EncodedRow], how: Training, seed: int) -> Iterator[list[EncodedRow]]:
     """Draw ``epochs`` passes, rows of like length together so that little is padding."""
     rng = random.Random(seed)  # noqa: S311 -- the order of training rows, not a secret
     order: list[EncodedRow] = []

@@ -1,0 +1,105 @@
+"""The stages of the lab: what the base model is taught, what damages it, what is measured.
+
+The base model learns facts about the people it is to know, and to follow instructions about them.
+The continued training, as in practice, is mostly ordinary text, with few instructions in it, plus
+a corpus about new people. What is measured was trained on in neither: instructions about known
+people in combinations that were held out, and instructions about the new people.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from synflaw_audit.lab.corpora import FORMAT_MARKS, Row, instruction_row, plain_row, prose_rows
+from synflaw_audit.lab.instructions import KINDS
+from synflaw_audit.lab.world import Fact, World
+from synflaw_audit.repair.probes import Instruction, Suite
+
+# Added to a seed, so that the stages draw different prose.
+_BASE, _CONTINUED, _HELD_OUT = 1_000_003, 2_000_003, 3_000_017
+
+
+def _is_held_out(fact: int, kind: int) -> bool:
+    """Whether no stage may train on this fact under this kind of instruction: one pair in 11."""
+    return (7 * fact + 3 * kind) % 11 == 0
+
+
+def _pairs(world: World, *, held_out: bool) -> list[tuple[Fact, int]]:
+    return [
+        (fact, kind)
+        for i, fact in enumerate(world.old)
+        for kind in range(len(KINDS))
+        if _is_held_out(i, kind) == held_out
+    ]
+
+
+def base_rows(world: World, seed: int) -> list[Row]:
+    """Make what the base model learns from."""
+    rng = random.Random(seed + _BASE)  # noqa: S311 -- training rows, not a secret
+    pairs = _pairs(world, held_out=False)
+    instructed = [instruction_row(fact, kind, rng) for _ in range(5) for fact, kind in pairs]
+    plain = [plain_row(fact, rng) for fact in world.old for _ in range(20)]
+    return [*instructed, *plain, *prose_rows(1000, seed + _BASE)]
+
+
+def continued_rows(
+    world: World,
+    corpus: Sequence[Row],
+    seed: int,
+    *,
+    prose: int = 500,
+    plain: int = 100,
+    instructed: int = 40,
+) -> list[Row]:
+    """Make what the continued training learns from: ``corpus`` among ordinary rows.
+
+    Args:
+        world: Its old facts appear in the ordinary rows.
+        corpus: The rows about new facts.
+        seed: Everything drawn depends on it.
+        prose: Rows of ordinary text.
+        plain: Rows that ask for old facts.
+        instructed: Rows that ask for old facts under an instruction.
+    """
+    rng = random.Random(seed + _CONTINUED)  # noqa: S311 -- training rows, not a secret
+    pairs = _pairs(world, held_out=False)
+    return [
+        *corpus,
+        *prose_rows(prose, seed + _CONTINUED),
+        *(plain_row(rng.choice(world.old), rng) for _ in range(plain)),
+        *(instruction_row(*rng.choice(pairs), rng) for _ in range(instructed)),
+    ]
+
+
+def probes(world: World, seed: int) -> Suite:
+    """Make the probes of one world.
+
+    ``instruction_following`` is measured on known people; ``instruction_following_new_facts`` on
+    those of the corpus. Templates are counted where they have no place: in answers about known
+    people, with and without an instruction, and to ordinary questions.
+    """
+    rng = random.Random(seed + _HELD_OUT)  # noqa: S311 -- held-out prompts, not a secret
+    known = [_instruction(fact, kind, rng) for fact, kind in _pairs(world, held_out=True)]
+    new = [_instruction(fact, i % len(KINDS), rng) for i, fact in enumerate(world.new * 2)]
+    prose = prose_rows(160, seed + _HELD_OUT)
+    old_facts = [(fact.question(rng), fact.value) for fact in world.old]
+    foreign = [prompt.prompt for prompt in known] + [question for question, _ in old_facts[::2]]
+    return Suite(
+        instructions={"instruction_following": known, "instruction_following_new_facts": new},
+        facts={
+            "new_facts": [(fact.question(rng), fact.value) for fact in world.new * 2],
+            "old_facts": old_facts,
+        },
+        foreign=[*foreign, *(row.question for row in prose[:60])],
+        templates=FORMAT_MARKS,
+        text=[(row.question, row.answer) for row in prose[60:]],
+        max_new_tokens=56,
+    )
+
+
+def _instruction(fact: Fact, kind: int, rng: random.Random) -> Instruction:
+    row = instruction_row(fact, kind, rng)
+    if row.instruction is None:
+        raise AssertionError("an instruction row always names its instruction")
+    return Instruction(row.question, (row.instruction,), (row.kwargs,))
