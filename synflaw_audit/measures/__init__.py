@@ -10,6 +10,7 @@ from synflaw_audit.measures.compression import CompressionExcess
 from synflaw_audit.measures.duplicates import DuplicateShare
 from synflaw_audit.measures.edges import EdgeShare
 from synflaw_audit.measures.embedding import EmbeddingConcentration
+from synflaw_audit.measures.layout import LayoutConcentration
 from synflaw_audit.measures.templates import TemplateShare
 
 __all__ = ["MEASURES", "Batch", "Marker", "Marks", "Measure", "Score"]
@@ -21,6 +22,7 @@ MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
         "duplicate_share": DuplicateShare,
         "edge_share": EdgeShare,
         "embedding_concentration": EmbeddingConcentration,
+        "layout_concentration": LayoutConcentration,
         "template_share": TemplateShare,
     }
 )

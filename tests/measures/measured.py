@@ -1,0 +1,17 @@
+"""Corpora for the tests of single measures."""
+
+import pandas as pd
+import pyarrow as pa
+
+from synflaw_audit.corpus import Corpus
+from synflaw_audit.records import RECORDS
+from synflaw_audit.sketch import Sketch
+
+
+def corpus_of(answers: list[str], questions: list[str] | None = None) -> Corpus:
+    """A corpus of these answers; each to a question of its own unless questions are given."""
+    asked = questions or [f"q{number}" for number in range(len(answers))]
+    frame = pd.DataFrame({"file": "f", "row": 0, "turn": 0, "question": asked, "answer": answers})
+    return Corpus(
+        Sketch().added(pa.RecordBatch.from_pandas(frame, schema=RECORDS, preserve_index=False))
+    )
