@@ -40,7 +40,7 @@ from synflaw_audit.sketch import Sketch
 from synflaw_audit.templates import Template
 from synflaw_audit.tokens import Mask
 
-# Called with the stage ("reading" or "flagging") and the records done in it.
+# Called with the stage ("reading", "measuring" or "flagging") and the records done in it.
 Progress = Callable[[str, int], None]
 OnReject = Callable[[Rejected], None]
 
@@ -101,6 +101,7 @@ def audit(
         with clock("read"):
             sketch, rejected = sketched(opened, tell, rejects)
         corpus = Corpus(sketch, embedder_named(embedder, seed))
+        tell("measuring", 0)
         with clock("measure"):
             judgement = judge(corpus, known)
         compared: tuple[Finding, ...] = ()

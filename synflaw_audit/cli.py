@@ -363,11 +363,15 @@ def _progress(quiet: bool) -> Iterator[Callable[[str, int], None]]:
     timer.daemon = True
     timer.start()
     try:
-        yield lambda stage, done: display.update(task, description=f"{stage}: {done:,} records")
+        yield lambda stage, done: display.update(task, description=_stage(stage, done))
     finally:
         timer.cancel()
         timer.join()
         display.stop()
+
+
+def _stage(stage: str, done: int) -> str:
+    return f"{stage}: {done:,} records" if done else stage
 
 
 def _console() -> Console:

@@ -69,7 +69,8 @@ def decide(report: Report, policy: Policy | None = None, *, strict: bool = False
     if undecided or report.verdict == "undecided":
         forbidden = strict or policy.undecided == "fail"
         (reasons if forbidden else notices).append(
-            f"{report.dataset.records:,} records are too few to decide: {', '.join(undecided)}."
+            f"{words.count(report.dataset.records, 'record')}: too few to decide "
+            f"{', '.join(undecided)}."
         )
     reasons += _limits(report, policy)
     return Decision("fail" if reasons else "pass", tuple(reasons), tuple(notices))
@@ -93,7 +94,7 @@ def _sentence(report: Report, verdict: Literal["warn", "fail"], verb: str) -> st
     counted = ("warn", "fail") if verdict == "warn" else ("fail",)
     found = [finding for finding in report.checks if finding.verdict in counted]
     listed = "; ".join(f"{finding.code} {finding.name} {_beyond(finding)}" for finding in found)
-    return f"{len(found)} of {len(report.checks)} checks {verb}: {listed}."
+    return f"{len(found)} of {words.count(len(report.checks), 'check')} {verb}: {listed}."
 
 
 def _beyond(finding: Finding) -> str:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import io
 import random
 import re
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -12,9 +16,10 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 from reports import report
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from synflaw_audit import __version__
+from synflaw_audit import __version__, cli
 from synflaw_audit.catalogue import bundled_directory, load_checks
 from synflaw_audit.cli import app
 from synflaw_audit.errors import MissingExtraError
@@ -240,6 +245,44 @@ class TestErrors:
         done = synflaw("gate", "a.jsonl", "--out", tmp_path)
         assert done.exit_code == code
         assert says in done.stderr
+
+
+def appears(shown: io.StringIO, text: str) -> None:
+    """Wait for another thread to show it."""
+    deadline = time.monotonic() + 30
+    while text not in shown.getvalue():
+        assert time.monotonic() < deadline, shown.getvalue()
+        time.sleep(0.01)
+
+
+def test_progress_is_shown_on_a_terminal_after_two_seconds_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, force_interactive=True, width=60)
+    monkeypatch.setattr("synflaw_audit.cli.Console", lambda **_: console)
+    waited: list[float] = []
+
+    class AtOnce(threading.Timer):
+        def __init__(self, seconds: float, function: Callable[[], None]) -> None:
+            waited.append(seconds)
+            super().__init__(0, function)
+
+    with cli._progress(quiet=False) as tell:
+        tell("reading", 1234)
+    assert shown.getvalue() == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Timer", AtOnce)
+        with cli._progress(quiet=False) as tell:
+            tell("reading", 1234)
+            appears(shown, "reading: 1,234 records")
+            tell("measuring", 0)
+            appears(shown, "measuring")
+        assert waited == [2]
+        with cli._progress(quiet=True) as tell:
+            before = shown.getvalue()
+            tell("reading", 99)
+    assert shown.getvalue() == before
 
 
 class TestRepair:

@@ -73,7 +73,7 @@ def test_what_passes(made: Report, policy: Policy, strict: bool, code: int) -> N
 
 def test_what_passes_with_a_flaw_is_said() -> None:
     assert "SF101 check-sf101 (0.30 is above 0.20)" in decide(WARNED).notices[0]
-    assert "12 records are too few to decide: check-sf101" in decide(UNDECIDED).notices[0]
+    assert "12 records: too few to decide check-sf101" in decide(UNDECIDED).notices[0]
     assert decide(PASSED).notices == ()
 
 
@@ -81,7 +81,7 @@ def test_reasons_name_the_offender_and_the_limit() -> None:
     made = replace(FAILED, risk=Risk(0.9, 0.8, 1.0, ""), flagged_summary=Flagged(500, 0.5))
     decision = decide(made, Policy(max_risk=0.5, max_flagged_share=0.1))
     assert decision.reasons == (
-        "1 of 1 checks failed: SF101 check-sf101 (0.50 is above 0.40).",
+        "1 of 1 check failed: SF101 check-sf101 (0.50 is above 0.40).",
         "The risk, 0.9, is above the policy's 0.5.",
         "The flagged share, 0.5, is above the policy's 0.1.",
     )

@@ -220,7 +220,7 @@ class TestWords:
             flagged_summary=Flagged(250, 0.25),
         )
         assert words.headline(failed) == (
-            "The format is too uniform: check-sf101 failed; 250 of 1,000 records (25%) are flagged."
+            "The format is too uniform: check-sf101 failed; 250 of 1,000 records (25%) flagged."
         )
         assert not words.remark(failed)
 
@@ -232,8 +232,8 @@ class TestWords:
             assert "experimental" in text
 
     def test_no_verdict_on_too_few(self) -> None:
-        few = report(verdict="undecided", dataset=Dataset((), 3, 0, {}, 9))
-        assert words.headline(few) == "No check could decide on 3 records: too few."
+        few = report(verdict="undecided", dataset=Dataset((), 1, 0, {}, 9))
+        assert words.headline(few) == "No check could decide on 1 record: too few."
 
 
 class TestAdvice:

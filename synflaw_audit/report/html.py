@@ -49,6 +49,7 @@ def _template() -> Template:
         "clip": words.clip,
         "parts": words.pattern_parts,
         "x": position,
+        "count": words.count,
         "place": words.place,
         "value": words.value,
         "shape": shape,

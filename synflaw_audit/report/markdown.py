@@ -99,7 +99,7 @@ def _templates(report: Report) -> list[str]:
 def _template(template: TemplateSummary) -> Iterator[str]:
     yield (
         f"- **{words.percent(template.share)}** of {words.place(template)} "
-        f"({template.records:,} records) "
+        f"({words.count(template.records, 'record')}) "
         f"{code(template.pattern, words.PATTERN_CHARACTERS)}"
     )
     for example in template.examples[: words.MOST_EXAMPLES]:
@@ -127,8 +127,8 @@ def _data(report: Report) -> list[str]:
     return [
         "## Data",
         "",
-        f"{dataset.records:,} records, {dataset.tokens:,} answer tokens, "
-        f"{dataset.rejected:,} rows rejected"
+        f"{words.count(dataset.records, 'record')}, {words.count(dataset.tokens, 'answer token')}, "
+        f"{words.count(dataset.rejected, 'row')} rejected"
         + (" (see rejected.jsonl)." if dataset.rejected else "."),
         "",
         *_table(["File", "Read as"], rows),

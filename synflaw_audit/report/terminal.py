@@ -30,7 +30,9 @@ def render(report: Report) -> RenderableType:
     if report.templates:
         parts += [Text(), _templates(report.templates)]
     if report.dataset.rejected:
-        rejected = f"{report.dataset.rejected:,} rows could not be read; see rejected.jsonl"
+        rejected = (
+            f"{words.count(report.dataset.rejected, 'row')} could not be read; see rejected.jsonl"
+        )
         parts += [Text(), Text(rejected, style="yellow")]
     return Group(*parts)
 

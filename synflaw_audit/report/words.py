@@ -64,6 +64,11 @@ def percent(share: float) -> str:
     return f"{value:.1f}%" if value < 9.95 or 99.05 < value < 99.95 else f"{value:.0f}%"
 
 
+def count(number: int, noun: str) -> str:
+    """A count with its noun: "1 record", "1,200 records"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def number(value: float) -> str:
     """A score in [0, 1] for people."""
     return f"{value:.2f}"
@@ -80,11 +85,11 @@ def value(observed: Any) -> str:
 
 def headline(report: Report) -> str:
     """The verdict in one sentence."""
-    records = f"{report.dataset.records:,} records"
+    records = count(report.dataset.records, "record")
     failed = [finding.name for finding in report.checks if finding.verdict == "fail"]
     raised = [finding.name for finding in report.checks if finding.verdict in ("warn", "fail")]
     flagged = report.flagged_summary
-    rows = f"{flagged.records:,} of {records} ({percent(flagged.share)}) are flagged"
+    rows = f"{flagged.records:,} of {records} ({percent(flagged.share)}) flagged"
     match report.verdict:
         case "fail":
             return f"The format is too uniform: {_listed(failed)} failed; {rows}."
