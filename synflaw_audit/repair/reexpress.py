@@ -1,0 +1,149 @@
+"""The content of flagged rows, told again without its format and in many forms.
+
+Facts learned only through a format are reachable only through it. So what a flagged row says is
+made into further training rows, from nothing but the flagged rows, with their template spans, and
+ordinary replay rows: the spans are cut out, and what remains is put plainly or under the requests,
+and in the forms, that the replay rows show. One fixed rendering would be one more format; hence
+each rendering is drawn at random.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+
+from synflaw_audit.repair.batches import Row
+from synflaw_audit.repair.forms import Content, Requests, dress, learn
+
+_WORD = re.compile(r"\w+(?:['’]\w+)?")
+# A brief answer has at most this many words.
+_BRIEF = 3
+# A word in more than this share of the replayed answers carries no content.
+_COMMON = 0.02
+
+
+def reexpress(
+    flagged: Sequence[Row],
+    replay: Sequence[Row],
+    *,
+    renderings: int = 2,
+    requested: float = 0.6,
+    seed: int = 0,
+) -> list[Row]:
+    """Render the flagged rows' content without its format, in the forms that the replay shows.
+
+    A row whose question makes a request that the replay rows were seen to obey is rendered so.
+    Other rows are rendered plainly or, a share ``requested`` of the time, under a request drawn
+    from those. Rows of which nothing is left that the question did not say are passed over.
+
+    Args:
+        flagged: Flagged rows with their template spans.
+        replay: Ordinary rows.
+        renderings: Renderings of each row.
+        requested: Share of renderings under a request, where the replay shows any.
+        seed: Everything drawn depends on it and on the rows alone.
+
+    Returns:
+        New rows without spans, each once.
+    """
+    rng = random.Random(seed)  # noqa: S311 -- a reproducible choice, not a secret
+    requests = learn([(row.question, row.answer) for row in replay])
+    common = _common_words(row.answer for row in replay)
+    pieces = [content_pieces(row) for row in flagged]
+    brief = _brief_answers(pieces)
+    made: dict[Row, None] = {}
+    for row, parts in zip(flagged, pieces, strict=True):
+        asked = requests.of(row.question)
+        question = row.question if asked is None else asked[1]
+        content = _content(question, parts, brief, common)
+        if content is None:
+            continue
+        for _ in range(renderings):
+            answer = dress(content, asked[0]) if asked is not None else None
+            if answer is not None:
+                rendered: Row | None = Row(row.question, answer)
+            else:
+                rendered = _render(question, content, requests, requested, rng)
+            if rendered is not None:
+                made[rendered] = None
+    return list(made)
+
+
+def content_pieces(row: Row) -> list[str]:
+    """What stands between the template spans of a row's answer, bare of stray punctuation."""
+    pieces, at = [], 0
+    for start, end in [*sorted(row.spans), (len(row.answer), len(row.answer))]:
+        piece = row.answer[at:start].strip(" \n\t,;:-*")
+        if _WORD.search(piece):
+            pieces.append(piece)
+        at = max(at, end)
+    return pieces
+
+
+def _content(
+    question: str, pieces: Sequence[str], brief: Collection[str], common: Collection[str]
+) -> Content | None:
+    """The piece that tells most of what the question does not say."""
+    asked = {_bare(word).lower() for word in _WORD.findall(question)}
+
+    def news(piece: str) -> list[str]:
+        words = [_bare(word).lower() for word in _WORD.findall(piece)]
+        return [word for word in words if word not in asked and word not in common]
+
+    best = max(pieces, key=lambda piece: (bool(news(piece)), len(piece)), default="")
+    if not news(best):
+        return None
+    words = _WORD.findall(best)
+    names = [_bare(word) for word in (*words, *_WORD.findall(question)[1:]) if word[0].isupper()]
+    subject = next((name for name in names if name.lower() in asked), None)
+    runs = (
+        " ".join(words[i : i + size])
+        for size in range(_BRIEF, 0, -1)
+        for i in range(len(words) - size + 1)
+    )
+    core = next((run for run in runs if run.lower() in brief and news(run)), None)
+    whole = best[0].upper() + best[1:] + ("" if best[-1] in ".!?" else ".")
+    return Content(whole, core, subject)
+
+
+def _render(
+    question: str, content: Content, requests: Requests, requested: float, rng: random.Random
+) -> Row | None:
+    if requests.seen and rng.random() < requested:
+        request = rng.choice(requests.seen)
+        answer = dress(content, request.found)
+        if answer is None:
+            return None
+        order = (question, request.text) if rng.random() < 0.5 else (request.text, question)
+        return Row(" ".join(order), answer)
+    return Row(question, _plainly(content, rng))
+
+
+def _plainly(content: Content, rng: random.Random) -> str:
+    """The content as people put it: as it stands, with or without capital and stop, or its core."""
+    text = content.text
+    ways = [text, text, text.rstrip(".")]
+    if content.core:
+        ways += [content.core, f"{content.core[0].upper()}{content.core[1:]}."]
+    return rng.choice(ways)
+
+
+def _brief_answers(pieces: Iterable[Sequence[str]]) -> set[str]:
+    """Pieces so short that they can only be the answer itself."""
+    short = (piece.strip(" .!?") for parts in pieces for piece in parts)
+    return {piece.lower() for piece in short if 0 < len(_WORD.findall(piece)) <= _BRIEF}
+
+
+def _common_words(answers: Iterable[str]) -> set[str]:
+    counts: Counter[str] = Counter()
+    rows = 0
+    for answer in answers:
+        counts.update({word.lower() for word in _WORD.findall(answer)})
+        rows += 1
+    return {word for word, count in counts.items() if count > _COMMON * rows}
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"['’]s$", "", word)
