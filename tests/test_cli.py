@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import io
 import random
 import re
@@ -321,6 +323,16 @@ class TestRepair:
         assert seen["config"] == {"lora": True, "method": "npo", "tokens": 1000, "seed": 3}
         for part in ("template_probability", "0.9", "0.1", "2 rows were cut", "Repaired: fixed"):
             assert part in done.stdout
+
+    def test_the_real_repair_takes_these_options(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("torch")
+        from synflaw_audit.repair import RepairConfig
+        from synflaw_audit.repair import repair as real
+
+        seen = self.install(monkeypatch, improved=True)
+        synflaw(*self.COMMAND, "--method", "npo", "--tokens", "1000")
+        assert seen.keys() <= inspect.signature(real).parameters.keys()
+        assert seen["config"].keys() <= {field.name for field in dataclasses.fields(RepairConfig)}
 
     def test_a_repair_that_did_not_help_exits_1(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.install(monkeypatch, improved=False)
