@@ -21,6 +21,7 @@ Side = Literal["question", "answer"]
 # With fewer distinct questions a row than this, rows are not grouped by question: a corpus that
 # asks one thing over and over is judged row by row.
 QUESTIONS_PER_ROW = 0.05
+QUESTIONS = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +58,6 @@ class Corpus:
         return tokenize(self.sketch.answer)
 
     @cached_property
-    def question_tokens(self) -> Tokens:
-        """Tokens of the questions."""
-        return tokenize(self.sketch.question)
-
-    def tokens(self, side: Side) -> Tokens:
-        """Tokens of the questions or answers."""
-        return self.question_tokens if side == "question" else self.answer_tokens
-
-    @cached_property
     def unit(self) -> Ints:
         """The question each row answers, as a number: int64 [rows]."""
         codes, questions = pd.factorize(self.sketch.question.to_numpy(zero_copy_only=False))
@@ -80,13 +72,23 @@ class Corpus:
 
     @cached_property
     def question_templates(self) -> templates.TemplateBook:
-        """The templates of the questions."""
-        rows = np.arange(len(self))
-        return templates.fit(self.sketch.question, self.question_tokens, rows, self.weight, "Q")
+        """The templates of the questions, from the first ``QUESTIONS`` rows.
+
+        Questions may be long (a passage to read), and no row is marked for its question, so a
+        smaller sample than that of the answers will do.
+        """
+        texts = self.sketch.question[:QUESTIONS]
+        rows = np.arange(len(texts))
+        return templates.fit(texts, tokenize(texts), rows, self.weight[:QUESTIONS], "Q")
 
     def templates(self, side: Side) -> templates.TemplateBook:
         """The templates of the questions or answers."""
         return self.question_templates if side == "question" else self.answer_templates
+
+    def within(self, tokens: int) -> int:
+        """How many of the first rows hold at most so many tokens of answers; one at least."""
+        fit = int(np.searchsorted(self.answer_tokens.offsets[1:], tokens, side="right"))
+        return min(max(fit, 1), len(self))
 
     def vectors(self, rows: int) -> npt.NDArray[np.float64]:
         """Unit vectors of the first ``rows`` answers: float64 [rows, dimensions]."""

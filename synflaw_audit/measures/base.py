@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-from scipy.stats import norm
 
 from synflaw_audit.corpus import Corpus
 from synflaw_audit.phrases import Floats
 from synflaw_audit.templates import Template
 from synflaw_audit.tokens import Ints, Mask, Tokens
 
-CONFIDENCE_Z = float(norm.ppf(0.975))
+CONFIDENCE_Z = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)

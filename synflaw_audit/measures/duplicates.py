@@ -17,15 +17,19 @@ class DuplicateShare:
     """The share of records that repeat an answer already given, labels such as "Yes" left out.
 
     Attributes:
-        copies: Records that give an answer before its rows are marked: one that two rows share
-            may be chance; a canned answer comes back.
+        copies: The least number of records that must give an answer before its rows are marked.
+        marked_share: The least share of all records that must; an answer that a few rows share
+            may be one fact asked in several ways, a canned answer comes back.
     """
 
     copies: int = 5
+    marked_share: float = 0.005
 
     def __post_init__(self) -> None:
         if self.copies < 2:
             raise ValueError(f"copies must be at least 2, not {self.copies}")
+        if not 0 <= self.marked_share <= 1:
+            raise ValueError(f"marked_share must lie between 0 and 1, not {self.marked_share}")
 
     def score(self, corpus: Corpus) -> Score:
         """The share of copies, of all records."""
@@ -42,9 +46,10 @@ class DuplicateShare:
         return replace(found, observed=observed)
 
     def marker(self, corpus: Corpus) -> Marker | None:
-        """Marks every record of an answer that at least ``copies`` records give."""
+        """Marks every record of an answer that enough records give."""
         sample = corpus.sketch.answers
-        return DuplicateMarker(sample.hash[sample.count >= self.copies], self.copies)
+        least = max(self.copies, self.marked_share * corpus.sketch.records)
+        return DuplicateMarker(sample.hash[sample.count >= least], int(np.ceil(least)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from synflaw_audit.corpus import Corpus
+from synflaw_audit.corpus import QUESTIONS, Corpus
 from synflaw_audit.measures.base import Batch, Marker, Marks, Score, share
 from synflaw_audit.templates import TemplateBook
 
@@ -26,9 +26,11 @@ class TemplateShare:
     def score(self, corpus: Corpus) -> Score:
         """The share, and the templates."""
         book = corpus.templates(self.field)
-        rows = sum(template.rows for template in book.templates)
-        sample = int(corpus.unit.max()) + 1 if len(corpus) else 0
-        found = share(rows, corpus.sampled, sample)
+        # Rows that answer one question are not independent of each other.
+        rows = (
+            len(np.unique(corpus.unit)) if self.field == "answer" else min(len(corpus), QUESTIONS)
+        )
+        found = share(min(sum(template.share for template in book.templates), 1.0), 1.0, rows)
         largest = book.templates[0] if book.templates else None
         observed = {
             "templates": len(book.templates),
