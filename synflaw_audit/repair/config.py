@@ -67,7 +67,7 @@ class RepairConfig(TrainingArguments):
     tokens: int | None = None
     replay_ratio: float = 1.0
     max_length: int = 1024
-    chunk_tokens: int = 1024
+    chunk_tokens: int = 128
     beta: float = 0.1
     gamma: float = 0.0
     alpha: float = 1.0

@@ -149,9 +149,11 @@ class _Gradients:
             return
         self.hidden[where] = torch.mm(by_logits, self.layer.weight).to(self.hidden.dtype)
         if self.weight is not None:
-            if self.weight.dtype == hidden.dtype == by_logits.dtype:
+            mixed = torch.is_autocast_enabled(hidden.device.type)
+            if not mixed and self.weight.dtype == hidden.dtype == by_logits.dtype:
                 self.weight.addmm_(by_logits.t(), hidden)
             else:
+                # Autocast casts the product down, but knows no in-place products.
                 self.weight += by_logits.t() @ hidden.to(by_logits.dtype)
         if self.bias is not None:
             self.bias += by_logits.sum(0)
