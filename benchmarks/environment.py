@@ -1,0 +1,15 @@
+"""What a committed result says of how it came about."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+
+
+def heading(command: str) -> str:
+    """The command, the commit and the machine, as the first lines of a result in Markdown."""
+    git = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return f"`python {command}` at commit {commit}, on {machine}\n"
