@@ -11,6 +11,8 @@ from synflaw_audit.measures.duplicates import DuplicateShare
 from synflaw_audit.measures.edges import EdgeShare
 from synflaw_audit.measures.embedding import EmbeddingConcentration
 from synflaw_audit.measures.layout import LayoutConcentration
+from synflaw_audit.measures.lengths import LengthUniformity
+from synflaw_audit.measures.near_duplicates import NearDuplicateShare
 from synflaw_audit.measures.templates import TemplateShare
 
 __all__ = ["MEASURES", "Batch", "Marker", "Marks", "Measure", "Score"]
@@ -23,6 +25,8 @@ MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
         "edge_share": EdgeShare,
         "embedding_concentration": EmbeddingConcentration,
         "layout_concentration": LayoutConcentration,
+        "length_uniformity": LengthUniformity,
+        "near_duplicate_share": NearDuplicateShare,
         "template_share": TemplateShare,
     }
 )
