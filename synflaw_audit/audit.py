@@ -227,13 +227,12 @@ def _beside(findings: Sequence[Finding], compared: Sequence[Finding]) -> tuple[F
 
 
 def _summaries(templates: Sequence[Template], corpus: Corpus) -> tuple[TemplateSummary, ...]:
-    scale = corpus.sketch.records / max(corpus.sampled, 1)
     return tuple(
         TemplateSummary(
             id=template.id,
             pattern=template.pattern,
             share=template.share,
-            records=round(template.rows * scale),
+            records=round(template.share * corpus.sketch.records),
             examples=tuple(text[:EXAMPLE_CHARACTERS] for text in template.examples),
         )
         for template in templates
