@@ -1,0 +1,57 @@
+"""Scores every slice by every check of the catalogue, and by what others offer.
+
+    python benchmarks/features.py --data FOLDER
+
+Writes ``results/damage_features.csv``, a row a slice: for each check its score, low and high; for
+each peer its value on 1,000 rows drawn at random, and the Vendi score of the audit.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+from peers import PEERS
+from slices import Slice, slices
+
+from synflaw_audit.audit import judge, sketched
+from synflaw_audit.catalogue import Check, load_checks
+from synflaw_audit.corpus import Corpus
+from synflaw_audit.readers import open_source
+
+SAMPLE = 1000
+
+
+def scored(part: Slice, checks: tuple[Check, ...]) -> dict[str, object]:
+    """One row of the table."""
+    source = open_source(pa.Table.from_pandas(part.rows, preserve_index=False))
+    sketch, _ = sketched(source, lambda stage, done: None, None)
+    row: dict[str, object] = {"slice": part.name, "family": part.family, "origin": part.origin}
+    row["rows"] = len(part.rows)
+    for finding in judge(Corpus(sketch), checks).findings:
+        for bound in ("score", "low", "high"):
+            row[f"{finding.name}:{bound}"] = round(float(getattr(finding, bound)), 6)
+        if "vendi" in finding.observed:
+            row["peer:Vendi score (negated)"] = -round(float(finding.observed["vendi"]), 4)
+    sample = part.rows["answer"].sample(min(SAMPLE, len(part.rows)), random_state=0).tolist()
+    return {**row, **{f"peer:{name}": round(peer(sample), 6) for name, peer in PEERS.items()}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    checks = load_checks()
+    rows = []
+    for part in slices(options.data):
+        rows.append(scored(part, checks))
+        print(part.name, flush=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(options.out / "damage_features.csv", index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The damage rank, the risk fitted to it, and how well a fit tells the damage of unseen families.
+
+Everything here is arrays in, numbers out: ``damage.py`` and ``features.py`` make the arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import minimize
+from scipy.stats import rankdata, spearmanr
+
+from synflaw_audit.risk import predicted
+
+Floats = npt.NDArray[np.float64]
+Fit = Callable[[Floats, Floats], Floats]
+
+RIDGE = 0.01
+MOST_FEATURES = 4
+
+
+def places(values: Sequence[float] | Floats) -> Floats:
+    """Ranks scaled to [0, 1]; equal values share the mean of their ranks."""
+    ranks = rankdata(values)
+    return np.asarray((ranks - 1) / max(len(ranks) - 1, 1))
+
+
+def damage_of(runs: pd.DataFrame) -> pd.DataFrame:
+    """The damage of each slice, from runs of one or more seeds.
+
+    Each figure is averaged over the seeds of the slice. The parts are places in [0, 1] among the
+    slices: "emission" of the corpus's formulas, "divergence" from the control (the mean of the
+    places on plain text and on foreign answers) and "sameness" of the answers (the mean of the
+    places by similarity and by lost distinct bigrams). "damage" is the mean of the three.
+
+    Args:
+        runs: The columns of ``damage.csv``.
+
+    Returns:
+        Indexed by slice, in order of first appearance.
+    """
+    numbers = runs.select_dtypes("number").columns.drop("seed")
+    by = runs.groupby("slice", sort=False)
+    table = by[list(numbers)].mean()
+    table.insert(0, "family", by["family"].first())
+    table.insert(1, "seeds", by["seed"].nunique())
+    emitted = places(table["emission"].clip(lower=0))
+    diverged = (places(table["js_plain"]) + places(table["js_foreign"])) / 2
+    alike = places(table["similarity"] - table["similarity_control"])
+    fewer = places(table["distinct_control"] - table["distinct"])
+    table["place_emission"] = emitted
+    table["place_divergence"] = diverged
+    table["place_sameness"] = (alike + fewer) / 2
+    table["damage"] = (emitted + diverged + (alike + fewer) / 2) / 3
+    return table
+
+
+def fit(scores: Floats, damage: Floats) -> Floats:
+    """Intercept and non-negative weights of a logistic curve through shares in [0, 1].
+
+    Cross-entropy with a ridge on the weights of the scores, those scaled to unit deviation.
+
+    Args:
+        scores: float64 [corpora, features].
+        damage: float64 [corpora].
+
+    Returns:
+        float64 [1 + features].
+    """
+    scale = np.maximum(scores.std(axis=0), 1e-6)
+    x = np.column_stack([np.ones(len(scores)), scores / scale])
+
+    def loss(w: Floats) -> tuple[float, Floats]:
+        logits = x @ w
+        value = np.logaddexp(0, logits).mean() - (damage * logits).mean()
+        slope = x.T @ (1 / (1 + np.exp(-logits)) - damage) / len(x)
+        penalty = np.concatenate([[0.0], 2 * RIDGE * w[1:]])
+        return float(value + RIDGE * (w[1:] ** 2).sum()), slope + penalty
+
+    bounds = [(None, None)] + [(0, None)] * scores.shape[1]
+    found = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
+    return np.concatenate([found.x[:1], found.x[1:] / scale])
+
+
+def folds(families: Sequence[str]) -> Iterator[tuple[npt.NDArray[np.bool_], str]]:
+    """Each family, and which rows are of it."""
+    names = np.asarray(families)
+    for family in dict.fromkeys(families):
+        yield names == family, family
+
+
+def left_out(scores: Floats, damage: Floats, families: Sequence[str], fitter: Fit = fit) -> Floats:
+    """Each corpus's risk by a fit that has seen none of its family: float64 [corpora]."""
+    made = np.empty(len(damage))
+    for mask, _ in folds(families):
+        made[mask] = _risks(fitter(scores[~mask], damage[~mask]), scores[mask])
+    return made
+
+
+def _risks(weights: Floats, scores: Floats) -> Floats:
+    return predicted(np.broadcast_to(weights, (len(scores), len(weights))), scores)
+
+
+def chosen(scores: Floats, damage: Floats, families: Sequence[str]) -> list[int]:
+    """Columns chosen one by one, as long as the left-out squared error falls by 2% or more."""
+    held: list[int] = []
+    error = float(np.mean((damage - damage.mean()) ** 2))
+    while len(held) < MOST_FEATURES:
+        tried = {
+            column: float(
+                np.mean((left_out(scores[:, [*held, column]], damage, families) - damage) ** 2)
+            )
+            for column in range(scores.shape[1])
+            if column not in held
+        }
+        best = min(tried, key=lambda column: tried[column])
+        if tried[best] > 0.98 * error:
+            break
+        held, error = [*held, best], tried[best]
+    return held or [int(np.argmax([abs(rank_correlation(s, damage)) for s in scores.T]))]
+
+
+def left_out_chosen(
+    scores: Floats, damage: Floats, families: Sequence[str]
+) -> tuple[Floats, list[list[int]]]:
+    """Like ``left_out``, the columns chosen anew without the family; and which they were."""
+    made, columns = np.empty(len(damage)), []
+    for mask, _ in folds(families):
+        seen = [family for family, hidden in zip(families, mask, strict=True) if not hidden]
+        held = chosen(scores[~mask], damage[~mask], seen)
+        weights = fit(scores[~mask][:, held], damage[~mask])
+        made[mask] = _risks(weights, scores[mask][:, held])
+        columns.append(held)
+    return made, columns
+
+
+def rank_correlation(one: Sequence[float] | Floats, other: Sequence[float] | Floats) -> float:
+    """Spearman's rho; 0 if one of them is constant."""
+    if len(set(one)) < 2 or len(set(other)) < 2:
+        return 0.0
+    return float(spearmanr(one, other).statistic)
+
+
+def resampled(families: Sequence[str], draws: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Rows of as many families as there are, drawn with replacement, each with all its rows."""
+    rows = [np.flatnonzero(mask) for mask, _ in folds(families)]
+    rng = np.random.default_rng(seed)
+    for _ in range(draws):
+        yield np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))])
+
+
+def interval(
+    one: Floats, other: Floats, families: Sequence[str], draws: int = 2000
+) -> tuple[float, float]:
+    """95% bootstrap interval of Spearman's rho over families."""
+    values = [rank_correlation(one[i], other[i]) for i in resampled(families, draws, seed=0)]
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
