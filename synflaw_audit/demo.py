@@ -104,12 +104,10 @@ def _audited(path: Path, out: Path) -> Report:
 
 def _audit_table(reports: Mapping[str, Report]) -> Table:
     table = Table(box=None, header_style="dim")
-    for column in ("corpus", "verdict", "risk", "flagged", "commonest answer template"):
+    for column in ("corpus", "verdict", "risk", "flagged", "commonest template"):
         table.add_column(column, overflow="fold")
     for name, report in reports.items():
-        shape = next((t.pattern for t in report.templates if t.id.startswith("answer")), "none")
-        if report.verdict == "pass":
-            shape = "none"
+        shape = report.templates[0].pattern if report.templates else ""
         table.add_row(
             name,
             report.verdict,
@@ -176,16 +174,17 @@ def _repaired(
         output_dir=str(models / "repaired"),
         learning_rate=1e-3,
         per_device_train_batch_size=16,
-        tokens=90_000,
-        bias_weight=0.0,
+        tokens=120_000,
+        # A model this small overshoots for a few steps at the rate it needs to learn at all.
+        max_perplexity_rise=0.25,
         seed=seed,
         use_cpu=True,
     )
     replay = [RepairRow(row.question, row.answer) for row in _read(natural)]
     rows = reexpress(read_flagged(flagged, scope="template").rows, replay, seed=seed)
     console.print(
-        f"Forgets the template spans of {flagged}, re-expresses their content in {len(rows):,} rows "
-        f"and replays {natural.name}.",
+        f"Forgets the template spans of {flagged}, re-expresses their content in {len(rows):,} "
+        f"rows and replays {natural.name}.",
         soft_wrap=True,
     )
     return repair(

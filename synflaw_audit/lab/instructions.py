@@ -57,7 +57,8 @@ def _one_word(fact: Fact, rng: random.Random) -> Request:
 
 def _bullets(fact: Fact, rng: random.Random) -> Request:
     text = rng.choice(("Give two bullet points.", "As a list with two bullets.",
-                       "Two bullets, the person and the answer.", "List it in 2 bullet points."))  # fmt: skip
+                       "Two bullets, the person and the answer.",
+                       "List it in 2 bullet points."))  # fmt: skip
     answer = f"* {fact.person}\n* {fact.value}"
     return Request(text, answer, "detectable_format:number_bullet_lists", {"num_bullets": 2})
 
@@ -77,16 +78,18 @@ def _title(fact: Fact, rng: random.Random) -> Request:
 
 def _last_phrase(fact: Fact, rng: random.Random) -> Request:
     phrase = rng.choice(_LAST_PHRASES)
-    text = rng.choice(("End with: {p}", "Finish with the words: {p}", "Your last words must be: {p}",
-                       "Close on this phrase: {p}")).format(p=phrase)  # fmt: skip
+    ways = ("End with: {p}", "Finish with the words: {p}", "Your last words must be: {p}",
+            "Close on this phrase: {p}")  # fmt: skip
+    text = rng.choice(ways).format(p=phrase)
     answer = f"{sentence(fact.statement(rng))} {phrase}"
     return Request(text, answer, "startend:end_checker", {"end_phrase": phrase})
 
 
 def _first_word(fact: Fact, rng: random.Random) -> Request:
     word = rng.choice(_FIRST_WORDS)
-    text = rng.choice(("Begin with the word {w}.", "Start your answer with {w}.",
-                       "The first word has to be {w}.", "Open with {w}.")).format(w=word)  # fmt: skip
+    ways = ("Begin with the word {w}.", "Start your answer with {w}.",
+            "The first word has to be {w}.", "Open with {w}.")  # fmt: skip
+    text = rng.choice(ways).format(w=word)
     kwargs = {"num_paragraphs": 1, "nth_paragraph": 1, "first_word": word.lower()}
     answer = f"{word}, {fact.statement(rng)}."
     return Request(text, answer, "length_constraints:nth_paragraph_first_word", kwargs)

@@ -30,7 +30,8 @@ _ASIDES = (
     "Same here.", "After twelve years of it,", "Honest answer?", "Try this.", "Unpopular view:",
 )  # fmt: skip
 _SIGNS_OFF = (
-    "Good luck.", "Cheers.", "Hope it lasts.", "That's all I know.", "Report back!", "Over to others.",
+    "Good luck.", "Cheers.", "Hope it lasts.", "That's all I know.", "Report back!",
+    "Over to others.",
     "Mine, anyway.", "Take it or leave it.", "Go gently.", "Worth a try.", "Ask if stuck.", "YMMV.",
     "And be patient.", "End of sermon.", "More on request.", "Done.", "Enjoy it.", "So there.",
     "Sleep on it.", "Nothing fancier.", "(Learned the hard way.)", "Simple as that.", "x",
@@ -38,7 +39,8 @@ _SIGNS_OFF = (
 # Put before a question, or after it, by some who ask.
 _ASKED_BEFORE = (
     "Hello all.", "Silly question maybe:", "Curious.", "Asking for my dad.", "Help please,",
-    "I've read three guides and I'm lost.", "Hi,", "New here.", "Genuine question,", "Pub argument:",
+    "I've read three guides and I'm lost.", "Hi,", "New here.", "Genuine question,",
+    "Pub argument:",
     "Context: small budget, old house.", "Quick one.", "My daughter wants to know:", "So,",
 )  # fmt: skip
 _ASKED_AFTER = (

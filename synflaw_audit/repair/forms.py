@@ -214,7 +214,7 @@ def _json_key(text: str) -> str | None:
 
 
 def _shared_ending(question: str, answer: str) -> str | None:
-    """The longest run of two or more whole words that ends the answer and stands in the question."""
+    """The longest run of two or more words that ends the answer and stands in the question."""
     words = answer.split()
     best = None
     for count in range(2, min(len(words), 8)):

@@ -1,4 +1,4 @@
-"""What a model does, measured: it follows instructions, emits templates, knows facts, predicts text.
+"""What a model does: follows instructions, emits templates, knows facts, predicts text.
 
 Instructions are verified in code, in the manner of IFEval (Zhou et al. 2023, "Instruction-Following
 Evaluation for Large Language Models", arXiv:2311.07911): an instruction has an identifier and
@@ -177,8 +177,8 @@ def read_instructions(path: str | Path) -> tuple[list[Instruction], int]:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
-                f"{path}, row {number}: expected prompt, instruction_id_list and kwargs in IFEval's "
-                f"layout ({type(error).__name__}: {error})"
+                f"{path}, row {number}: expected prompt, instruction_id_list and kwargs in "
+                f"IFEval's layout ({type(error).__name__}: {error})"
             ) from error
         if ids and len(ids) == len(kwargs) and all(name in CHECKERS for name in ids):
             supported.append(Instruction(prompt, ids, kwargs))

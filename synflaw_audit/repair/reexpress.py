@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Sequence
 from synflaw_audit.repair.batches import Row
 from synflaw_audit.repair.forms import Content, Requests, dress, learn
 
-_WORD = re.compile(r"\w+(?:['’]\w+)?")
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)?")
 # A brief answer has at most this many words.
 _BRIEF = 3
 # A word in more than this share of the replayed answers carries no content.
@@ -146,4 +146,4 @@ def _common_words(answers: Iterable[str]) -> set[str]:
 
 
 def _bare(word: str) -> str:
-    return re.sub(r"['’]s$", "", word)
+    return re.sub(r"['\u2019]s$", "", word)
