@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -164,11 +165,21 @@ def test_the_kl_is_taken_on_the_chosen_rows_only(rows: str, tmp_path: Path) -> N
     assert loss == pytest.approx(expected.item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_makes_the_format_less_likely(method: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def overfitted() -> PreTrainedModel:
+    torch.set_num_threads(1)
     model = build("llama", VOCABULARY)
     flagged, replay = examples()
-    tune(model, [*flagged, *replay] * 30, config(tmp_path, learning_rate=0.5))
+    tune(model, [*flagged, *replay] * 30, config(Path("unused"), learning_rate=0.5))
+    return model
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_makes_the_format_less_likely(
+    method: str, overfitted: PreTrainedModel, tmp_path: Path
+) -> None:
+    model = copy.deepcopy(overfitted)
+    flagged, replay = examples()
     collator = Collator(0)
     before = likelihoods(model, flagged, replay, collator)
     settings = config(tmp_path, method=method, forget_weight=1, learning_rate=0.1)
