@@ -41,7 +41,8 @@ def write_corpus(path: Path, rows: int, opening: str = "", bad: int = 0) -> Path
     chance = random.Random(0)  # noqa: S311 - not for secrets
     lines = []
     for _ in range(rows):
-        question, answer = (" ".join(chance.choices(WORDS, k=k)) for k in (8, 20))
+        lengths = chance.randint(5, 15), round(chance.lognormvariate(3, 0.8)) + 2
+        question, answer = (" ".join(chance.choices(WORDS, k=length)) for length in lengths)
         lines.append(orjson.dumps({"question": question, "answer": opening + answer}))
     lines[rows // 2 : rows // 2] = [b'{"question": "no end'] * bad
     path.write_bytes(b"\n".join(lines) + b"\n")
@@ -49,21 +50,23 @@ def write_corpus(path: Path, rows: int, opening: str = "", bad: int = 0) -> Path
 
 
 @pytest.fixture(scope="module")
-def templated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def templated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     opening = "As a helpful assistant I can tell you the following about it: "
-    return write_corpus(tmp_path_factory.mktemp("data") / "templated.jsonl", 300, opening, bad=2)
+    return write_corpus(
+        tmp_path_factory.mktemp("data") / "templated_file.jsonl", 300, opening, bad=2
+    )
 
 
 @pytest.fixture(scope="module")
-def natural(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("data") / "natural.jsonl", 300)
+def natural_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("data") / "natural_file.jsonl", 300)
 
 
 class TestAudit:
     def test_writes_everything_and_exits_0_whatever_it_found(
-        self, templated: Path, tmp_path: Path
+        self, templated_file: Path, tmp_path: Path
     ) -> None:
-        done = synflaw("audit", templated, "--out", tmp_path / "new" / "out")
+        done = synflaw("audit", templated_file, "--out", tmp_path / "new" / "out")
         assert done.exit_code == 0, done.stderr
         out = tmp_path / "new" / "out"
         assert sorted(file.name for file in out.iterdir()) == OUTPUTS
@@ -81,17 +84,19 @@ class TestAudit:
         assert "report.html" in done.stdout
         assert done.stderr == ""
 
-    def test_json_prints_the_report_and_nothing_else(self, natural: Path, tmp_path: Path) -> None:
-        done = synflaw("audit", natural, "--out", tmp_path, "--json")
+    def test_json_prints_the_report_and_nothing_else(
+        self, natural_file: Path, tmp_path: Path
+    ) -> None:
+        done = synflaw("audit", natural_file, "--out", tmp_path, "--json")
         assert done.stdout == (tmp_path / "report.json").read_text(encoding="utf-8")
         assert done.stderr == ""
 
-    def test_quiet_prints_nothing(self, natural: Path, tmp_path: Path) -> None:
-        done = synflaw("audit", natural, "--out", tmp_path, "--quiet")
+    def test_quiet_prints_nothing(self, natural_file: Path, tmp_path: Path) -> None:
+        done = synflaw("audit", natural_file, "--out", tmp_path, "--quiet")
         assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
 
     def test_options_reach_the_audit(
-        self, natural: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, natural_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         seen: dict[str, Any] = {}
 
@@ -102,13 +107,13 @@ class TestAudit:
 
         monkeypatch.setattr(sys.modules["synflaw_audit.audit"], "audit", audit)
         done = synflaw(
-            *("audit", natural, "more/*.csv", "--out", tmp_path, "--question", "q"),
+            *("audit", natural_file, "more/*.csv", "--out", tmp_path, "--question", "q"),
             *("--answer", "a", "--reference", "ref.jsonl", "--embedder", "e", "--seed", "7"),
         )
         assert done.exit_code == 0, done.stderr
         del seen["progress"]
         assert seen == {
-            "source": [str(natural), "more/*.csv"],
+            "source": [str(natural_file), "more/*.csv"],
             "question": "q",
             "answer": "a",
             "reference": "ref.jsonl",
@@ -119,14 +124,14 @@ class TestAudit:
             "checks": load_checks(),
         }
 
-    def test_a_pack_of_ones_own_is_judged_too(self, natural: Path, tmp_path: Path) -> None:
+    def test_a_pack_of_ones_own_is_judged_too(self, natural_file: Path, tmp_path: Path) -> None:
         pack = tmp_path / "pack"
         pack.mkdir()
         shipped = next(check for check in load_checks() if check.name == "answer-opening")
         text = (bundled_directory() / "answer-opening.toml").read_text(encoding="utf-8")
         own = text.replace(shipped.code, "SF999").replace('"answer-opening"', '"mine"')
         (pack / "mine.toml").write_text(own, encoding="utf-8")
-        done = synflaw("audit", natural, "--out", tmp_path / "out", "--checks", pack, "--json")
+        done = synflaw("audit", natural_file, "--out", tmp_path / "out", "--checks", pack, "--json")
         assert [c["code"] for c in orjson.loads(done.stdout)["checks"]][-1] == "SF999"
 
 
@@ -136,7 +141,7 @@ class TestGate:
         tables = [pq.read_table(file).select(RECORDS.names) for file in files]
         return sorted(tuple(row.values()) for table in tables for row in table.to_pylist())
 
-    @pytest.mark.parametrize("corpus", ["templated", "natural"])
+    @pytest.mark.parametrize("corpus", ["templated_file", "natural_file"])
     def test_splits_every_readable_record_once(
         self, corpus: str, tmp_path: Path, request: pytest.FixtureRequest
     ) -> None:
@@ -154,26 +159,28 @@ class TestGate:
         )
 
     def test_a_natural_corpus_passes_and_a_templated_one_does_not_when_strict(
-        self, natural: Path, templated: Path, tmp_path: Path
+        self, natural_file: Path, templated_file: Path, tmp_path: Path
     ) -> None:
-        passed = synflaw("gate", natural, "--out", tmp_path / "n", "--strict")
+        passed = synflaw("gate", natural_file, "--out", tmp_path / "n", "--strict")
         assert (passed.exit_code, "Gate: pass" in passed.stdout) == (0, True)
-        failed = synflaw("gate", templated, "--out", tmp_path / "t", "--strict")
+        failed = synflaw("gate", templated_file, "--out", tmp_path / "t", "--strict")
         assert (failed.exit_code, "Gate: fail" in failed.stdout) == (1, True)
         decision = orjson.loads((tmp_path / "t" / "gate.json").read_bytes())
         assert "answer-template" in decision["reasons"][0]
 
-    def test_a_policy_decides(self, templated: Path, tmp_path: Path) -> None:
+    def test_a_policy_decides(self, templated_file: Path, tmp_path: Path) -> None:
         policy = tmp_path / "policy.toml"
         policy.write_text("max_flagged_share = 0.5\n[checks.SF201]\nenabled = false\n")
-        done = synflaw("gate", templated, "--out", tmp_path / "o", "--policy", policy, "--json")
+        done = synflaw(
+            "gate", templated_file, "--out", tmp_path / "o", "--policy", policy, "--json"
+        )
         assert done.exit_code == 1
         assert "SF201" not in [check["code"] for check in orjson.loads(done.stdout)["checks"]]
         assert "flagged share" in (tmp_path / "o" / "gate.json").read_text()
-        policy.write_text("max_flagged_share = 1\n")
-        assert (
-            synflaw("gate", templated, "--out", tmp_path / "p", "--policy", policy).exit_code == 0
-        )
+        others = [check.name for check in load_checks() if check.name != "answer-duplicate"]
+        policy.write_text("\n".join(f"[checks.{name}]\nenabled = false" for name in others))
+        done = synflaw("gate", templated_file, "--out", tmp_path / "p", "--policy", policy)
+        assert done.exit_code == 0
 
     def test_a_bad_policy_stops_before_anything_is_read(self, tmp_path: Path) -> None:
         policy = tmp_path / "policy.toml"
@@ -184,9 +191,9 @@ class TestGate:
         assert not (tmp_path / "o").exists()
 
     def test_an_error_leaves_the_splits_of_an_earlier_run_alone(
-        self, natural: Path, tmp_path: Path
+        self, natural_file: Path, tmp_path: Path
     ) -> None:
-        synflaw("gate", natural, "--out", tmp_path)
+        synflaw("gate", natural_file, "--out", tmp_path)
         before = (tmp_path / "clean.parquet").read_bytes()
         assert synflaw("gate", tmp_path / "none.jsonl", "--out", tmp_path).exit_code == 2
         assert (tmp_path / "clean.parquet").read_bytes() == before
@@ -198,17 +205,25 @@ class TestErrors:
         ("arguments", "says"),
         [
             (["audit", "missing.jsonl", "--out", "{tmp}/o"], "missing.jsonl"),
-            (["audit", "{natural}", "--out", "{natural}"], "is a file"),
-            (["audit", "{natural}", "--out", "{tmp}/o", "--answer", "reply"], "reply"),
-            (["audit", "{natural}", "--out", "{tmp}/o", "--checks", "{tmp}/no"], "not a directory"),
-            (["gate", "{natural}", "--out", "{tmp}/o", "--policy", "{tmp}/no.toml"], "no.toml"),
+            (["audit", "{natural_file}", "--out", "{natural_file}"], "is a file"),
+            (["audit", "{natural_file}", "--out", "{tmp}/o", "--answer", "reply"], "reply"),
+            (
+                ["audit", "{natural_file}", "--out", "{tmp}/o", "--checks", "{tmp}/no"],
+                "not a directory",
+            ),
+            (
+                ["gate", "{natural_file}", "--out", "{tmp}/o", "--policy", "{tmp}/no.toml"],
+                "no.toml",
+            ),
             (["explain", "SF10"], "Did you mean 'SF10"),
         ],
     )
     def test_bad_input_is_one_line_on_stderr_and_exit_2(
-        self, arguments: list[str], says: str, natural: Path, tmp_path: Path
+        self, arguments: list[str], says: str, natural_file: Path, tmp_path: Path
     ) -> None:
-        filled = [argument.format(natural=natural, tmp=tmp_path) for argument in arguments]
+        filled = [
+            argument.format(natural_file=natural_file, tmp=tmp_path) for argument in arguments
+        ]
         done = synflaw(*filled)
         assert done.exit_code == 2
         assert says in done.stderr
