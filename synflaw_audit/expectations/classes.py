@@ -48,11 +48,11 @@ class CheckExpectation(AuditExpectation):
 
     def limits(self) -> dict[str, float]:
         """See ``AuditExpectation.limits``."""
-        return {self.check().name: float(self._get_success_kwarg("max_score"))}
+        return {self.check().name: float(self._get_success_kwargs()["max_score"])}
 
     def judge(self, run: AuditRun) -> Decision:
         """See ``AuditExpectation.judge``."""
-        return run.judge(self.check().name, float(self._get_success_kwarg("max_score")))
+        return run.judge(self.check().name, float(self._get_success_kwargs()["max_score"]))
 
     @classmethod
     def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -96,7 +96,7 @@ class ExpectSynflawFormatUniformityToBeWithinLimits(AuditExpectation):
 
     def limits(self) -> dict[str, float]:
         """See ``AuditExpectation.limits``."""
-        return dict(self._get_success_kwarg("max_scores"))
+        return dict(self._get_success_kwargs()["max_scores"])
 
     def judge(self, run: AuditRun) -> Decision:
         """See ``AuditExpectation.judge``."""
@@ -134,11 +134,11 @@ class ExpectSynflawPatternOverfittingRiskToBeAtMost(AuditExpectation):
 
     def limits(self) -> dict[str, float]:
         """See ``AuditExpectation.limits``."""
-        return dict(self._get_success_kwarg("max_scores"))
+        return dict(self._get_success_kwargs()["max_scores"])
 
     def judge(self, run: AuditRun) -> Decision:
         """See ``AuditExpectation.judge``."""
-        return run.judge_risk(float(self._get_success_kwarg("max_score")), self.limits())
+        return run.judge_risk(float(self._get_success_kwargs()["max_score"]), self.limits())
 
     @classmethod
     def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -51,7 +51,8 @@ def of_finding(finding: Finding, limit: float) -> Decision:
     interval = f"{finding.score:.3f} (95%: {finding.low:.3f} to {finding.high:.3f})"
     if finding.verdict == "undecided":
         verdict: Verdict = "undecided"
-        message = f"{label}: undecided, {finding.records:,} records are too few for a verdict"
+        few = f"{finding.records:,} records are too few for a verdict"
+        message = f"{label}: undecided, {finding.observed.get('reason', few)}"
     elif finding.score > limit:
         verdict = "fail"
         message = f"{label}: {finding.title}: score {interval} is above the limit {limit:g}"

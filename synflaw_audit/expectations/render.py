@@ -19,32 +19,51 @@ from markupsafe import Markup
 
 from synflaw_audit.expectations.compat import RenderedStringTemplateContent
 
+SHORT = 12
+_MESSAGE = "color:#b3261e;margin-top:.5rem;max-width:42rem;white-space:normal"
+
+# Styles stand in every cell, because the page's own may come from a network that is not there.
 _EVIDENCE = """\
-<div class="synflaw-evidence" style="margin-top:.75rem;max-width:60rem;white-space:normal">
-{%- if templates %}
-<table class="table table-sm table-bordered" style="margin:.5rem 0">
-<thead><tr><th>Template (&lt;*&gt; varies)</th><th style="width:6rem;text-align:right">Rows</th>
-<th style="width:6rem;text-align:right">Share</th></tr></thead>
+{%- set cell = "border:1px solid #8884;padding:.3rem .5rem;vertical-align:top;text-align:left" %}
+{%- set wrapped = cell ~ ";white-space:pre-wrap;overflow-wrap:anywhere" %}
+{%- set number = cell ~ ";text-align:right;width:6rem" %}
+{%- set grid = "border-collapse:collapse;margin:.5rem 0;width:100%" %}
+<div class="synflaw-evidence" style="margin-top:.75rem;max-width:42rem;white-space:normal">
+{%- if phrases %}
+<table style="{{ grid }}">
+<thead><tr><th style="{{ cell }}">Commonest words</th>
+<th style="{{ number }}">Share</th></tr></thead>
+<tbody>
+{%- for phrase in phrases %}
+<tr><td style="{{ wrapped }};font-family:monospace">{{ phrase.text }}</td>
+<td style="{{ number }}">{{ "{:.1%}".format(phrase.share) }}</td></tr>
+{%- endfor %}
+</tbody></table>
+{%- elif templates %}
+<table style="{{ grid }}">
+<thead><tr><th style="{{ cell }}">Template (&lt;*&gt; varies)</th>
+<th style="{{ number }}">Rows</th><th style="{{ number }}">Share</th></tr></thead>
 <tbody>
 {%- for template in templates %}
-<tr><td style="white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace">
-{{- template.pattern -}}
-</td><td style="text-align:right">{{ "{:,}".format(template.records) }}</td>
-<td style="text-align:right">{{ "{:.1%}".format(template.share) }}</td></tr>
+<tr><td style="{{ wrapped }};font-family:monospace">{{ template.pattern }}</td>
+<td style="{{ number }}">{{ "{:,}".format(template.records) }}</td>
+<td style="{{ number }}">{{ "{:.1%}".format(template.share) }}</td></tr>
 {%- endfor %}
 </tbody></table>
 {%- endif %}
 {%- if examples %}
 <details><summary style="cursor:pointer">{{ examples | length }} of {{ "{:,}".format(count) }}
 flagged rows, format marked</summary>
-<table class="table table-sm table-bordered" style="margin:.5rem 0">
-<thead><tr><th style="width:5rem">Row</th><th>Question</th><th>Answer</th><th>Why</th></tr></thead>
+<table style="{{ grid }}">
+<thead><tr>
+{%- for heading in ("Row", "Question", "Answer", "Why") %}
+<th style="{{ cell }}">{{ heading }}</th>
+{%- endfor %}
+</tr></thead>
 <tbody>
 {%- for row in examples %}
-<tr><td>{{ row.where }}</td>
-<td style="white-space:pre-wrap;overflow-wrap:anywhere">{{ row.question }}</td>
-<td style="white-space:pre-wrap;overflow-wrap:anywhere">{{ row.answer }}</td>
-<td>{{ row.reason }}</td></tr>
+<tr><td style="{{ cell }}">{{ row.where }}</td><td style="{{ wrapped }}">{{ row.question }}</td>
+<td style="{{ wrapped }}">{{ row.answer }}</td><td style="{{ cell }}">{{ row.reason }}</td></tr>
 {%- endfor %}
 </tbody></table></details>
 {%- endif %}
@@ -63,9 +82,10 @@ def prescription(template: str, params: dict[str, Any], row_condition: Any) -> l
 
     The words are ours and the values numbers or check names; the row condition is the user's own.
     """
-    words = _string(
-        template, params, {name: {"classes": ["badge", "badge-secondary"]} for name in params}
-    )
+    # A badge does not wrap, so only what is short is one.
+    badge = {"classes": ["badge", "badge-secondary"]}
+    badges = {name: badge for name, value in params.items() if len(str(value)) <= SHORT}
+    words = _string(template, params, badges)
     if not row_condition:
         return [words]
     return [words, f" <em>where {html.escape(str(row_condition))}</em>"]
@@ -90,7 +110,7 @@ def statement(result: Any) -> list[Any]:
     message = (body.get("details") or {}).get("message") or _exception_message(result)
     if not message:
         return []
-    return [f'<div class="text-danger" style="margin-top:.5rem">{html.escape(message)}</div>']
+    return [f'<div class="text-danger" style="{_MESSAGE}">{html.escape(message)}</div>']
 
 
 def evidence(result: Any) -> list[Any] | None:
@@ -101,6 +121,7 @@ def evidence(result: Any) -> list[Any] | None:
     if not templates and not examples:
         return None
     page = _evidence_template().render(
+        phrases=_phrases(details.get("observed") or {}),
         templates=templates or [],
         examples=[_shown(row, body) for row in examples or []],
         count=body.get("unexpected_count", 0),
@@ -108,20 +129,34 @@ def evidence(result: Any) -> list[Any] | None:
     return [page]
 
 
+def _phrases(observed: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the measures of openings and closings saw, where it is one of them that failed."""
+    found = observed.get("commonest") or []
+    return [phrase for phrase in found if {"text", "share"} <= set(phrase)]
+
+
 def _shown(row: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     return {
-        "where": row["row"],
+        "where": _place(row, body),
         "question": row["question"],
         "answer": marked(row["answer"], row["template_spans"]),
         "reason": row["reason"],
     }
 
 
+def _place(row: dict[str, Any], body: dict[str, Any]) -> str:
+    """The row's index columns where the result names any, else its number."""
+    names = body.get("unexpected_index_column_names")
+    return ", ".join(str(row["index"].get(name)) for name in names) if names else str(row["row"])
+
+
 def marked(text: str, spans: list[list[int]]) -> Markup:
     """The text escaped, with its spans (start, end; in order, not overlapping) in ``<mark>``."""
     out, place = Markup(), 0
     for start, end in spans:
-        out += Markup("{}<mark>{}</mark>").format(text[place:start], text[start:end])
+        out += Markup('{}<mark style="background:#ffe58f;padding:0">{}</mark>').format(
+            text[place:start], text[start:end]
+        )
         place = end
     return out + text[place:]
 

@@ -131,6 +131,7 @@ def _example(row: Mapping[str, Any]) -> dict[str, Any]:
     spans = [[span["start"], span["end"]] for span in row["template_spans"]]
     return {
         "row": row["row"],
+        "index": row["index"],
         "question": row["question"][:TEXT],
         "answer": row["answer"][:TEXT],
         "template": row["template"],

@@ -159,7 +159,7 @@ class AuditRun:
 
     def judge_risk(self, limit: float, limits: Mapping[str, float]) -> Decision:
         """The risk against a limit; above it, rows are flagged by the limits of the checks."""
-        found = risk(self._findings.values())
+        found = self._base.risk
         decisions = [self.judge(name, bound) for name, bound in limits.items()]
         interval = f"{found.score:.3f} (95%: {found.low:.3f} to {found.high:.3f})"
         verdict: Verdict = "fail" if found.score > limit else "pass"
@@ -185,11 +185,10 @@ class AuditRun:
             Exception: What reading the batch raises; the first pass has read it before.
         """
         if self.outcome.subset is None:
-            start = time.perf_counter()
             self.outcome.passes += 1
             batches = self._rows.flag(self._schema, self._flagger(), tuple(self._index))
             self.outcome.subset = Subset(batches)
-            self.outcome.report = self._report(flag_seconds=time.perf_counter() - start)
+            self.outcome.report = self._report()
         return self.outcome.subset
 
     def _first_pass(
@@ -213,19 +212,17 @@ class AuditRun:
         self._read_seconds = time.perf_counter() - self._start
         self._checks = load_checks()
         self._corpus = Corpus(first.sketch, embedder_named(embedder, seed))
-        judged = judge(self._corpus, self._checks)
-        findings = judged.findings
+        compared: tuple[Finding, ...] = ()
         if reference is not None:
-            findings = self._compared(findings, reference)
+            sketch, _ = sketched(open_source(reference), _silent, None)
+            beside = Corpus(sketch, self._corpus.embedder)
+            self._corpus = replace(self._corpus, reference=beside)
+            compared = judge(beside, self._checks).findings
+        judged = judge(self._corpus, self._checks)
+        findings = _beside(judged.findings, compared)
         self._findings = {finding.name: finding for finding in findings}
         self.templates = _summaries(judged.templates, self._corpus)
-        self._seed = seed
-        self._reference = reference
-
-    def _compared(self, findings: tuple[Finding, ...], reference: str) -> tuple[Finding, ...]:
-        sketch, _ = sketched(open_source(reference), _silent, None)
-        other = judge(Corpus(sketch, self._corpus.embedder), self._checks)
-        return _beside(findings, other.findings)
+        self._base = self._measured(seed, reference is not None)
 
     def _flagger(self) -> Flagger:
         """Marks the rows of every check above the suite's own limit."""
@@ -239,37 +236,45 @@ class AuditRun:
                 markers.append((check.name, marker))
         return Flagger(tuple(markers))
 
-    def _report(self, flag_seconds: float | None = None) -> Report:
-        """The report by the suite's limits, as far as they are known."""
-        subset = self.outcome.subset
-        flagged = subset.records if subset else 0
-        seconds = {"read": self._read_seconds, "total": time.perf_counter() - self._start}
-        if flag_seconds is not None:
-            seconds["flag"] = flag_seconds
-        checks = tuple(self._limited(finding) for finding in self._findings.values())
+    def _measured(self, seed: int, compared: bool) -> Report:
+        """The report before any expectation has said what its limits are."""
+        corpus, sketch, name = self._corpus, self._sketch, self._rows.name
         return Report(
             dataset=Dataset(
-                files=(self._rows.name,),
-                records=self._sketch.records,
+                files=(name,),
+                records=sketch.records,
                 rejected=self.rejected,
-                schema={self._rows.name: str(self._schema)},
-                tokens=_tokens(self._corpus),
+                schema={name: str(self._schema)},
+                tokens=_tokens(corpus),
             ),
-            verdict=_overall(checks, self._limits),
-            risk=risk(checks),
-            checks=checks,
+            verdict="undecided",
+            risk=risk(self._findings.values()),
+            checks=tuple(self._findings.values()),
             templates=self.templates,
-            flagged_summary=Flagged(flagged, flagged / self._sketch.records),
+            flagged_summary=Flagged(0, 0.0),
             config={
                 "checks": [check.code for check in self._checks],
-                "limits": dict(self._limits),
-                "embedder": self._corpus.embedder.name,
-                "seed": self._seed,
-                "reference": self._reference is not None,
-                "sample": {"rows": len(self._corpus), "complete": self._sketch.complete},
+                "embedder": corpus.embedder.name,
+                "seed": seed,
+                "reference": compared,
+                "sample": {"rows": len(corpus), "complete": sketch.complete},
             },
             versions=_versions(),
-            seconds=seconds,
+            seconds={"read": self._read_seconds, "total": time.perf_counter() - self._start},
+        )
+
+    def _report(self) -> Report:
+        """The report by the limits of the suite, as far as they are known."""
+        subset = self.outcome.subset
+        flagged = subset.records if subset else 0
+        checks = tuple(self._limited(finding) for finding in self._findings.values())
+        return replace(
+            self._base,
+            verdict=_overall(checks, self._limits),
+            checks=checks,
+            flagged_summary=Flagged(flagged, flagged / self._sketch.records),
+            config={**self._base.config, "limits": dict(self._limits)},
+            seconds={**self._base.seconds, "total": time.perf_counter() - self._start},
             _flagged=subset.table if subset else None,
         )
 

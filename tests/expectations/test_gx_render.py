@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def test_the_page_shows_score_limit_templates_and_marked_rows(
     assert "flagged rows, format marked" in text
     fragment = html[html.index('<div class="synflaw-evidence"') :]
     fragment = fragment[: fragment.index("</details>")]
-    assert "<mark>" in fragment
+    assert "<mark " in fragment
     assert "<details><summary" in fragment
     assert "http" not in fragment
     assert "<script" not in fragment
@@ -118,7 +119,8 @@ def test_a_failure_to_audit_is_told_without_a_traceback(project: Any) -> None:
 
 def test_marking_keeps_the_text_and_escapes_it() -> None:
     marked = render.marked("a <b> & <c>", [[0, 1], [2, 5]])
-    assert marked == "<mark>a</mark> <mark>&lt;b&gt;</mark> &amp; &lt;c&gt;"
+    plain = re.sub(r"<mark [^>]*>", "<mark>", marked)
+    assert plain == "<mark>a</mark> <mark>&lt;b&gt;</mark> &amp; &lt;c&gt;"
 
 
 def test_renderers_stand_a_missing_result() -> None:
