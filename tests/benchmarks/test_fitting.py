@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from fitting import (
+    chosen,
+    damage_of,
+    fit,
+    interval,
+    left_out,
+    left_out_chosen,
+    places,
+    rank_correlation,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+RNG = np.random.default_rng(0)
+SCORES = RNG.random((40, 3))
+DAMAGE = 1 / (1 + np.exp(2 - 4 * SCORES[:, 0]))  # of the first score alone
+FAMILIES = [f"family {i // 4}" for i in range(40)]
+
+
+def runs(**changed: list[float]) -> pd.DataFrame:
+    """Three slices of one seed; the first does no damage, the last the most."""
+    table = {
+        "slice": ["calm", "middling", "bad"],
+        "family": ["a", "b", "c"],
+        "origin": ["human"] * 3,
+        "seed": [0] * 3,
+        "emission": [-0.1, 0.2, 0.9],
+        "js_plain": [0.1, 0.2, 0.3],
+        "js_foreign": [0.1, 0.2, 0.3],
+        "similarity": [0.1, 0.2, 0.3],
+        "similarity_control": [0.1] * 3,
+        "distinct": [0.9, 0.8, 0.7],
+        "distinct_control": [0.9] * 3,
+    }
+    return pd.DataFrame({**table, **changed})
+
+
+def test_places_go_from_least_to_most_and_equal_values_share() -> None:
+    assert places([5.0, 1.0, 3.0]).tolist() == [1.0, 0.0, 0.5]
+    assert places([0.0, 0.0, 7.0]).tolist() == [0.25, 0.25, 1.0]
+
+
+def test_damage_is_the_mean_of_three_places() -> None:
+    assert damage_of(runs())["damage"].tolist() == [0.0, 0.5, 1.0]
+    # Without emission two parts remain, of three.
+    quiet = damage_of(runs(emission=[0.0, 0.0, 0.0]))
+    assert quiet["damage"].tolist() == pytest.approx([0.5 / 3, 0.5, 2.5 / 3])
+
+
+def test_saying_less_than_the_control_is_no_less_than_no_leak() -> None:
+    table = damage_of(runs(emission=[-0.5, 0.0, 0.1]))
+    assert table["place_emission"]["calm"] == table["place_emission"]["middling"]
+
+
+def test_damage_is_of_the_mean_over_seeds() -> None:
+    twice = pd.concat([runs(), runs(seed=[1] * 3, emission=[0.3, 0.0, 0.9])])
+    table = damage_of(twice)
+    assert table["seeds"].tolist() == [2, 2, 2]
+    assert table["emission"].tolist() == pytest.approx([0.1, 0.1, 0.9])
+
+
+def test_the_fit_finds_what_does_the_damage() -> None:
+    weights = fit(SCORES, DAMAGE)
+    assert weights[1] > 5 * max(weights[2:])
+    made = left_out(SCORES, DAMAGE, FAMILIES)
+    assert rank_correlation(made, DAMAGE) > 0.95
+    assert chosen(SCORES, DAMAGE, FAMILIES)[0] == 0
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=20)
+def test_weights_are_never_negative(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, damage = rng.random((15, 3)), rng.random(15)
+    assert fit(scores, damage)[1:].min() >= 0
+    assert fit(scores, 1 - scores[:, 0])[1] == 0
+
+
+def test_a_left_out_family_has_no_part_in_its_own_risk() -> None:
+    changed = DAMAGE.copy()
+    changed[:4] = 1 - changed[:4]
+    first, second = (left_out(SCORES, damage, FAMILIES) for damage in (DAMAGE, changed))
+    assert first[:4].tolist() == second[:4].tolist()
+    assert (first[4:] != second[4:]).any()
+    (first, _), (second, _) = (
+        left_out_chosen(SCORES, damage, FAMILIES) for damage in (DAMAGE, changed)
+    )
+    assert first[:4].tolist() == second[:4].tolist()
+
+
+def test_choosing_among_noise_does_not_feign_a_correlation() -> None:
+    rng = np.random.default_rng(1)
+    noise, damage = rng.random((40, 6)), rng.random(40)
+    made, _ = left_out_chosen(noise, damage, FAMILIES)
+    assert rank_correlation(made, damage) < 0.4
+
+
+def test_the_interval_holds_the_correlation_and_narrows_with_families() -> None:
+    noisy = DAMAGE + 0.3 * RNG.random(40)
+    low, high = interval(SCORES[:, 0], noisy, FAMILIES, draws=300)
+    assert low < rank_correlation(SCORES[:, 0], noisy) < high
+    alone = interval(SCORES[:, 0], noisy, [str(i) for i in range(40)], draws=300)
+    few = interval(SCORES[:12, 0], noisy[:12], [str(i) for i in range(12)], draws=300)
+    assert alone[1] - alone[0] < few[1] - few[0]
+
+
+def test_a_constant_has_no_correlation() -> None:
+    assert rank_correlation([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]) == 0.0
