@@ -101,14 +101,15 @@ def audit(
         with clock("read"):
             sketch, rejected = sketched(opened, tell, rejects)
         corpus = Corpus(sketch, embedder_named(embedder, seed))
-        tell("measuring", 0)
-        with clock("measure"):
-            judgement = judge(corpus, known)
         compared: tuple[Finding, ...] = ()
         if reference is not None:
             with clock("reference"):
-                beside, _ = sketched(open_source(reference), tell, None)
-                compared = judge(Corpus(beside, corpus.embedder), known).findings
+                beside = Corpus(sketched(open_source(reference), tell, None)[0], corpus.embedder)
+                corpus = replace(corpus, reference=beside)
+                compared = judge(beside, known).findings
+        tell("measuring", 0)
+        with clock("measure"):
+            judgement = judge(corpus, known)
         with clock("flag"):
             tokens, flagged = _flag(opened, judgement.flagger, outputs, tell)
     return Report(
@@ -166,7 +167,7 @@ def judge(corpus: Corpus, checks: Sequence[Check]) -> Judgement:
     for check in checks:
         measure: Measure = MEASURES[check.measure](**check.params)
         score = measure.score(corpus)
-        verdict = _verdict(check, score.value, corpus.sketch.records)
+        verdict = _verdict(check, score, corpus.sketch.records)
         findings.append(_finding(check, score, verdict, corpus.sketch.records))
         found += score.templates
         if verdict in ("warn", "fail") and (marker := measure.marker(corpus)) is not None:
@@ -176,12 +177,12 @@ def judge(corpus: Corpus, checks: Sequence[Check]) -> Judgement:
     return Judgement(tuple(findings), found, Flagger(tuple(markers)), overall)
 
 
-def _verdict(check: Check, score: float, records: int) -> Verdict:
-    if records < check.min_records:
+def _verdict(check: Check, score: Score, records: int) -> Verdict:
+    if records < check.min_records or score.undecided:
         return "undecided"
-    if score > check.fail_above:
+    if score.value > check.fail_above:
         return "fail"
-    return "warn" if score > check.warn_above else "pass"
+    return "warn" if score.value > check.warn_above else "pass"
 
 
 def _finding(check: Check, score: Score, verdict: Verdict, records: int) -> Finding:
@@ -196,7 +197,7 @@ def _finding(check: Check, score: Score, verdict: Verdict, records: int) -> Find
         warn_above=check.warn_above,
         fail_above=check.fail_above,
         records=records,
-        observed=score.observed,
+        observed=score.observed | ({"reason": score.undecided} if score.undecided else {}),
     )
 
 

@@ -64,12 +64,14 @@ class Example:
         note: What the example shows.
         min_records: Used instead of the check's own, so that a readable handful of rows can be
             judged. The thresholds stay the check's.
+        reference: The corpus to compare with, for a check that needs one.
     """
 
     expect: Expectation
     rows: tuple[Row, ...]
     note: str = ""
     min_records: Count | None = None
+    reference: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True)

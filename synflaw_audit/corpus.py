@@ -30,10 +30,16 @@ class Corpus:
 
     Rows stand in the order of their hashes, which is the same however the corpus was read, so
     "the first n rows" is a random sample that nothing but the corpus decides.
+
+    Attributes:
+        sketch: Of the corpus.
+        embedder: Turns its answers into vectors.
+        reference: A corpus to compare it with.
     """
 
     sketch: Sketch
     embedder: Embedder = field(default_factory=LsaEmbedder)
+    reference: Corpus | None = None
 
     def __len__(self) -> int:
         return len(self.sketch)

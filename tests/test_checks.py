@@ -15,10 +15,11 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("check", "example"), EXAMPLES)
 def test_example(check: Check, example: Example) -> None:
-    rows = pd.DataFrame(
-        [(r.question, r.answer) for r in example.rows], columns=["question", "answer"]
+    rows, reference = (
+        pd.DataFrame([(r.question, r.answer) for r in side], columns=["question", "answer"])
+        for side in (example.rows, example.reference)
     )
-    report = audit(rows, checks=[check])
+    report = audit(rows, checks=[check], reference=None if reference.empty else reference)
     (finding,) = report.checks
     needed = example.min_records or check.min_records
     judged = "undecided"

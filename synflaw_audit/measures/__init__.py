@@ -13,6 +13,7 @@ from synflaw_audit.measures.embedding import EmbeddingConcentration
 from synflaw_audit.measures.layout import LayoutConcentration
 from synflaw_audit.measures.lengths import LengthUniformity
 from synflaw_audit.measures.near_duplicates import NearDuplicateShare
+from synflaw_audit.measures.separability import Separability
 from synflaw_audit.measures.templates import TemplateShare
 
 __all__ = ["MEASURES", "Batch", "Marker", "Marks", "Measure", "Score"]
@@ -27,6 +28,7 @@ MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
         "layout_concentration": LayoutConcentration,
         "length_uniformity": LengthUniformity,
         "near_duplicate_share": NearDuplicateShare,
+        "separability": Separability,
         "template_share": TemplateShare,
     }
 )

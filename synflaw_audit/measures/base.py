@@ -27,6 +27,7 @@ class Score:
         high: Upper bound.
         observed: What was seen, as JSON values.
         templates: The templates found, if the measure looks for any.
+        undecided: Why the score decides nothing, if it does not.
     """
 
     value: float
@@ -34,6 +35,7 @@ class Score:
     high: float
     observed: dict[str, Any] = field(default_factory=dict)
     templates: tuple[Template, ...] = ()
+    undecided: str = ""
 
 
 @dataclass(frozen=True)
