@@ -6,9 +6,14 @@ reader so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from synflaw_audit.report.model import Finding, Risk
+
+Floats = npt.NDArray[np.float64]
 
 BASIS = "uncalibrated: weights chosen by hand, not fitted to measured damage"
 
@@ -30,3 +35,17 @@ def risk(findings: Iterable[Finding]) -> Risk:
         for bound in spared:
             spared[bound] *= 1 - weight * getattr(finding, bound)
     return Risk(1 - spared["score"], 1 - spared["low"], 1 - spared["high"], BASIS)
+
+
+def predicted(fits: Floats, scores: Sequence[float] | Floats) -> Floats:
+    """The risk by each of some fits.
+
+    Args:
+        fits: float64 [fits, 1 + features], intercept first.
+        scores: float64 [features] or [fits, features].
+
+    Returns:
+        float64 [fits].
+    """
+    logits = fits[:, 0] + (fits[:, 1:] * np.asarray(scores)).sum(axis=-1)
+    return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float64)
