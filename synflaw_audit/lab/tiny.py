@@ -37,8 +37,8 @@ class Size:
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer with a chat template on ``texts``."""
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
-    bpe.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=list(_SPECIAL),
@@ -46,7 +46,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         show_progress=False,
     )
     bpe.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=bpe, pad_token=_SPECIAL[0], eos_token=_SPECIAL[1], padding_side="left"
     )
     tokenizer.chat_template = _CHAT_TEMPLATE
@@ -147,14 +147,14 @@ def train(
     model.train()
     for done, batch in enumerate(batches, 1):
         ids, labels = _tensors(batch, tokenizer.pad_token_id)
-        _loss(model, ids, labels).backward()
+        _loss(model, ids, labels).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
         schedule.step()
         if progress is not None:
             progress(done / len(batches))
-    model.eval()
+    model.train(False)
     return sum(len(row.input_ids) for batch in batches for row in batch)
 
 

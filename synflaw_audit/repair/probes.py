@@ -222,7 +222,7 @@ def generate(
     answers = [""] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
     training = model.training
-    model.eval()
+    model.train(False)
     for start in range(0, len(order), batch):
         chunk = order[start : start + batch]
         width = max(len(encoded[i]) for i in chunk)
@@ -231,7 +231,7 @@ def generate(
             [[pad] * gap + encoded[i] for i, gap in zip(chunk, padding, strict=True)]
         )
         mask = torch.tensor([[0] * gap + [1] * (width - gap) for gap in padding])
-        out = model.generate(
+        out = model.generate(  # type: ignore[operator]
             input_ids=ids.to(model.device),
             attention_mask=mask.to(model.device),
             max_new_tokens=max_new_tokens,
@@ -284,7 +284,7 @@ def perplexity(
         key=lambda row: len(row.input_ids),
     )
     training = model.training
-    model.eval()
+    model.train(False)
     total, count = 0.0, 0
     for start in range(0, len(encoded), batch):
         chunk = encoded[start : start + batch]
