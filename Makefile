@@ -4,7 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow fix check wheel clean
+# The oldest Great Expectations that the extra allows, with the libraries of its time.
+GX_OLDEST = $(shell sed -n 's/^gx = .*great-expectations>=\([0-9.]*\).*/\1/p' pyproject.toml)
+GX_VENV := .venv-gx-oldest
+
+.PHONY: demo test test-slow test-gx-oldest fix check wheel clean
 
 demo: $(READY)  ## audit a templated and a natural corpus, damage a small model, repair it
 	$(BIN)/synflaw demo --out demo-output
@@ -14,6 +18,13 @@ test: $(READY) check  ## lint, types and the whole default test suite
 
 test-slow: $(READY)  ## the tests marked slow
 	$(BIN)/pytest -n 2 -m slow
+
+test-gx-oldest:  ## the Great Expectations plugin at the lower end of its range
+	$(PYTHON) -m venv $(GX_VENV)
+	$(GX_VENV)/bin/pip install --quiet --upgrade pip
+	$(GX_VENV)/bin/pip install --quiet --group dev --editable '.[gx,spark]' \
+	    'great-expectations==$(GX_OLDEST)' 'pyspark==3.5.*' 'pandas<3' setuptools
+	$(GX_VENV)/bin/pytest tests/expectations
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -28,7 +39,7 @@ wheel: $(READY)  ## build the wheel and the source distribution into dist/
 	$(BIN)/python -m build
 
 clean:
-	rm -rf $(VENV) dist demo-output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(GX_VENV) dist demo-output .mypy_cache .ruff_cache .pytest_cache
 
 # Installed once; again whenever what is to be installed changes.
 $(READY): pyproject.toml constraints.txt

@@ -20,8 +20,11 @@ from synflaw_audit import expectations as synflaw
 from synflaw_audit.catalogue import load_checks
 from synflaw_audit.expectations import classes
 
-# pyspark leaves the sockets to its JVM, over which results come, to the garbage collector.
+# pyspark leaves the sockets to its JVM, over which results come, to the garbage collector; its
+# releases before 4 still compare versions by distutils, and ask pandas for what it has renamed.
 pytestmark = [
+    pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:is_datetime64tz_dtype is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:.*socket.*:pytest.PytestUnraisableExceptionWarning"),
 ]
