@@ -5,7 +5,8 @@ model folder; ``RepairTrainer`` and ``RepairConfig`` are its middle, a ``transfo
 its arguments. In the order in which data passes through them: ``data`` reads, ``encoding`` tells
 format tokens from content, ``batches`` mixes and pads, ``forward`` and ``losses`` compute,
 ``reference`` is what to stay close to, ``trainer`` trains, ``guard`` watches, ``measure`` and
-``card`` report, ``prepare``, ``folder`` and ``run`` put it together.
+``card`` report, ``relearning`` and ``estimate`` answer further questions; ``prepare``, ``folder``
+and ``run`` put it together.
 
 Needs the extra ``repair``.
 """
@@ -27,18 +28,21 @@ from synflaw_audit.repair.encoding import (
     encode_row,
     render_prompt,
 )
+from synflaw_audit.repair.estimate import Estimate, estimate
 from synflaw_audit.repair.result import RepairResult
 from synflaw_audit.repair.run import repair
 from synflaw_audit.repair.trainer import RepairTrainer
 
 __all__ = [
     "EncodedRow",
+    "Estimate",
     "RepairConfig",
     "RepairResult",
     "RepairTrainer",
     "Row",
     "encode_prompt",
     "encode_row",
+    "estimate",
     "render_prompt",
     "repair",
 ]

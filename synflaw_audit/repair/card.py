@@ -17,15 +17,23 @@ _MEANING = {
 }
 
 
-def table(before: Mapping[str, float], after: Mapping[str, float]) -> str:
-    """The before/after table in Markdown."""
-    lines = ["| measure | before | after | change |", "|---|---:|---:|---:|"]
+def table(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    control: Mapping[str, float] | None = None,
+) -> str:
+    """The before/after table in Markdown, with the control arm where there was one."""
+    lines = [
+        "| measure | before | after | change |" + (" replay alone |" if control else ""),
+        "|---|---:|---:|---:|" + ("---:|" if control else ""),
+    ]
     for name in before:
         if name in after:
             old, new = before[name], after[name]
-            lines.append(
-                f"| {name} | {_number(old)} | {_number(new)} | {_number(new - old, '+')} |"
-            )
+            cells = [name, _number(old), _number(new), _number(new - old, "+")]
+            if control:
+                cells.append(_number(control[name]) if name in control else "")
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -56,7 +64,7 @@ def model_card(result: RepairResult, model: str) -> str:
             "`synflaw repair`.",
             verdict,
             "",
-            table(result.before, result.after),
+            table(result.before, result.after, result.control),
             "",
             *meanings,
             "",
@@ -70,12 +78,25 @@ def model_card(result: RepairResult, model: str) -> str:
             f"{result.rows['flagged']:,} flagged and {result.rows['replay']:,} replay rows",
             f"- {'LoRA' if config['lora'] else 'all weights'}, learning rate "
             f"{config['learning_rate']}, seed {config['seed']}",
+            *_relearned(result),
             *[f"- note: {note}" for note in result.notes],
             "",
             "`repair.json` beside this file holds every setting and figure.",
             "",
         ]
     )
+
+
+def _relearned(result: RepairResult) -> list[str]:
+    found = result.relearning
+    if found is None:
+        return []
+    curve = ", ".join(f"{step}: {_number(value)}" for step, value in found["curve"])
+    half = "never within them" if found["halfway"] is None else f"at step {found['halfway']}"
+    return [
+        f"- relearning from {found['rows']} flagged rows, template probability on others by step: "
+        f"{curve}; half of the way back {half}"
+    ]
 
 
 def _number(value: float, sign: str = "") -> str:

@@ -51,7 +51,13 @@ class RepairConfig(TrainingArguments):
         lora_dropout: Dropout of the adapters.
         lora_merge: Merge the adapters into the saved model; False keeps them as a PEFT folder.
         held_out: Replay rows kept from training to measure perplexity on (at most a fifth of them).
-        checks: How often the held-out perplexity is checked during training; 0 never.
+        checks: How often the model is checked during training (held-out perplexity, template
+            probability, looping answers); 0 never.
+        stop_at_control: End the run once a template token is no likelier than the original model
+            finds a token of held-out ordinary answers; otherwise the budget is used up.
+        control_arm: Also train the original on replay rows alone, for as many tokens, and report
+            its figures beside the repair's.
+        relearn_steps: Steps of the relearning probe after the repair; 0 leaves it out.
         max_perplexity_rise: Relative rise of held-out perplexity beyond which the run is stopped,
             the last good weights are restored, and the result does not count as an improvement.
         learning_rate: None takes 2e-4 with LoRA and 2e-5 otherwise.
@@ -79,6 +85,9 @@ class RepairConfig(TrainingArguments):
     lora_merge: bool = True
     held_out: int = 128
     checks: int = 8
+    stop_at_control: bool = False
+    control_arm: bool = False
+    relearn_steps: int = 0
     max_perplexity_rise: float = 0.1
 
     # Defaults of TrainingArguments that do not suit a short repair over our own batches.

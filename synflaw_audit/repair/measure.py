@@ -97,12 +97,57 @@ def likelihoods(
     return figures
 
 
-def perplexity(
+def token_probability(
     model: nn.Module, examples: Sequence[Example], collator: Collator, batch_size: int = 8
 ) -> float:
-    """Perplexity of the replay tokens of ``examples``; infinite where it overflows."""
+    """Mean probability of the replay tokens of ``examples``: how likely ordinary text is."""
     found = target_log_likelihoods(model, examples, collator, batch_size=batch_size)
-    return _perplexity(found[Purpose.REPLAY])
+    values = found[Purpose.REPLAY]
+    return math.fsum(map(math.exp, values)) / len(values)
+
+
+@torch.no_grad()
+def repetition(
+    model: nn.Module, examples: Sequence[Example], pad_id: int, *, new_tokens: int = 32
+) -> float:
+    """Share of 4-grams that repeat an earlier one in greedy answers to the examples' prompts.
+
+    Plain text has no prompt; its first tokens serve. 0 where no answer has four tokens.
+    """
+    prompts = [_prompt(example) for example in examples]
+    if not prompts:
+        return 0.0
+    length = max(map(len, prompts))
+    device = next(model.parameters()).device
+    ids = torch.tensor([[pad_id] * (length - len(each)) + each for each in prompts], device=device)
+    mask = torch.tensor([[0] * (length - len(each)) + [1] * len(each) for each in prompts])
+    training = model.training
+    model.train(False)
+    try:
+        generated = model.generate(  # type: ignore[operator]
+            input_ids=ids,
+            attention_mask=mask.to(device),
+            max_new_tokens=new_tokens,
+            do_sample=False,
+            use_cache=True,
+            pad_token_id=pad_id,
+        )
+    finally:
+        model.train(training)
+    grams = repeated = 0
+    for answer in generated[:, length:].tolist():
+        while answer and answer[-1] == pad_id:
+            answer.pop()
+        found = [tuple(answer[at : at + 4]) for at in range(len(answer) - 3)]
+        grams += len(found)
+        repeated += len(found) - len(set(found))
+    return repeated / grams if grams else 0.0
+
+
+def _prompt(example: Example, plain: int = 8) -> list[int]:
+    """What precedes the first target, or the first tokens of a row that is all target."""
+    first = next(at for at, purpose in enumerate(example.purposes[1:], 1) if purpose)
+    return example.input_ids[: first if first > 1 else plain]
 
 
 def _perplexity(log_likelihoods: Sequence[float]) -> float:

@@ -30,6 +30,7 @@ class Prepared:
         plan: Training rows in order, a row as often as it is visited.
         measured: A sample of the flagged rows, encoded with scope ``template``.
         held_out: Replay rows that ``plan`` does not hold.
+        replay: The replay rows that it draws from.
         rows: Rows of each kind: ``flagged``, ``replay``, ``retain``, ``held_out``.
         cuts: What ``max_length`` cut from the training rows.
     """
@@ -37,6 +38,7 @@ class Prepared:
     plan: list[Example]
     measured: list[Example]
     held_out: list[Example]
+    replay: list[Example]
     rows: dict[str, int]
     cuts: Cuts
 
@@ -109,6 +111,7 @@ def prepare(
         plan,
         encode(measured, Purpose.FORGET, "template", uncounted),
         examples["held_out"],
+        examples["replay"],
         {name: len(found) for name, found in examples.items()},
         cuts,
     )

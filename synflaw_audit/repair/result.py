@@ -30,7 +30,9 @@ class RepairResult:
         rows: Rows used: ``flagged``, ``without_spans``, ``replay``, ``held_out``, ``retain``.
         cuts: What ``max_length`` cut: ``rows``, ``answer_tokens``, ``template_tokens``.
         seconds: Wall time of ``training`` and in ``total``.
-        history: ``(step, held-out perplexity)`` of every check.
+        history: The figures of every check during training, with their ``step``.
+        control: The figures of the control arm, replay alone for as many tokens, or None.
+        relearning: What the relearning probe found, or None: ``curve``, ``rows``, ``halfway``.
         log: The trainer's log of losses.
         notes: What the user should know, sentences.
         config: The settings that decided the result.
@@ -47,7 +49,9 @@ class RepairResult:
     rows: dict[str, int]
     cuts: dict[str, int]
     seconds: dict[str, float]
-    history: tuple[tuple[int, float], ...]
+    history: tuple[dict[str, float], ...]
+    control: dict[str, float] | None
+    relearning: dict[str, Any] | None
     log: tuple[dict[str, float], ...]
     notes: tuple[str, ...]
     config: dict[str, Any]

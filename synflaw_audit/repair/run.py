@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +16,16 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from transformers.utils import logging
 
-from synflaw_audit.repair.batches import Collator, Row, pad_id
+from synflaw_audit.repair.batches import Collator, Row, mix, pad_id
 from synflaw_audit.repair.card import model_card
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.data import FlaggedRows, read_flagged
 from synflaw_audit.repair.folder import check_out, load, with_adapters, write_folder
-from synflaw_audit.repair.guard import HeldOutGuard
+from synflaw_audit.repair.guard import Guard
 from synflaw_audit.repair.losses import METHODS
-from synflaw_audit.repair.measure import likelihoods
+from synflaw_audit.repair.measure import likelihoods, token_probability
 from synflaw_audit.repair.prepare import Prepared, context_length, prepare
+from synflaw_audit.repair.relearning import relearn
 from synflaw_audit.repair.result import RepairResult, judge
 from synflaw_audit.repair.trainer import RepairTrainer
 
@@ -95,30 +96,34 @@ def repair(
         if config.lora:
             network = with_adapters(network, config)
         before = _figures(network, tokenizer, data, probe)
-        trainer, guard, trained = _train(network, tokenizer, data, config, reference_model, quiet)
-        failure = trainer.failure or guard.failure
-        if failure:
-            guard.restore()
+        arm = _train(network, tokenizer, data, config, reference_model, quiet)
         after = _figures(network, tokenizer, data, probe)
         reasons = judge(before, after, max_perplexity_rise=config.max_perplexity_rise)
+        state = arm.trainer.state
         result = RepairResult(
             before=before,
             after=after,
             improved=not reasons,
             reasons=tuple(reasons),
-            tokens=int(trainer.state.num_input_tokens_seen),
-            steps=trainer.state.global_step,
+            tokens=int(state.num_input_tokens_seen),
+            steps=state.global_step,
             rows={**data.rows, "without_spans": flagged.without_spans},
             cuts=asdict(data.cuts),
-            seconds={"training": trained, "total": time.perf_counter() - begun},
-            history=tuple(guard.history),
-            log=tuple(_log_lines(trainer.state.log_history)),
-            notes=tuple(_notes(flagged, data, config, failure)),
+            seconds={"training": arm.seconds, "total": time.perf_counter() - begun},
+            history=tuple(arm.guard.history),
+            control=(
+                _control_arm(model, data, config, probe, quiet, int(state.num_input_tokens_seen))
+                if config.control_arm
+                else None
+            ),
+            relearning=_relearning(network, tokenizer, data, config, before),
+            log=tuple(_log_lines(state.log_history)),
+            notes=tuple(_notes(flagged, data, config, arm)),
             config=config.own_settings(),
             versions=_versions(),
             out=out,
         )
-        if trainer.is_world_process_zero():
+        if arm.trainer.is_world_process_zero():
             texts = {
                 "repair.json": result.to_json(),
                 "README.md": model_card(result, _name(model)),
@@ -150,6 +155,19 @@ def _figures(
         network.config.use_cache = cache
 
 
+@dataclass(frozen=True)
+class _Arm:
+    """One training run: what trained, what watched, and the wall time in seconds."""
+
+    trainer: RepairTrainer
+    guard: Guard
+    seconds: float
+
+    @property
+    def failure(self) -> str | None:
+        return self.trainer.failure or self.guard.failure
+
+
 def _train(
     network: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -157,15 +175,21 @@ def _train(
     config: RepairConfig,
     reference_model: PreTrainedModel | None,
     quiet: bool,
-) -> tuple[RepairTrainer, HeldOutGuard, float]:
-    """Train over the plan; returns the trainer, the guard and the wall time in seconds."""
+) -> _Arm:
+    """Train over the plan; after a failure the last good weights are back in the model."""
     collator = Collator(pad_id(tokenizer))
-    guard = HeldOutGuard(
+    guard = Guard(
         network,
+        data.measured,
         data.held_out,
         collator,
         checks=config.checks,
         max_rise=config.max_perplexity_rise,
+        stop_below=(
+            token_probability(network, data.held_out, collator)
+            if config.stop_at_control and data.held_out
+            else None
+        ),
         batch_size=config.per_device_eval_batch_size,
     )
     with _scratch_folder(config) as folder:
@@ -187,7 +211,56 @@ def _train(
         trainer.remove_callback(PrinterCallback)  # the log stands in repair.json
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=config.resume_from_checkpoint)
-        return trainer, guard, time.perf_counter() - started
+        arm = _Arm(trainer, guard, time.perf_counter() - started)
+    if arm.failure:
+        guard.restore()
+    return arm
+
+
+def _control_arm(
+    model: str | Path,
+    data: Prepared,
+    config: RepairConfig,
+    probe: Probe | None,
+    quiet: bool,
+    tokens: int,
+) -> dict[str, float]:
+    """Figures of the original after plain training on the replay rows, on the same budget."""
+    network, tokenizer = load(model, config)
+    if config.lora:
+        network = with_adapters(network, config)
+    plan = mix((), data.replay, replay_ratio=1, passes=1, tokens=tokens, seed=config.seed)
+    plain = replace(
+        config,
+        forget_weight=0.0,
+        bias_weight=0.0,
+        replay_weight=1.0,
+        save_strategy="no",
+        resume_from_checkpoint=None,
+    )
+    _train(network, tokenizer, replace(data, plan=plan), plain, None, quiet)
+    return _figures(network, tokenizer, data, probe)
+
+
+def _relearning(
+    network: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    data: Prepared,
+    config: RepairConfig,
+    before: dict[str, float],
+) -> dict[str, Any] | None:
+    if not config.relearn_steps:
+        return None
+    found = relearn(
+        network,
+        data.measured,
+        Collator(pad_id(tokenizer)),
+        before=before["template_probability"],
+        steps=config.relearn_steps,
+        learning_rate=float(config.learning_rate or 0),
+        seed=config.seed,
+    )
+    return None if found is None else asdict(found)
 
 
 @contextlib.contextmanager
@@ -213,12 +286,12 @@ def _progress(quiet: bool) -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _notes(
-    flagged: FlaggedRows, data: Prepared, config: RepairConfig, failure: str | None
-) -> list[str]:
+def _notes(flagged: FlaggedRows, data: Prepared, config: RepairConfig, arm: _Arm) -> list[str]:
     notes = []
-    if failure:
-        notes.append(f"stopped early and put back the last good weights: {failure}")
+    if arm.failure:
+        notes.append(f"stopped early and put back the last good weights: {arm.failure}")
+    if arm.guard.finished:
+        notes.append(f"stopped early, done: {arm.guard.finished}")
     if not METHODS[config.method].safe:
         notes.append(f"{config.method} has no lower bound and is offered as a baseline only")
     if flagged.without_spans:

@@ -17,18 +17,28 @@ from small_models import build, flagged_rows, ordinary_rows, train_tokenizer, wr
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from synflaw_audit.errors import InputError, RepairError
-from synflaw_audit.repair import RepairConfig, RepairResult, Row, repair
-from synflaw_audit.repair.batches import Collator, Cuts, Purpose, encode_rows
+from synflaw_audit.repair import RepairConfig, RepairResult, Row, estimate, repair
+from synflaw_audit.repair.batches import Collator, Cuts, Example, Purpose, encode_rows
+from synflaw_audit.repair.guard import harm
+from synflaw_audit.repair.measure import repetition
 from synflaw_audit.repair.result import judge
 
 STEPS = 120
 
 
-@pytest.fixture(scope="module", params=["plain", "chat"])
-def damaged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return damage(tmp_path_factory.mktemp("damaged"), chat=False)
+
+
+@pytest.fixture(scope="module")
+def damaged_chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return damage(tmp_path_factory.mktemp("damaged-chat"), chat=True)
+
+
+def damage(folder: Path, *, chat: bool) -> Path:
     """A small Llama that knows its ordinary rows and gives every flagged row its format."""
-    folder = tmp_path_factory.mktemp(f"damaged-{request.param}")
-    tokenizer = train_tokenizer(chat=request.param == "chat")
+    tokenizer = train_tokenizer(chat=chat)
     model = build("llama", len(tokenizer))
     rows = []
     for role, source in ((Purpose.FORGET, flagged_rows()), (Purpose.REPLAY, ordinary_rows(40))):
@@ -69,10 +79,18 @@ def run(damaged: Path, flagged: Path, out: Path, **kwargs: Any) -> RepairResult:
     return repair(damaged, forget=flagged, out=out, quiet=True, **kwargs)
 
 
-@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "lora"), [("damaged", False), ("damaged", True), ("damaged_chat", False)]
+)
 def test_the_format_goes_the_content_stays_and_the_original_is_untouched(
-    damaged: Path, flagged: Path, tmp_path: Path, lora: bool, capsys: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest,
+    flagged: Path,
+    tmp_path: Path,
+    kind: str,
+    lora: bool,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    damaged: Path = request.getfixturevalue(kind)
     original = digest(damaged)
     settings = config(lora=lora, learning_rate=3e-3 if lora else 1e-3, forget_weight=0.1)
     result = run(damaged, flagged, tmp_path / "out", config=settings)
@@ -148,6 +166,78 @@ def test_a_repair_that_does_nothing_says_so(damaged: Path, flagged: Path, tmp_pa
     result = run(damaged, flagged, tmp_path / "out", config=config(learning_rate=0.0))
     assert not result.improved
     assert "hardly less likely" in result.reasons[0]
+
+
+def test_the_control_arm_and_relearning_stand_in_the_report(
+    damaged: Path, flagged: Path, tmp_path: Path
+) -> None:
+    settings = config(control_arm=True, relearn_steps=6, forget_weight=0.2, tokens=6000)
+    result = run(damaged, flagged, tmp_path / "out", config=settings)
+    assert result.control is not None
+    assert result.control.keys() == result.before.keys()
+    # Replay alone leaves the format where it was.
+    assert result.control["template_probability"] > result.after["template_probability"] + 0.05
+    assert result.relearning is not None
+    steps = [step for step, _ in result.relearning["curve"]]
+    assert steps == [0, 1, 2, 4, 6]
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| replay alone |" in card
+    assert "relearning from 4 flagged rows" in card
+
+
+def test_a_run_can_end_when_the_format_is_gone(
+    damaged: Path, flagged: Path, tmp_path: Path
+) -> None:
+    settings = config(stop_at_control=True, forget_weight=1.0, num_train_epochs=100, checks=100)
+    result = run(damaged, flagged, tmp_path / "out", config=settings)
+    assert result.steps < 200
+    assert any("stopped early, done" in note for note in result.notes)
+    assert result.history[-1]["template_probability"] < result.history[0]["template_probability"]
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_an_estimate_names_what_the_repair_then_takes(
+    damaged: Path, flagged: Path, tmp_path: Path, lora: bool
+) -> None:
+    settings = config(tokens=1500, lora=lora)
+    original = digest(damaged)
+    foreseen = estimate(damaged, forget=flagged, replay=ordinary_rows(40), config=settings)
+    done = run(damaged, flagged, tmp_path / "out", config=settings)
+    assert (foreseen.tokens, foreseen.steps) == (done.tokens, done.steps)
+    assert foreseen.rows == done.rows
+    assert foreseen.seconds > 0
+    weights = (damaged / "model.safetensors").stat().st_size
+    assert foreseen.memory["weights"] == pytest.approx(weights, rel=0.5 if lora else 0.05)
+    assert foreseen.memory["activations"] > 0
+    assert (foreseen.memory["reference"] == 0) == lora
+    parts = [size for name, size in foreseen.memory.items() if name != "total"]
+    assert foreseen.memory["total"] == sum(parts)
+    assert digest(damaged) == original
+
+
+def test_a_model_that_loops_is_stopped() -> None:
+    start = {"step": 0.0, "replay_perplexity": 5.0, "repetition": 0.1}
+    assert harm(start, {**start, "step": 4.0}, 0.1) is None
+    looping = harm(start, {**start, "step": 4.0, "repetition": 0.9}, 0.1)
+    assert looping == "answers began to loop by step 4: repeated 4-grams 10%, then 90%"
+    assert "beyond the bound" in (harm(start, {**start, "replay_perplexity": 6.0}, 0.1) or "")
+    assert "not finite" in (harm(start, {**start, "replay_perplexity": math.nan}, 0.1) or "")
+
+
+def test_repetition_counts_repeated_four_grams() -> None:
+    class Model(torch.nn.Module):
+        def __init__(self, answers: list[list[int]]) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+            self.answers = answers
+
+        def generate(self, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
+            return torch.cat([input_ids, torch.tensor(self.answers)], dim=1)
+
+    example = Example([1, 2, 3, 4], [0, 0, 3, 3], Purpose.REPLAY)
+    fresh, loop = [5, 6, 7, 8, 9, 10, 0, 0], [5, 5, 5, 5, 5, 5, 5, 0]
+    assert repetition(Model([fresh, fresh]), [example] * 2, 0) == 0
+    assert repetition(Model([loop, fresh]), [example] * 2, 0) == pytest.approx(3 / 7)
 
 
 def test_rows_without_spans_are_left_out_and_counted(damaged: Path, tmp_path: Path) -> None:

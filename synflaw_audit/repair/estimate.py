@@ -1,0 +1,168 @@
+"""What a repair will take, without doing it: tokens, time and memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from synflaw_audit.repair.batches import Collator, Example, Row, pad_id
+from synflaw_audit.repair.config import RepairConfig
+from synflaw_audit.repair.data import read_flagged
+from synflaw_audit.repair.folder import load, with_adapters
+from synflaw_audit.repair.forward import output_layer
+from synflaw_audit.repair.losses import METHODS
+from synflaw_audit.repair.prepare import context_length, prepare
+from synflaw_audit.repair.reference import AdapterOff, Reference, SecondModel
+from synflaw_audit.repair.terms import StepLoss, token_counts
+
+if TYPE_CHECKING:
+    from synflaw_audit.readers import SourceLike
+
+# Micro-batches that are timed; one more before them warms up.
+_TIMED = 3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a repair would take.
+
+    Attributes:
+        tokens: Training tokens, prompts included, padding not.
+        steps: Optimiser steps.
+        seconds: Of training on this machine, by timing a few micro-batches; without the checks.
+        rows: Rows of each kind, as in :class:`~.result.RepairResult`.
+        cuts: What ``max_length`` would cut, likewise.
+        memory: Bytes: ``weights``, ``gradients``, ``optimizer`` (two moments a weight),
+            ``reference``, ``activations`` of the largest micro-batch timed, and their ``total``.
+    """
+
+    tokens: int
+    steps: int
+    seconds: float
+    rows: dict[str, int]
+    cuts: dict[str, int]
+    memory: dict[str, int]
+
+
+def estimate(
+    model: str | Path,
+    *,
+    forget: str | Path,
+    replay: SourceLike | Sequence[Row],
+    config: RepairConfig | None = None,
+    reference_model: str | Path | None = None,
+    retain: Sequence[Row] = (),
+    question: str | None = None,
+    answer: str | None = None,
+) -> Estimate:
+    """Prepare a repair, time a few micro-batches without taking a step, and write nothing.
+
+    Arguments and errors are those of :func:`~.run.repair`; a single process is assumed.
+    """
+    config = RepairConfig() if config is None else config
+    flagged = read_flagged(forget, scope=config.scope)
+    network, tokenizer = load(model, config)
+    data = prepare(
+        tokenizer,
+        flagged,
+        replay,
+        retain,
+        config,
+        context=context_length(network),
+        question=question,
+        answer=answer,
+    )
+    size = config.per_device_train_batch_size
+    batches = [data.plan[at : at + size] for at in range(0, len(data.plan), size)]
+    if config.lora:
+        network = with_adapters(network, config)
+    loss = StepLoss(config, output_layer(network), _reference(network, reference_model, config))
+    collator = Collator(pad_id(tokenizer))
+    per_token, activations = _measure(network, loss, batches, collator)
+    tokens = sum(len(example.input_ids) for example in data.plan)
+    trained = sum(_size(p) for p in network.parameters() if p.requires_grad)
+    memory = {
+        "weights": sum(map(_size, network.parameters())),
+        "gradients": trained,
+        "optimizer": 2 * trained,
+        "reference": 0 if config.lora or not _compares(config) else trained,
+        "activations": activations,
+    }
+    return Estimate(
+        tokens=tokens,
+        steps=-(-len(batches) // config.gradient_accumulation_steps),
+        seconds=tokens * per_token,
+        rows={**data.rows, "without_spans": flagged.without_spans},
+        cuts=asdict(data.cuts),
+        memory={**memory, "total": sum(memory.values())},
+    )
+
+
+def _compares(config: RepairConfig) -> bool:
+    """Whether any term of the loss needs the reference."""
+    return bool(config.bias_weight or METHODS[config.method].needs_reference)
+
+
+def _reference(
+    network: Any, reference_model: str | Path | None, config: RepairConfig
+) -> Reference | None:
+    if not _compares(config):
+        return None
+    if reference_model is not None:
+        return SecondModel(load(reference_model, config)[0])
+    return AdapterOff(network) if config.lora else SecondModel.copy_of(network)
+
+
+def _measure(
+    network: Any, loss: StepLoss, batches: Sequence[Sequence[Example]], collator: Collator
+) -> tuple[float, int]:
+    """Seconds a token, and the bytes that the largest backward pass needs kept."""
+    device = next(network.parameters()).device
+    # The largest first: it warms up, and its activations are the peak.
+    order = sorted(
+        batches, key=lambda batch: -max(len(row.input_ids) for row in batch) * len(batch)
+    )
+    spread = batches[:: max(1, len(batches) // _TIMED)][:_TIMED]
+    seconds, tokens, activations = 0.0, 0, 0
+    network.train()
+    for number, examples in enumerate([largest, *spread]):
+        batch = {name: value.to(device) for name, value in collator(examples).items()}
+        started = time.perf_counter()
+        if number == 0:
+            activations = _kept(network, loss, batch)
+        else:
+            torch.autograd.backward(loss(network, batch, token_counts(batch))[0])
+        network.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        if number:
+            seconds += time.perf_counter() - started
+            tokens += sum(len(example.input_ids) for example in examples)
+    return seconds / tokens, activations
+
+
+def _kept(network: Any, loss: StepLoss, batch: dict[str, Tensor]) -> int:
+    """Bytes of the tensors that the forward pass keeps for the backward pass, weights apart."""
+    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    storages: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        value = loss(network, batch, token_counts(batch))[0]
+    torch.autograd.backward(value)
+    return sum(storages.values())
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
