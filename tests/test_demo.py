@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
+
 from synflaw_audit import demo
 from synflaw_audit.errors import InputError
 
