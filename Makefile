@@ -11,6 +11,7 @@ GX_VENV := .venv-gx-oldest
 .PHONY: demo test test-slow test-gx-oldest fix check wheel clean
 
 demo: $(READY)  ## audit a templated and a natural corpus, damage a small model, repair it
+	rm -rf demo-output
 	$(BIN)/synflaw demo --out demo-output
 
 test: $(READY) check  ## lint, types and the whole default test suite
