@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -380,3 +381,13 @@ def test_too_long_a_line_is_passed_over(tmp_path: Path, monkeypatch: pytest.Monk
     assert rows == [0, 2]
     assert [r[:2] for r in rejected] == [(2, 1)]
     assert "longer than" in rejected[0][2]
+
+
+def test_a_file_name_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
+    try:
+        file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jsonl"))
+        file.write_text('{"question": "q", "answer": "a"}\n', encoding="utf-8")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (batch,) = open_source(tmp_path).batches()
+    assert batch.column("file").to_pylist() == [f"{tmp_path}/caf\\xe9.jsonl"]

@@ -98,7 +98,9 @@ def _file_input(path: Path) -> Input | None:
     if (known := _format(path)) is None:
         return None
     kind, form = known
-    return kind(str(path), path, form)
+    # A name that is not UTF-8 cannot stand in a record; shown escaped it still names the file.
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return kind(name, path, form)
 
 
 def _directory_inputs(root: Path) -> Sequence[Input]:
