@@ -14,7 +14,7 @@ from torch import Tensor
 from synflaw_audit.repair.batches import Collator, Example, Row, pad_id
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.data import read_flagged
-from synflaw_audit.repair.folder import load, with_adapters
+from synflaw_audit.repair.folder import library_progress, load, with_adapters
 from synflaw_audit.repair.forward import output_layer
 from synflaw_audit.repair.losses import METHODS
 from synflaw_audit.repair.prepare import context_length, prepare
@@ -60,14 +60,17 @@ def estimate(
     retain: Sequence[Row] = (),
     question: str | None = None,
     answer: str | None = None,
+    quiet: bool = False,
 ) -> Estimate:
     """Prepare a repair, time a few micro-batches without taking a step, and write nothing.
 
-    Arguments and errors are those of :func:`~.run.repair`; a single process is assumed.
+    Arguments and errors are those of :func:`~.run.repair`. A single process is assumed.
     """
     config = RepairConfig() if config is None else config
     flagged = read_flagged(forget, scope=config.scope)
-    network, tokenizer = load(model, config)
+    with library_progress(shown=not quiet):
+        network, tokenizer = load(model, config)
+        reference = _reference(network, reference_model, config)
     data = prepare(
         tokenizer,
         flagged,
@@ -82,7 +85,8 @@ def estimate(
     batches = [data.plan[at : at + size] for at in range(0, len(data.plan), size)]
     if config.lora:
         network = with_adapters(network, config)
-    loss = StepLoss(config, output_layer(network), _reference(network, reference_model, config))
+        reference = reference or (AdapterOff(network) if _compares(config) else None)
+    loss = StepLoss(config, output_layer(network), reference)
     collator = Collator(pad_id(tokenizer))
     per_token, activations = _measure(network, loss, batches, collator)
     tokens = sum(len(example.input_ids) for example in data.plan)
@@ -91,7 +95,7 @@ def estimate(
         "weights": sum(map(_size, network.parameters())),
         "gradients": trained,
         "optimizer": 2 * trained,
-        "reference": 0 if config.lora or not _compares(config) else trained,
+        "reference": _held(reference, network),
         "activations": activations,
     }
     return Estimate(
@@ -104,8 +108,15 @@ def estimate(
     )
 
 
+def _held(reference: Reference | None, network: Any) -> int:
+    """Bytes of a reference model that is not the model itself."""
+    if reference is None or reference.model is network:
+        return 0
+    return sum(map(_size, reference.model.parameters()))
+
+
 def _compares(config: RepairConfig) -> bool:
-    """Whether any term of the loss needs the reference."""
+    """Whether any term of the loss needs a reference."""
     return bool(config.bias_weight or METHODS[config.method].needs_reference)
 
 
@@ -116,7 +127,7 @@ def _reference(
         return None
     if reference_model is not None:
         return SecondModel(load(reference_model, config)[0])
-    return AdapterOff(network) if config.lora else SecondModel.copy_of(network)
+    return None if config.lora else SecondModel.copy_of(network)
 
 
 def _measure(
@@ -125,9 +136,7 @@ def _measure(
     """Seconds a token, and the bytes that the largest backward pass needs kept."""
     device = next(network.parameters()).device
     # The largest first: it warms up, and its activations are the peak.
-    order = sorted(
-        batches, key=lambda batch: -max(len(row.input_ids) for row in batch) * len(batch)
-    )
+    largest = max(batches, key=lambda rows: max(len(row.input_ids) for row in rows) * len(rows))
     spread = batches[:: max(1, len(batches) // _TIMED)][:_TIMED]
     seconds, tokens, activations = 0.0, 0, 0
     network.train()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -18,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     set_seed,
 )
+from transformers.utils import logging
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
@@ -56,6 +59,19 @@ def load(
     require_offsets(tokenizer)
     nn.Module.to(network, config.device)
     return network, tokenizer
+
+
+@contextlib.contextmanager
+def library_progress(*, shown: bool) -> Iterator[None]:
+    """The libraries' own progress bars: only where they are wanted and a terminal shows them."""
+    were_shown = logging.is_progress_bar_enabled()
+    if not shown or not sys.stderr.isatty():
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if were_shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def with_adapters(network: PreTrainedModel, config: RepairConfig) -> PreTrainedModel:

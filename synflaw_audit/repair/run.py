@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
-from transformers.utils import logging
 
 from synflaw_audit.repair.batches import Collator, Row, mix, pad_id
 from synflaw_audit.repair.card import model_card
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.data import FlaggedRows, read_flagged
-from synflaw_audit.repair.folder import check_out, load, with_adapters, write_folder
+from synflaw_audit.repair.folder import (
+    check_out,
+    library_progress,
+    load,
+    with_adapters,
+    write_folder,
+)
 from synflaw_audit.repair.guard import Guard
 from synflaw_audit.repair.losses import METHODS
 from synflaw_audit.repair.measure import likelihoods, token_probability
@@ -79,7 +84,7 @@ def repair(
     out = Path(out)
     check_out(out, model)
     flagged = read_flagged(forget, scope=config.scope)
-    with _progress(quiet):
+    with library_progress(shown=not quiet):
         network, tokenizer = load(model, config)
         if isinstance(reference_model, str | Path):
             reference_model = load(reference_model, config)[0]
@@ -271,19 +276,6 @@ def _scratch_folder(config: RepairConfig) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="synflaw-repair-") as folder:
         yield folder
-
-
-@contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator[None]:
-    """Without the libraries' own progress bars, where they are not wanted or not seen."""
-    shown = logging.is_progress_bar_enabled()
-    if quiet or not sys.stderr.isatty():
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _notes(flagged: FlaggedRows, data: Prepared, config: RepairConfig, arm: _Arm) -> list[str]:

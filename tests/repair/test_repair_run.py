@@ -201,7 +201,9 @@ def test_an_estimate_names_what_the_repair_then_takes(
 ) -> None:
     settings = config(tokens=1500, lora=lora)
     original = digest(damaged)
-    foreseen = estimate(damaged, forget=flagged, replay=ordinary_rows(40), config=settings)
+    foreseen = estimate(
+        damaged, forget=flagged, replay=ordinary_rows(40), config=settings, quiet=True
+    )
     done = run(damaged, flagged, tmp_path / "out", config=settings)
     assert (foreseen.tokens, foreseen.steps) == (done.tokens, done.steps)
     assert foreseen.rows == done.rows
