@@ -23,7 +23,7 @@ test-slow: $(READY)  ## the tests marked slow
 test-gx-oldest:  ## the Great Expectations plugin at the lower end of its range
 	$(PYTHON) -m venv $(GX_VENV)
 	$(GX_VENV)/bin/pip install --quiet --upgrade pip
-	$(GX_VENV)/bin/pip install --quiet --group dev --editable '.[gx,spark]' \
+	$(GX_VENV)/bin/pip install --quiet --group gx-tests --editable '.[gx,spark]' \
 	    'great-expectations==$(GX_OLDEST)' 'pyspark==3.5.*' 'pandas<3' setuptools
 	$(GX_VENV)/bin/pytest tests/expectations
 
