@@ -13,6 +13,7 @@ from synflaw_audit.measures.embedding import EmbeddingConcentration
 from synflaw_audit.measures.layout import LayoutConcentration
 from synflaw_audit.measures.lengths import LengthUniformity
 from synflaw_audit.measures.near_duplicates import NearDuplicateShare
+from synflaw_audit.measures.repetition import SelfRepetition
 from synflaw_audit.measures.separability import Separability
 from synflaw_audit.measures.templates import TemplateShare
 
@@ -28,6 +29,7 @@ MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
         "layout_concentration": LayoutConcentration,
         "length_uniformity": LengthUniformity,
         "near_duplicate_share": NearDuplicateShare,
+        "self_repetition": SelfRepetition,
         "separability": Separability,
         "template_share": TemplateShare,
     }

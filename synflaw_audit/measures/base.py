@@ -103,3 +103,25 @@ def share(part: float, whole: float, sample: int) -> Score:
     centre = (p + z2 / (2 * sample)) / (1 + z2 / sample)
     half = CONFIDENCE_Z / (1 + z2 / sample) * np.sqrt(p * (1 - p) / sample + z2 / (4 * sample**2))
     return Score(p, float(max(min(centre - half, p), 0.0)), float(min(max(centre + half, p), 1.0)))
+
+
+def met(alike: Ints, others: int, drawn: float) -> Floats:
+    """The chance that a draw without replacement holds at least one of some alike.
+
+    The expectation under the hypergeometric distribution that rarefaction rests on (Hurlbert, "The
+    nonconcept of species diversity", Ecology 1971); it makes counts from samples of different
+    sizes comparable.
+
+    Args:
+        alike: int64 [kinds], how many of the others are of the kind looked for.
+        others: What the draw is made from.
+        drawn: How many are drawn; all if more than there are.
+    """
+    from scipy.special import gammaln
+
+    drawn = min(drawn, others)
+    rest = np.maximum(others - alike, 0) + 1.0
+    left = rest - drawn
+    missed = gammaln(rest) - gammaln(np.maximum(left, 1e-9))
+    missed += gammaln(others - drawn + 1.0) - gammaln(others + 1.0)
+    return np.asarray(np.where(left > 0, 1 - np.exp(missed), 1.0).clip(0, 1))

@@ -13,7 +13,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from synflaw_audit.corpus import Corpus
-from synflaw_audit.measures.base import Marker, Score, share
+from synflaw_audit.measures.base import Marker, Score, met, share
 from synflaw_audit.sketch import labels_of
 from synflaw_audit.tokens import Ids, Ints, Tokens, extended, tokenize
 
@@ -61,8 +61,8 @@ class NearDuplicateShare:
         distinct, code = _distinct(texts.filter(pa.array(~label)))
         group = clusters(tokenize(distinct), self.similarity)
         size = np.bincount(group[code], weight[~label]).astype(np.int64)
-        alone = (1 - (size - 1) / (total - 1)) ** (self.draw - 1)
-        found = share(float((size * (1 - alone)).sum()), total, rows)
+        repeated = size * met(size - 1, total - 1, self.draw - 1)
+        found = share(float(repeated.sum()), total, rows)
         largest = int(size.argmax()) if len(size) else 0
         observed = {
             "groups": int((size > 1).sum()),

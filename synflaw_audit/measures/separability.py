@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from synflaw_audit.corpus import QUESTIONS_PER_ROW, Corpus
 from synflaw_audit.embedders import Vectors
@@ -142,6 +141,8 @@ def cross_validated_auc(vectors: Vectors, labels: Mask, fold: Ints) -> Reals:
     Returns:
         float64 [labellings], the mean over the folds that hold both classes; 0.5 if none does.
     """
+    from scipy.stats import rankdata
+
     inputs = np.concatenate([vectors, np.ones((len(vectors), 1))], axis=1)
     target = np.where(labels, 1.0, -1.0)
     total, count = np.zeros(labels.shape[1]), np.zeros(labels.shape[1])

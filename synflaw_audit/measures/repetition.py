@@ -1,0 +1,101 @@
+"""Self-repetition: how much of an answer other answers say in the same words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from synflaw_audit.corpus import Corpus
+from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score, met
+from synflaw_audit.phrases import numbered
+from synflaw_audit.tokens import END, START, Ids, Ints, Tokens, extended
+
+TOKENS = 1_000_000  # of answers looked at; the rows are in random order
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class SelfRepetition:
+    """The share of an answer's n-grams that occur in a draw of ``draw`` tokens of other answers.
+
+    Self-repetition is the n-grams that recur across the outputs of one system (Salkar et al.,
+    "Self-Repetition in Abstractive Neural Summarizers", AACL 2022). Their count grows with the
+    number and length of answers; the share expected in a draw of fixed size (rarefaction:
+    Hurlbert, "The nonconcept of species diversity", Ecology 1971) does not. Answers to one
+    question count as one, since they repeat each other because of it. Numbers are all alike.
+
+    Attributes:
+        n: Tokens of an n-gram.
+        draw: Tokens in the draw.
+    """
+
+    n: int = 4
+    draw: int = 20_000
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"n must be at least 1, not {self.n}")
+        if self.draw < 1:
+            raise ValueError(f"draw must be at least 1, not {self.draw}")
+
+    def score(self, corpus: Corpus) -> Score:
+        """The share, with the commonest n-grams."""
+        rows = corpus.within(TOKENS)
+        units, unit = np.unique(corpus.unit[:rows], return_inverse=True)
+        at, gram = _grams(corpus.answer_tokens, rows, self.n)
+        if len(units) < 2 or not len(gram):
+            return Score(0.0, 0.0, 1.0)
+        row = corpus.answer_tokens.row[at]
+        code, distinct = pd.factorize(gram)
+        held = np.unique(code * np.int64(len(units)) + unit[row]) // len(units)
+        units_with = np.bincount(held, minlength=len(distinct))
+        # A draw of so many tokens holds so many units.
+        tokens = int(corpus.answer_tokens.counts[:rows].sum())
+        drawn = min(self.draw * len(units) / tokens, len(units) - 1)
+        seen = met(units_with - 1, len(units) - 1, drawn)
+        weight = corpus.weight[:rows].astype(np.float64)
+        grams = weight * np.bincount(row, minlength=rows)
+        repeated = weight * np.bincount(row, seen[code], minlength=rows)
+        value = float(repeated.sum() / grams.sum())
+        # The standard error of a ratio of sums over rows.
+        half = CONFIDENCE_Z * float(np.sqrt(((repeated - value * grams) ** 2).sum()) / grams.sum())
+        observed = {
+            "n": self.n,
+            "draw_tokens": round(drawn * tokens / len(units)),
+            "commonest": self._commonest(corpus, at, code, units_with, len(units)),
+        }
+        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed)
+
+    def marker(self, corpus: Corpus) -> Marker | None:
+        """None: common words are no fault of a row; templates mark those that are."""
+        return None
+
+    def _commonest(
+        self, corpus: Corpus, at: Ints, code: Ints, units_with: Ints, units: int
+    ) -> list[dict[str, str | float]]:
+        tokens = corpus.answer_tokens
+        first = np.unique(code, return_index=True)[1]
+        shown: list[dict[str, str | float]] = []
+        # First seen comes first among equals: rows are in the order of their hashes.
+        for gram in np.argsort(-units_with, kind="stable")[:SHOWN]:
+            begin = int(at[first[gram]])
+            text = corpus.texts("answer")[int(tokens.row[begin])].as_py()
+            words = text[int(tokens.start[begin]) : int(tokens.end[begin + self.n - 1])]
+            shown.append({"text": words, "share": float(units_with[gram] / units)})
+        return shown
+
+
+def _grams(tokens: Tokens, rows: int, n: int) -> tuple[Ints, Ids]:
+    """First token and hash of each n-gram of the first rows; none spans a row's bounds."""
+    ids = numbered(tokens)[: tokens.offsets[rows]]
+    free = (ids != START) & (ids != END)
+    size = max(len(ids) - n + 1, 0)
+    whole = np.ones(size, dtype=bool)
+    gram = np.zeros(size, dtype=np.uint64)
+    for step in range(n):
+        whole &= free[step : size + step]
+        gram = extended(gram, ids[step : size + step])
+    at = np.flatnonzero(whole)
+    return at, gram[at]
