@@ -82,7 +82,7 @@ class ExpectSynflawFormatUniformityToBeWithinLimits(AuditExpectation):
     def _known(cls, value: dict[str, float]) -> dict[str, float]:
         if not value:
             raise ValueError("max_scores names no check, so nothing would be evaluated")
-        known = {check.name for check in load_checks()}
+        known = {check.name for check in known_checks()}
         if unknown := sorted(set(value) - known):
             raise ValueError(f"unknown checks {unknown}; there are {sorted(known)}")
         for limit in value.values():
@@ -145,6 +145,12 @@ class ExpectSynflawPatternOverfittingRiskToBeAtMost(AuditExpectation):
         """See ``AuditExpectation.sentence``."""
         sentence = "The risk of pattern overfitting must be at most $max_score."
         return sentence, {"max_score": kwargs.get("max_score")}
+
+
+def known_checks() -> tuple[Check, ...]:
+    """Every check that has an expectation in this process, a user's own included, by code."""
+    made = {c.check().name: c.check() for c in CheckExpectation.__subclasses__()}
+    return tuple(sorted(made.values(), key=lambda check: check.code))
 
 
 def stable_limits() -> dict[str, float]:

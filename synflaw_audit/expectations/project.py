@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -215,7 +216,13 @@ def _store_section(config: Any, root: Path) -> Any:
 
 
 def _is_hooked(section: Any) -> bool:
-    return bool(section.get("module_name") == MODULE and section["class_name"] == CLASS)
+    """Whether the store is ours or derived from it."""
+    module = section.get("module_name") or "great_expectations.data_context.store"
+    try:
+        store = getattr(import_module(str(module)), str(section["class_name"]))
+    except (ImportError, AttributeError):
+        return False
+    return isinstance(store, type) and issubclass(store, hook.ExpectationsStore)
 
 
 def _refuse_foreign_store(section: Any, root: Path) -> None:

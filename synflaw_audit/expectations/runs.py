@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synflaw_audit.audit import _beside, _silent, _summaries, _versions, judge, sketched
-from synflaw_audit.catalogue import load_checks
+from synflaw_audit.catalogue import Check, load_checks
 from synflaw_audit.corpus import Corpus
 from synflaw_audit.embedders import embedder_named
 from synflaw_audit.engines.passes import FirstPass
@@ -100,6 +100,7 @@ class AuditRun:
         self.columns: tuple[str | None, str] = (None, "answer")
         self.rejected = 0
         self.templates: tuple[TemplateSummary, ...] = ()
+        self._checks: tuple[Check, ...] = ()
         self._limits: dict[str, float] = {}
         self._index: dict[str, None] = {}
         self._findings: Mapping[str, Finding] = {}
@@ -109,6 +110,7 @@ class AuditRun:
     def start(
         cls,
         open_rows: Callable[[], Rows],
+        checks: Callable[[], tuple[Check, ...]] = load_checks,
         *,
         question: str | None = None,
         answer: str | None = None,
@@ -119,6 +121,7 @@ class AuditRun:
         """Audit a batch: the first pass. Never raises; see ``failure``."""
         run = cls()
         try:
+            run._checks = checks()
             run._first_pass(open_rows(), question, answer, reference, embedder, seed)
         except Exception as error:
             # Whatever went wrong, Great Expectations would try it three times over, each time
@@ -210,7 +213,6 @@ class AuditRun:
         _require_records(rows.name, first)
         self.rejected, self._sketch = first.rejected, first.sketch
         self._read_seconds = time.perf_counter() - self._start
-        self._checks = load_checks()
         self._corpus = Corpus(first.sketch, embedder_named(embedder, seed))
         compared: tuple[Finding, ...] = ()
         if reference is not None:

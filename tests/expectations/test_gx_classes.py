@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from typing import Any
 
@@ -26,13 +27,18 @@ def test_every_check_is_an_expectation(check: Check) -> None:
     assert check.title in str(expectation.__doc__)
 
 
-def test_a_new_check_needs_no_second_definition() -> None:
-    import dataclasses
-
-    check = dataclasses.replace(CHECKS[0], code="SF999", name="brand-new")
+def test_a_new_check_needs_no_second_definition(ephemeral: Any, templated: Any) -> None:
+    check = dataclasses.replace(CHECKS[0], code="SF999", name="brand-new", fail_above=0.1)
     made = synflaw.expectations_for([check], __name__)
     assert list(made) == ["ExpectSynflawBrandNewScoreToBeAtMost"]
     assert store.resolves("expect_synflaw_brand_new_score_to_be_at_most")
+    new = made["ExpectSynflawBrandNewScoreToBeAtMost"].recommended()
+    limits = {"brand-new": 0.1}
+    both = [new, synflaw.ExpectSynflawFormatUniformityToBeWithinLimits(max_scores=limits)]
+    for found in validate(ephemeral, templated, both).results:
+        assert not found.success
+        assert found.result["details"]["failing"] == ["brand-new"]
+        assert found.result["unexpected_count"] > 0
 
 
 def test_the_bases_are_no_expectations() -> None:

@@ -102,6 +102,20 @@ def test_no_project_names_where_it_looked(tmp_path: Path) -> None:
         projects.doctor(tmp_path)
 
 
+def test_a_store_derived_from_ours_is_a_hook(
+    unhooked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "our_hook_of_this_test.py"
+    module.write_text(f"from {projects.MODULE} import ExpectationsStore\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    root = Path(unhooked.root_directory)
+    projects.init(root)
+    config = root / projects.CONFIG
+    config.write_text(config.read_text().replace(projects.MODULE, module.stem))
+    assert projects.doctor(root).hooked
+    assert projects.init(root) == []
+
+
 def test_doctor_finds_a_healthy_project_healthy(project: Any) -> None:
     action = synflaw.WriteFlaggedSubsetAction(name="flagged")
     checkpoint_over(project, pandas_batch(project), [template_share()], actions=[action])

@@ -1,0 +1,154 @@
+"""The Great Expectations plugin on pandas, SQLite, PostgreSQL and Spark, over the same rows.
+
+    python benchmarks/gx_engines.py ROWS.parquet [--postgres URL] [--out benchmarks/results/...md]
+
+ROWS has the columns ``question`` and ``answer``. For each engine: the seconds for one, four and
+eight expectations in one validation, the passes over the rows, and whether scores and flagged rows
+are those of the audit without Great Expectations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+import great_expectations as gx
+import pandas as pd
+
+from synflaw_audit import audit
+from synflaw_audit import expectations as synflaw
+from synflaw_audit.catalogue import load_checks
+from synflaw_audit.expectations.classes import class_name
+
+COUNTS = (1, 4, 8)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", type=Path)
+    parser.add_argument("--postgres", help="URL of an empty database, postgresql+psycopg2://...")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    frame = pd.read_parquet(options.rows)[["question", "answer"]]
+    frame = frame.assign(id=[f"r{n}" for n in range(len(frame))])
+    start = time.perf_counter()
+    report = audit(frame)
+    alone = time.perf_counter() - start
+    lines = [
+        f"{len(frame):,} rows; the audit alone, both passes: {alone:.1f} s",
+        "",
+        "| engine | "
+        + " | ".join(f"{n} expectations, s" for n in COUNTS)
+        + " | passes | largest difference of a score | same flagged rows |",
+        "|---|" + "---:|" * (len(COUNTS) + 2) + "---|",
+    ]
+    lines += [measured(name, make, frame, report) for name, make in engines(options, frame).items()]
+    text = "\n".join(lines)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
+
+
+def engines(options: argparse.Namespace, frame: pd.DataFrame) -> dict[str, Callable[[Any], Any]]:
+    """By engine, what gives a batch definition and its parameters for a context."""
+    made: dict[str, Callable[[Any], Any]] = {
+        "pandas": lambda context: pandas_batch(context, frame),
+        "SQLite": lambda context: sql_batch(
+            context, f"sqlite:///{tempfile.mkdtemp()}/rows.db", frame
+        ),
+    }
+    if options.postgres:
+        made["PostgreSQL"] = lambda context: sql_batch(context, options.postgres, frame)
+    made["Spark local[2]"] = lambda context: spark_batch(context, frame)
+    return made
+
+
+def measured(name: str, make: Callable[[Any], Any], frame: pd.DataFrame, report: Any) -> str:
+    """One line of the table."""
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    batch, parameters = make(context)
+    checks = load_checks()
+    made = [getattr(synflaw, class_name(c))(max_score=c.warn_above) for c in checks]
+    made.sort(key=lambda e: e.check().name != "answer-template")
+    run(context, batch, parameters, made[:1], f"{name} warm")  # a session, a connection, a cache
+    seconds = []
+    for count in COUNTS:
+        start = time.perf_counter()
+        results = run(context, batch, parameters, made[:count], f"{name} {count}")
+        seconds.append(time.perf_counter() - start)
+    every = run(context, batch, parameters, made, f"{name} all")
+    difference, same = compared(every, made, frame, report)
+    passes = max(r.result["details"]["passes"] for r in results)
+    cells = [f"{s:.1f}" for s in seconds]
+    return f"| {name} | {' | '.join(cells)} | {passes} | {difference:.0e} | {same} |"
+
+
+def run(context: Any, batch: Any, parameters: Any, expectations: list[Any], name: str) -> list[Any]:
+    """The results of one validation."""
+    copies = [type(e)(max_score=e.max_score) for e in expectations]
+    suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=copies))
+    definition = gx.ValidationDefinition(name=name, data=batch, suite=suite)
+    result_format = {"result_format": "COMPLETE", "unexpected_index_column_names": ["id"]}
+    result = context.validation_definitions.add(definition).run(
+        batch_parameters=parameters, result_format=result_format
+    )
+    return list(result.results)
+
+
+def compared(results: list[Any], made: list[Any], frame: pd.DataFrame, report: Any) -> Any:
+    """The largest difference of a score from the audit's, and whether the rows are the same."""
+    scores = {check.name: check.score for check in report.checks}
+    flagged = report.flagged()
+    difference, same = 0.0, "yes"
+    for expectation, result in zip(made, results, strict=True):
+        name = expectation.check().name
+        difference = max(difference, abs(result.result["observed_value"] - scores[name]))
+        if not result.success:
+            found = {index["id"] for index in result.result["unexpected_index_list"]}
+            has = flagged["checks"].map(lambda names, name=name: name in names)
+            if found != {frame["id"][row] for row in flagged["row"][has]}:
+                same = f"no: {name}"
+    return difference, same
+
+
+def pandas_batch(context: Any, frame: pd.DataFrame) -> Any:
+    asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("rows")
+    return asset.add_batch_definition_whole_dataframe("whole"), {"dataframe": frame}
+
+
+def sql_batch(context: Any, url: str, frame: pd.DataFrame) -> Any:
+    import sqlalchemy
+
+    with sqlalchemy.create_engine(url).begin() as connection:
+        frame.to_sql("rows", connection, index=False, if_exists="replace")
+    sources = context.data_sources
+    add = sources.add_sqlite if url.startswith("sqlite") else sources.add_postgres
+    asset = add("sql", connection_string=url).add_table_asset("rows", table_name="rows")
+    return asset.add_batch_definition_whole_table("whole"), None
+
+
+def spark_batch(context: Any, frame: pd.DataFrame) -> Any:
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    spark = (
+        SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    rows = spark.createDataFrame(frame).repartition(4).cache()
+    rows.count()
+    asset = context.data_sources.add_spark("spark").add_dataframe_asset("rows")
+    return asset.add_batch_definition_whole_dataframe("whole"), {"dataframe": rows}
+
+
+if __name__ == "__main__":
+    main()
