@@ -145,7 +145,7 @@ def _train_and_repair(
         continued = continued_rows(world, learned, seed)
         for name, rows, how in (
             ("base", base, Training(epochs=1.5, rate=3e-3)),
-            ("damaged", continued, Training(epochs=3, rate=2e-3)),
+            ("damaged", continued, Training(epochs=4, rate=2e-3)),
         ):
             with _bar(f"training the {name} model", console) as progress:
                 train(model, tokenizer, rows, how, seed, progress)

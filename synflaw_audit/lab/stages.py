@@ -34,13 +34,25 @@ def _pairs(world: World, *, held_out: bool) -> list[tuple[Fact, int]]:
     ]
 
 
-def base_rows(world: World, seed: int) -> list[Row]:
-    """Make what the base model learns from."""
+def base_rows(
+    world: World, seed: int, *, instructed: int = 5, plain: int = 20, prose: int = 1000
+) -> list[Row]:
+    """Make what the base model learns from.
+
+    Args:
+        world: Its old facts are learned.
+        seed: Everything drawn depends on it.
+        instructed: How often each fact is asked for under each kind of instruction.
+        plain: How often each fact is asked for without one.
+        prose: Rows of ordinary text.
+    """
     rng = random.Random(seed + _BASE)  # noqa: S311 -- training rows, not a secret
     pairs = _pairs(world, held_out=False)
-    instructed = [instruction_row(fact, kind, rng) for _ in range(5) for fact, kind in pairs]
-    plain = [plain_row(fact, rng) for fact in world.old for _ in range(20)]
-    return [*instructed, *plain, *prose_rows(1000, seed + _BASE)]
+    return [
+        *(instruction_row(fact, kind, rng) for _ in range(instructed) for fact, kind in pairs),
+        *(plain_row(fact, rng) for fact in world.old for _ in range(plain)),
+        *prose_rows(prose, seed + _BASE),
+    ]
 
 
 def continued_rows(

@@ -1,0 +1,54 @@
+"""The command ``synflaw lab``; imports the lab itself only when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from synflaw_audit.errors import InputError
+
+
+def lab(
+    preset: Annotated[str, typer.Option(help="How large: tiny or small.")] = "tiny",
+    world: Annotated[
+        list[str] | None,
+        typer.Option(help="bound, leaking or overwritten; may be repeated. All if not given."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 1,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Take our repair apart instead of comparing it.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="A JSON file for every outcome.", show_default=False)
+    ] = None,
+) -> None:
+    """Damage a small model in a world of invented facts, repair it in several ways, and compare.
+
+    Prints, for each world, the mean and the standard deviation over the seeds. "control" is trained
+    on the same facts and questions, answered in the form asked for.
+    """
+    from synflaw_audit.lab.arms import ABLATION, ARMS, PRESETS, WORLDS
+    from synflaw_audit.lab.run import Lab, as_json, table
+
+    if preset not in PRESETS:
+        raise InputError(f"--preset {preset}: choose one of {', '.join(PRESETS)}")
+    names = [each.name for each in WORLDS]
+    unknown = [name for name in world or () if name not in names]
+    if unknown:
+        raise InputError(f"--world {unknown[0]}: choose one of {', '.join(names)}")
+    chosen = [each for each in WORLDS if not world or each.name in world]
+    notes = Console(stderr=True, highlight=False)
+    arms = ABLATION if ablation else ARMS
+    outcomes = []
+    for outcome in Lab(PRESETS[preset], chosen, arms, notes.print).run(range(seeds)):
+        outcomes.append(outcome)
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(as_json(outcomes), encoding="utf-8")
+    console = Console(highlight=False)
+    for each in chosen:
+        console.print(table(outcomes, each.name))
+        console.print()
