@@ -130,6 +130,7 @@ class Lab:
             "learning_rate": self.preset.rate,
             "per_device_train_batch_size": 16,
             "tokens": self.preset.tokens,
+            "replay_ratio": 2.0,
             # The comparison is of what a method does, not of where it would have been stopped.
             "max_perplexity_rise": 1e9,
             "checks": 0,
