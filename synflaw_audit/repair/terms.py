@@ -92,10 +92,11 @@ class StepLoss:
         features = {name: value for name, value in inputs.items() if name != "purposes"}
         if self._plain is None:
             self._look(model, features)
+        divisors = self._divisors(counts)
+        # The reference goes first: its pass must not come on top of the activations we keep.
+        work = self._work(features, targets, divisors)
         take = selected_hidden if self._plain else selected_logits
         states = take(model, self._head, features, targets.rows, targets.columns)
-        divisors = self._divisors(counts)
-        work = self._work(features, targets, divisors)
         layer = _layer(self._head) if self._plain else Layer()
         loss, sums = fused_terms(states, layer, work)
         return loss, sums.detach() / divisors
