@@ -15,6 +15,7 @@ from synflaw_audit.measures.lengths import LengthUniformity
 from synflaw_audit.measures.near_duplicates import NearDuplicateShare
 from synflaw_audit.measures.repetition import SelfRepetition
 from synflaw_audit.measures.separability import Separability
+from synflaw_audit.measures.structural import StructuralTokens
 from synflaw_audit.measures.templates import TemplateShare
 
 __all__ = ["MEASURES", "Batch", "Marker", "Marks", "Measure", "Score"]
@@ -31,6 +32,7 @@ MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
         "near_duplicate_share": NearDuplicateShare,
         "self_repetition": SelfRepetition,
         "separability": Separability,
+        "structural_tokens": StructuralTokens,
         "template_share": TemplateShare,
     }
 )

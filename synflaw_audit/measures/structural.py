@@ -1,0 +1,138 @@
+"""Structural tokens: words that a format puts into every answer, however long it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from synflaw_audit.corpus import Corpus
+from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+from synflaw_audit.phrases import Floats, numbered
+from synflaw_audit.sketch import labels_of
+from synflaw_audit.tokens import END, START, Ids, Ints, Tokens, tokenize
+
+TOKENS = 1_000_000  # of answers looked at; the rows are in random order
+RARE = 0.01  # a token in fewer rows than this is no part of a common format
+LENGTHS = 50  # groups of rows of like length that chance is worked out for
+# A token that stands once in every row would by chance be missing from this share of rows.
+MISSING = float(np.exp(-1))
+
+
+@dataclass(frozen=True)
+class StructuralTokens:
+    """How evenly the most evenly spread tokens are spread over the rows, beyond chance.
+
+    The paper "Unveiling the Flaws" (Chen et al., Findings of EMNLP 2024) sees peaks in the density
+    of synthetic data's token frequencies, and lays them to structural tokens: the format puts each
+    of them into every row once, so that all have one frequency. This measure looks for the cause.
+    Chance would put a token that makes up a part r of all tokens into a share mean(1 - exp(-r L))
+    of rows of L tokens; words of content gather in fewer rows (Church and Gale, "Poisson mixtures",
+    Natural Language Engineering 1995), structural ones stand in more. The score is the excess of
+    the ``top`` tokens on average, 1 if each stands exactly once in every row. Marks that end
+    sentences and answers that are no more than labels do not count. With a reference, each
+    token's excess there is taken off.
+
+    Attributes:
+        top: Tokens that count.
+    """
+
+    top: int = 5
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise ValueError(f"top must be at least 1, not {self.top}")
+
+    def score(self, corpus: Corpus) -> Score:
+        """The excess, with the tokens."""
+        seen = _spread(corpus)
+        excess = seen.excess
+        if corpus.reference is not None:
+            excess = excess - _spread(corpus.reference).of(seen.ids)
+        if not seen.rows:
+            return Score(0.0, 0.0, 1.0)
+        order = np.lexsort((seen.ids, -excess))[: self.top]
+        order = order[excess[order] > 0]
+        value = min(float(excess[order].sum()) / (self.top * MISSING), 1.0)
+        # The tokens of one format stand in the same rows, so their errors do not cancel out.
+        share = seen.share[order]
+        half = float(np.sqrt(share * (1 - share) / seen.rows).sum()) / (self.top * MISSING)
+        half = CONFIDENCE_Z * half + 1 / seen.rows
+        shown = [
+            {
+                "token": seen.texts[i],
+                "share": float(seen.share[i]),
+                "by_chance": float(seen.share[i] - seen.excess[i]),
+            }
+            for i in order
+        ]
+        return Score(value, max(value - half, 0.0), min(value + half, 1.0), {"tokens": shown})
+
+    def marker(self, corpus: Corpus) -> Marker | None:
+        """None: a single word is no fault; templates mark the rows that share many."""
+        return None
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """The tokens of a corpus that are not rare.
+
+    Attributes:
+        ids: uint64 [kinds], ascending.
+        share: float64 [kinds], of rows that hold the token.
+        excess: float64 [kinds], what of that share chance does not explain.
+        texts: How each was written where it first occurs.
+        rows: Rows looked at.
+    """
+
+    ids: Ids
+    share: Floats
+    excess: Floats
+    texts: list[str]
+    rows: int
+
+    def of(self, ids: Ids) -> Floats:
+        """The excess of other tokens here; 0 if they are rare or spread by chance."""
+        known = np.isin(ids, self.ids)
+        found = np.zeros(len(ids))
+        found[known] = np.maximum(self.excess[np.searchsorted(self.ids, ids[known])], 0)
+        return found
+
+
+def _spread(corpus: Corpus) -> _Spread:
+    texts = corpus.texts("answer")[: corpus.within(TOKENS)]
+    texts = texts.filter(pa.array(~labels_of(texts)))
+    tokens = tokenize(texts)
+    rows, total = len(tokens), int(tokens.counts.sum())
+    code, ids = pd.factorize(numbered(tokens))
+    pairs = np.unique(code * np.int64(max(rows, 1)) + tokens.row)
+    held = np.bincount(pairs // max(rows, 1), minlength=len(ids))
+    first = np.unique(code, return_index=True)[1]
+    framing = (ids == START) | (ids == END) | tokens.stops[first]
+    common = np.flatnonzero((held >= max(RARE * rows, 2)) & ~framing)
+    common = common[np.argsort(ids[common])]
+    rate = np.bincount(code, minlength=len(ids))[common] / max(total, 1)
+    share = held[common] / max(rows, 1)
+    return _Spread(
+        ids=ids[common],
+        share=share,
+        excess=share - _by_chance(rate, tokens.counts),
+        texts=[_text(tokens, texts, int(at)) for at in first[common]],
+        rows=rows,
+    )
+
+
+def _by_chance(rate: Floats, lengths: Ints) -> Floats:
+    """The share of rows that tokens of these rates would be in if they fell anywhere."""
+    chance = np.zeros(len(rate))
+    for group in np.array_split(np.sort(lengths), min(LENGTHS, max(len(lengths), 1))):
+        if len(group):
+            chance += (1 - np.exp(-rate * group.mean())) * len(group) / len(lengths)
+    return chance
+
+
+def _text(tokens: Tokens, texts: pa.Array, at: int) -> str:
+    text: str = texts[int(tokens.row[at])].as_py()
+    return text[int(tokens.start[at]) : int(tokens.end[at])]
