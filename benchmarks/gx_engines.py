@@ -112,7 +112,7 @@ def compared(results: list[Any], made: list[Any], frame: pd.DataFrame, report: A
     for expectation, result in zip(made, results, strict=True):
         name = expectation.check().name
         difference = max(difference, abs(result.result["observed_value"] - scores[name]))
-        if not result.success:
+        if result.result["details"]["failing"]:
             found = {index["id"] for index in result.result["unexpected_index_list"]}
             has = flagged["checks"].map(lambda names, name=name: name in names)
             if found != {frame["id"][row] for row in flagged["row"][has]}:
