@@ -4,9 +4,9 @@ A phrase is a sequence of two to ``LONGEST`` tokens (numbers count as one and th
 *information* is how unlikely its words are to meet, in bits, under the frequencies they have
 outside the phrase; its *share* is the share of rows that hold it. Ordinary language repeats
 itself too: an idiom is short (little information) or rare (a small share). A phrase is formulaic
-when its information exceeds what language itself repeats at that share,
+when its information exceeds what language itself repeats at that share, which two lines bound,
 
-    information - (FLOOR + SLOPE * log2(1 / share)) > 0,
+    information > min(floor + slope * log2(1 / share)) over ``IDIOM``,
 
 and more is asked of a phrase that is not set off by the bounds of a row, a line or a sentence,
 because names and terms of a subject recur inside sentences while formats frame them.
@@ -24,9 +24,10 @@ from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Tokens, extended
 
 LONGEST = 12
 NUMBER = np.uint64(0xA4093822299F31D0)
-# The line that separates the phrases of a format from idioms, see benchmarks/planted_formats.py.
-FLOOR = 24.0
-SLOPE = 4.0
+# The lines that separate the phrases of a format from idioms, as (floor, slope) in bits: one for
+# phrases of a few rows, one for those that most rows hold. See benchmarks/planted_formats.py.
+IDIOM = ((24.0, 4.0), (12.0, 10.5))
+COST = 4.0  # bits that a longer phrase must be worth for each halving of its rows
 LOOSE = 20.0  # bits more that a phrase inside a sentence must carry
 CLOSED = 0.99  # a phrase whose rows are nearly all rows of one longer phrase is only part of it
 RIVAL = 0.9  # a part rules a longer phrase out only if the longer one loses rows
@@ -238,7 +239,7 @@ def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -
     for level in levels[1:]:
         found = _judged(tokens, frequency, level)
         at = level.example
-        value = found.bits - SLOPE * np.log2(1 / found.share)
+        value = found.bits - COST * np.log2(1 / found.share)
         # A part that hardly any other row holds does not rule out the longer phrase.
         shorter = (value <= _inner(worth, worth, at)) & (
             level.rows < RIVAL * _inner(worth, rows, at)
@@ -282,7 +283,9 @@ def _judged(tokens: Tokens, frequency: Ints, level: Level) -> Phrases:
     """Every phrase of one length with its information and margin."""
     bits = _information(tokens, frequency, level)
     set_off = _set_off(tokens, level)
-    margin = bits - (FLOOR + SLOPE * np.log2(1 / level.share)) - LOOSE * (1 - set_off)
+    rarity = np.log2(1 / level.share)
+    idiom = np.min([floor + slope * rarity for floor, slope in IDIOM], axis=0)
+    margin = bits - idiom - LOOSE * (1 - set_off)
     margin[~_worded(tokens, level)] = -np.inf
     if level.length <= LABEL + 2:
         margin[_whole(tokens, level)] = -np.inf
