@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -115,6 +116,22 @@ def test_too_few_records_pass_only_if_that_is_allowed(
     message = result.result["details"]["message"]
     assert "too few" in message
     assert ("allow_undecided" in message) is not allowed
+
+
+def test_a_reference_is_compared_with(
+    ephemeral: Any, templated: pd.DataFrame, natural: pd.DataFrame, tmp_path: Path
+) -> None:
+    natural.drop(columns="id").to_json(tmp_path / "natural.jsonl", orient="records", lines=True)
+    apart = synflaw.ExpectSynflawSeparabilityScoreToBeAtMost
+    reference = str(tmp_path / "natural.jsonl")
+    alone, beside = apart(max_score=0.5), apart(max_score=0.5, reference=reference)
+    missing = apart(max_score=0.5, reference=str(tmp_path / "nowhere.jsonl"))
+    results = validate(ephemeral, templated, [alone, beside, missing]).results
+    assert [result.success for result in results] == [False, False, False]
+    assert "undecided, needs a reference" in results[0].result["details"]["message"]
+    assert results[1].result["observed_value"] > 0.5
+    assert "reference" in results[1].result["details"]["observed"]
+    assert "nowhere.jsonl" in results[2].exception_info["exception_message"]
 
 
 def test_the_stricter_of_two_limits_flags(ephemeral: Any, templated: Any) -> None:
