@@ -31,7 +31,7 @@ COST = 4.0  # bits that a longer phrase must be worth for each halving of its ro
 LOOSE = 20.0  # bits more that a phrase inside a sentence must carry
 CLOSED = 0.99  # a phrase whose rows are nearly all rows of one longer phrase is only part of it
 RIVAL = 0.9  # a part rules a longer phrase out only if the longer one loses rows
-LABEL = 3  # a whole answer of so few tokens is a label, not a template
+LABEL = 3  # an answer of so few tokens is a label and follows no template
 
 Floats = npt.NDArray[np.float64]
 
@@ -173,13 +173,23 @@ def _information(tokens: Tokens, frequency: Ints, level: Level) -> Floats:
     return np.asarray(-np.log2(chance).sum(axis=1))
 
 
+def labels_in(tokens: Tokens) -> Mask:
+    """Rows of so few tokens that they are labels, such as "Yes" or "not entailed": bool [rows]."""
+    return np.asarray(tokens.counts <= LABEL)
+
+
+def _share_of(mask: Mask, level: Level) -> Floats:
+    """The share of each phrase's occurrences whose first token is in the mask."""
+    return np.bincount(level.group, mask[level.at], len(level.count)) / level.count
+
+
 def _set_off(tokens: Tokens, level: Level) -> Floats:
     """The share of each phrase's occurrences that a row, line or sentence bound sets off."""
-    last = level.at + level.length - 1
+    last = np.minimum(np.arange(len(tokens.ids)) + level.length - 1, len(tokens.ids) - 1)
     opens = tokens.breaks | tokens.stops
-    bound = opens[level.at] | opens[np.maximum(level.at - 1, 0)]
-    bound |= tokens.breaks[last] | tokens.breaks[np.minimum(last + 1, len(opens) - 1)]
-    return np.bincount(level.group, bound, len(level.count)) / level.count
+    bound = opens | np.append(False, opens[:-1])
+    bound |= tokens.breaks[last] | np.append(tokens.breaks, True)[last + 1]
+    return _share_of(bound, level)
 
 
 def _worded(tokens: Tokens, level: Level) -> Mask:
@@ -287,8 +297,7 @@ def _judged(tokens: Tokens, frequency: Ints, level: Level) -> Phrases:
     idiom = np.min([floor + slope * rarity for floor, slope in IDIOM], axis=0)
     margin = bits - idiom - LOOSE * (1 - set_off)
     margin[~_worded(tokens, level)] = -np.inf
-    if level.length <= LABEL + 2:
-        margin[_whole(tokens, level)] = -np.inf
+    margin[_share_of(labels_in(tokens)[tokens.row], level) > 0.5] = -np.inf
     gram = np.zeros(len(level.count), dtype=np.uint64)
     gram[level.group] = level.gram
     length = np.full(len(gram), level.length)

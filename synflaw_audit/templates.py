@@ -18,7 +18,7 @@ import pyarrow as pa
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from synflaw_audit.phrases import Floats, Phrases, frequent, mine, numbered
+from synflaw_audit.phrases import Floats, Phrases, frequent, labels_in, mine, numbered
 from synflaw_audit.tokens import Ids, Ints, Mask, Tokens, extended
 
 SLOT = "<*>"
@@ -95,7 +95,7 @@ class TemplateBook:
             np.add.at(evidence[:, template], row[strong], self.bits[phrase[strong]])
         chosen = np.full(len(tokens), -1, dtype=np.int64)
         if len(self.templates):
-            held = evidence.max(axis=1) > 0
+            held = (evidence.max(axis=1) > 0) & ~labels_in(tokens)
             chosen[held] = evidence[held].argmax(axis=1)
         bits = np.zeros(len(tokens))
         np.maximum.at(bits, row[core], self.bits[phrase[core]])
