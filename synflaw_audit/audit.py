@@ -24,6 +24,7 @@ from synflaw_audit.corpus import Corpus
 from synflaw_audit.embedders import embedder_named
 from synflaw_audit.flags import Flagger
 from synflaw_audit.measures import MEASURES, Marker, Measure, Score
+from synflaw_audit.perplexity import language_model_named
 from synflaw_audit.readers import Rejected, Source, SourceLike, open_source
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.report.model import (
@@ -66,6 +67,7 @@ def audit(
     answer: str | None = None,
     checks: Sequence[Check] | None = None,
     embedder: str = "lsa",
+    perplexity_model: str = "ngram",
     seed: int = 0,
     out: Path | None = None,
     sinks: Sequence[Sink] = (),
@@ -80,6 +82,7 @@ def audit(
         answer: The column of the answers.
         checks: What to judge by; the shipped checks if not given.
         embedder: "lsa" or the name of a sentence-transformers model.
+        perplexity_model: "ngram", fitted on the corpus, or the name of a causal language model.
         seed: Of everything random.
         out: A directory that gets ``flagged.parquet`` and ``rejected.jsonl``.
         sinks: Take the records of pass 2 as they are flagged.
@@ -90,7 +93,7 @@ def audit(
 
     Raises:
         InputError: If the corpus cannot be read, or a column cannot be told.
-        MissingExtraError: If the embedder needs an extra that is not installed.
+        MissingExtraError: If the embedder or model needs an extra that is not installed.
     """
     clock, tell = Clock(), progress or _silent
     opened = open_source(source, question=question, answer=answer)
@@ -100,11 +103,13 @@ def audit(
     with closing([*outputs, *([rejects] if rejects else [])]):
         with clock("read"):
             sketch, rejected = sketched(opened, tell, rejects)
-        corpus = Corpus(sketch, embedder_named(embedder, seed))
+        model = language_model_named(perplexity_model)
+        corpus = Corpus(sketch, embedder_named(embedder, seed), language_model=model)
         compared: tuple[Finding, ...] = ()
         if reference is not None:
             with clock("reference"):
-                beside = Corpus(sketched(open_source(reference), tell, None)[0], corpus.embedder)
+                other, _ = sketched(open_source(reference), tell, None)
+                beside = Corpus(other, corpus.embedder, language_model=model)
                 corpus = replace(corpus, reference=beside)
                 compared = judge(beside, known).findings
         tell("measuring", 0)
@@ -122,6 +127,7 @@ def audit(
         config={
             "checks": [check.code for check in known],
             "embedder": corpus.embedder.name,
+            "perplexity_model": model.name,
             "seed": seed,
             "reference": list(open_source(reference).files) if reference is not None else None,
             "sample": {"rows": len(corpus), "complete": sketch.complete},

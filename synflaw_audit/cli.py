@@ -93,6 +93,10 @@ Checks = Annotated[
 Embedder = Annotated[
     str, typer.Option("--embedder", help="lsa, or the name of a sentence-transformers model.")
 ]
+PerplexityModel = Annotated[
+    str,
+    typer.Option("--perplexity-model", help="ngram, or the name of a causal language model."),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Of everything random.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the report as JSON on stdout, and nothing else.")
@@ -129,6 +133,7 @@ def audit(
     answer: Answer = None,
     checks: Checks = None,
     embedder: Embedder = "lsa",
+    perplexity_model: PerplexityModel = "ngram",
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -147,6 +152,7 @@ def audit(
         question=question,
         answer=answer,
         embedder=embedder,
+        perplexity_model=perplexity_model,
         seed=seed,
         quiet=quiet or as_json,
     )
@@ -169,6 +175,7 @@ def gate(
     answer: Answer = None,
     checks: Checks = None,
     embedder: Embedder = "lsa",
+    perplexity_model: PerplexityModel = "ngram",
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -193,6 +200,7 @@ def gate(
         question=question,
         answer=answer,
         embedder=embedder,
+        perplexity_model=perplexity_model,
         seed=seed,
         quiet=quiet or as_json,
         sinks=lambda: [split_writer(out)],

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from synflaw_audit import templates
 from synflaw_audit.embedders import Embedder, LsaEmbedder
+from synflaw_audit.perplexity import LanguageModel, NgramModel
 from synflaw_audit.sketch import Sketch
 from synflaw_audit.tokens import Ints, Tokens, tokenize
 
@@ -35,11 +36,13 @@ class Corpus:
         sketch: Of the corpus.
         embedder: Turns its answers into vectors.
         reference: A corpus to compare it with.
+        language_model: Tells how predictable its answers are.
     """
 
     sketch: Sketch
     embedder: Embedder = field(default_factory=LsaEmbedder)
     reference: Corpus | None = None
+    language_model: LanguageModel = field(default_factory=NgramModel)
 
     def __len__(self) -> int:
         return len(self.sketch)

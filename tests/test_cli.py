@@ -109,6 +109,7 @@ class TestAudit:
         done = synflaw(
             *("audit", natural_file, "more/*.csv", "--out", tmp_path, "--question", "q"),
             *("--answer", "a", "--reference", "ref.jsonl", "--embedder", "e", "--seed", "7"),
+            *("--perplexity-model", "m"),
         )
         assert done.exit_code == 0, done.stderr
         del seen["progress"]
@@ -118,6 +119,7 @@ class TestAudit:
             "answer": "a",
             "reference": "ref.jsonl",
             "embedder": "e",
+            "perplexity_model": "m",
             "seed": 7,
             "out": tmp_path,
             "sinks": [],

@@ -13,6 +13,7 @@ from synflaw_audit.measures.embedding import EmbeddingConcentration
 from synflaw_audit.measures.layout import LayoutConcentration
 from synflaw_audit.measures.lengths import LengthUniformity
 from synflaw_audit.measures.near_duplicates import NearDuplicateShare
+from synflaw_audit.measures.perplexity import PerplexityNarrowness
 from synflaw_audit.measures.repetition import SelfRepetition
 from synflaw_audit.measures.separability import Separability
 from synflaw_audit.measures.structural import StructuralTokens
@@ -30,6 +31,7 @@ MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
         "layout_concentration": LayoutConcentration,
         "length_uniformity": LengthUniformity,
         "near_duplicate_share": NearDuplicateShare,
+        "perplexity_narrowness": PerplexityNarrowness,
         "self_repetition": SelfRepetition,
         "separability": Separability,
         "structural_tokens": StructuralTokens,
