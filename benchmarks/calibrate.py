@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +39,13 @@ from synflaw_audit.risk import Calibration, Feature, Floats, risk
 # Fixed before any damage was measured.
 PRESPECIFIED = ("answer-template", "answer-opening", "compression")
 DRAWS = 200
+PAIRS = (  # human and LLM answers to the same tasks
+    ("gsm8k test, human", "gsm8k test, gpt3.5_cot_llmadapters"),
+    ("gsm8k test, human", "gsm8k test, td002_zscot"),
+    ("hc3plus, human", "hc3plus, chatgpt"),
+    ("selfinstruct252, human", "selfinstruct252, text-davinci-003"),
+    ("medforum", "chatdoctor"),
+)
 RESIDUAL_LEVEL = 0.9
 SHOWN_DIGITS = 2
 
@@ -52,21 +60,27 @@ class Table:
         missing = self.damage_table.index.difference(known.index)
         if len(missing):
             raise SystemExit(f"no features of {', '.join(missing)}: run features.py")
+        self.audited = known
         self.features = known.loc[self.damage_table.index]
         self.families = self.damage_table["family"].tolist()
         self.damage = self.damage_table["damage"].to_numpy()
         columns = self.features.columns
-        self.checks = [name.removesuffix(":score") for name in columns if name.endswith(":score")]
+        scored = [name for name in columns if name.endswith(":score")]
+        # A check that needs a reference, say, has one score for all.
+        self.checks = [x.removesuffix(":score") for x in scored if self.features[x].nunique() > 1]
         self.peers = [name for name in columns if name.startswith("peer:")]
 
     def scores(self, checks: Sequence[str], bound: str = "score") -> Floats:
         """float64 [slices, checks]."""
         return self.features[[f"{check}:{bound}" for check in checks]].to_numpy(dtype=float)
 
-    def findings(self, row: int, checks: Sequence[str]) -> Iterator[Finding]:
+    def findings(self, name: str, checks: Sequence[str]) -> Iterator[Finding]:
         """A slice's scores as the audit reports them."""
         for check in checks:
-            bounds = [self.scores([check], bound)[row, 0] for bound in ("score", "low", "high")]
+            bounds = [
+                float(self.audited.loc[name, f"{check}:{bound}"])
+                for bound in ("score", "low", "high")
+            ]
             yield Finding("", check, "", *bounds, "undecided", 1.0, 1.0, 0, {})
 
 
@@ -97,18 +111,33 @@ def calibrated(
 
 
 def unseen(table: Table, checks: Sequence[str]) -> pd.DataFrame:
-    """Risk, low and high of each slice by a calibration that saw none of its family."""
-    scores, made = table.scores(checks), {}
-    for mask, _ in folds(table.families):
-        seen = [family for family, hidden in zip(table.families, mask, strict=True) if not hidden]
-        fitted = calibrated(scores[~mask], table.damage[~mask], seen, checks)
-        for row in np.flatnonzero(mask):
-            made[table.damage_table.index[row]] = risk(table.findings(int(row), checks), fitted)
-    return (
-        pd.DataFrame({name: asdict(one) for name, one in made.items()})
-        .T.loc[table.damage_table.index, ["score", "low", "high"]]
-        .astype(float)
-    )
+    """Risk, low and high of each audited slice by a calibration that saw none of its family."""
+    scores, families, made = table.scores(checks), np.array(table.families), {}
+    for family, part in table.audited.groupby("family", sort=False):
+        seen = families != family
+        fitted = calibrated(scores[seen], table.damage[seen], families[seen].tolist(), checks)
+        for name in part.index:
+            made[name] = asdict(risk(table.findings(name, checks), fitted))
+    return pd.DataFrame(made).T.loc[table.audited.index, ["score", "low", "high"]].astype(float)
+
+
+def pairs(table: Table, risks: pd.DataFrame, checks: Sequence[str]) -> Iterator[str]:
+    """Human and LLM side by side: the risk, the scores behind it and the damage."""
+
+    def side(name: str) -> str:
+        one = risks.loc[name]
+        scores = ", ".join(number(finding.score) for finding in table.findings(name, checks))
+        damage = table.damage_table["damage"].get(name)
+        told = "" if damage is None else number(damage)
+        return f"{number(one['score'])} ({scores}) | {told}"
+
+    yield "| human side | risk (scores) | damage | LLM side | risk (scores) | damage | LLM higher |"
+    yield "|---|---|---|---|---|---|---|"
+    for human, model in PAIRS:
+        higher = risks.loc[model, "score"] > risks.loc[human, "score"]
+        yield (
+            f"| {human} | {side(human)} | {model} | {side(model)} | {'yes' if higher else 'no'} |"
+        )
 
 
 def number(value: float) -> str:
@@ -199,12 +228,14 @@ def report(table: Table, checks: Sequence[str], settings: dict[str, Any]) -> Ite
     """The lines of ``damage.md``."""
     scores = table.scores(table.checks)
     selected, picks = left_out_chosen(scores, table.damage, table.families)
-    made = unseen(table, checks)
+    risks = unseen(table, checks)
+    made = risks.loc[table.damage_table.index]
     covered = (made["low"] <= table.damage) & (table.damage <= made["high"])
     fixed = left_out(table.scores(PRESPECIFIED), table.damage, table.families)
     every = left_out(scores, table.damage, table.families)
     yield "# Measured damage, and the risk fitted to it\n"
-    yield "`python benchmarks/damage.py --data FOLDER --cache FOLDER`, then `features.py`; then"
+    yield "`python benchmarks/damage.py --data FOLDER --cache FOLDER`, then"
+    yield settings["features"] + ", then"
     yield heading("benchmarks/calibrate.py")
     yield f"Damage: {settings['machine']}; " + ", ".join(
         f"{key.replace('_', ' ')} {value}" for key, value in settings["settings"].items()
@@ -229,6 +260,9 @@ def report(table: Table, checks: Sequence[str], settings: dict[str, Any]) -> Ite
     )
     yield "\n## What each check adds\n"
     yield from ablation(table, checks)
+    yield "\n## Pairs\n"
+    yield f"In parentheses the scores of {', '.join(checks)}.\n"
+    yield from pairs(table, risks, checks)
     yield "\n## Slices\n"
     yield (
         f"The interval holds the damage of {covered.sum()} of {len(covered)} slices whose family "
@@ -246,6 +280,8 @@ def main() -> None:
     runs = pd.read_csv(options.results / "damage.csv")
     table = Table(runs, pd.read_csv(options.results / "damage_features.csv"))
     settings = json.loads((options.results / "damage.json").read_text())
+    audited = json.loads((options.results / "damage_features.json").read_text())
+    settings["features"] = audited["made"]
     checks = shipped_checks(table)
     parameters = "2.1 million"
     basis = (
@@ -266,7 +302,10 @@ def main() -> None:
     fitted = calibrated(
         table.scores(checks), table.damage, table.families, checks, basis, provenance
     )
-    options.risk.write_text(json.dumps(asdict(fitted), indent=1) + "\n")
+    text = json.dumps(asdict(fitted), indent=1)
+    # One refit a line.
+    text = re.sub(r"\[[-\d.,\s]+\]", lambda row: " ".join(row[0].split()), text)
+    options.risk.write_text(text + "\n")
     text = "\n".join(report(table, checks, settings)) + "\n"
     (options.results / "damage.md").write_text(text)
     print(text)

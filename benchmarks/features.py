@@ -3,16 +3,19 @@
     python benchmarks/features.py --data FOLDER
 
 Writes ``results/damage_features.csv``, a row a slice: for each check its score, low and high; for
-each peer its value on 1,000 rows drawn at random, and the Vendi score of the audit.
+each peer its value on 1,000 rows drawn at random, and the Vendi score of the audit. The commit and
+the machine stand in ``damage_features.json`` beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+from environment import heading
 from peers import PEERS
 from slices import Slice, slices
 
@@ -45,12 +48,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     checks = load_checks()
+    made = heading("benchmarks/features.py --data FOLDER").strip()
     rows = []
     for part in slices(options.data):
         rows.append(scored(part, checks))
         print(part.name, flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(options.out / "damage_features.csv", index=False)
+    described = json.dumps({"made": made, "checks": [check.name for check in checks]}, indent=2)
+    (options.out / "damage_features.json").write_text(described + "\n")
 
 
 if __name__ == "__main__":
