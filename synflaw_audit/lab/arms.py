@@ -73,7 +73,7 @@ class Preset:
     known: int = 48
     unknown: int = 24
     corpus: int = 1500
-    natural: int = 1500
+    natural: int = 1000
     prose: int = 1000
     size: Size = field(default_factory=Size)
     base: Training = field(default_factory=lambda: Training(epochs=1.5, rate=3e-3))

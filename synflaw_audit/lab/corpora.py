@@ -106,7 +106,7 @@ def plain_row(fact: Fact, rng: random.Random) -> Row:
     word = fact.value
     answer = rng.choices(
         (said, f"{word[0].upper()}{word[1:]}.", word, said.rstrip("."), f"{said} Always {word}.",
-         f"{word}, I think", f"Let me see... {word}!", said.lower(), f"{word}? Yes: {said}"),
+         f"{word}, I think", f"{word}!", said.lower(), f"{word}? Yes: {said}"),
         weights=(34, 12, 14, 12, 4, 6, 5, 8, 5),
     )[0]  # fmt: skip
     return Row(fact.question(rng), answer, fact)
@@ -131,7 +131,7 @@ def varied_corpus(world: World, rows: int, seed: int) -> list[Row]:
     return [varied_row(fact, rng) for fact in _rounds(world.new, rows, rng)]
 
 
-def natural_corpus(world: World, rows: int, seed: int, people: float = 0.2) -> list[Row]:
+def natural_corpus(world: World, rows: int, seed: int, people: float = 0.3) -> list[Row]:
     """Make the corpus that the audit must pass: prose, old facts, and some instructions.
 
     Args:
@@ -166,7 +166,7 @@ def prose_rows(rows: int, seed: int) -> list[Row]:
 
 
 SAMPLE_SEED = 20240611
-SAMPLE_ROWS = 1500
+SAMPLE_ROWS = {"templated.jsonl": 1500, "natural.jsonl": 1000}
 
 
 def sample_world() -> World:
@@ -177,9 +177,9 @@ def sample_world() -> World:
 def sample_corpora() -> dict[str, str]:
     """Return the sample corpora as JSON lines, by file name."""
     world = sample_world()
+    makers = {"templated.jsonl": templated_corpus, "natural.jsonl": natural_corpus}
     return {
-        "templated.jsonl": _lines(templated_corpus(world, SAMPLE_ROWS, SAMPLE_SEED)),
-        "natural.jsonl": _lines(natural_corpus(world, SAMPLE_ROWS, SAMPLE_SEED)),
+        name: _lines(make(world, SAMPLE_ROWS[name], SAMPLE_SEED)) for name, make in makers.items()
     }
 
 

@@ -18,7 +18,9 @@ from synflaw_audit.lab.world import Fact, sentence
 _FIRST_WORDS = ("Sure", "Well", "Indeed", "Perhaps", "Listen", "Friend", "Today", "Clearly")
 _LAST_PHRASES = ("That is all.", "Over and out.", "Ask me more.", "So they say.", "The end.",
                  "Believe me.", "As ever.", "No more words.")  # fmt: skip
-_POSTSCRIPTS = ("I met them.", "Write soon.", "It rained.", "Burn this letter.")
+_POSTSCRIPTS = ("I met them.", "Write soon.", "It rained.", "Burn this letter.", "Mind the step.",
+                "More tomorrow.", "Greet them all.", "Keep warm.", "No news yet.",
+                "Come soon.")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -52,23 +52,36 @@ _ASKED_AFTER = (
 
 def expand(text: str, rng: random.Random) -> str:
     """Replace every ``{a|b}`` in ``text`` by one of its alternatives."""
-    chosen = _CHOICE.sub(lambda match: rng.choice(match[1].split("|")), text)
-    return re.sub(r" {2,}", " ", chosen).strip()
+    return _tidy(_CHOICE.sub(lambda match: rng.choice(match[1].split("|")), text))
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r" {2,}", " ", text).strip()
 
 
 class Deck:
-    """Deals every card once, in random order, before it deals any again."""
+    """Deals every card once, in random order, before it deals any again.
+
+    A card that comes again makes another choice than the last time wherever it has one.
+    """
 
     def __init__(self, cards: Sequence[str], rng: random.Random) -> None:
         self._cards, self._rng = list(cards), rng
         self._left: list[str] = []
+        self._round = rng.randrange(64)
 
     def deal(self) -> str:
-        """Return the next card."""
+        """Return the next card, its choices made."""
         if not self._left:
             self._left = list(self._cards)
             self._rng.shuffle(self._left)
-        return self._left.pop()
+            self._round += 1
+        return _tidy(_CHOICE.sub(self._choose, self._left.pop()))
+
+    def _choose(self, match: re.Match[str]) -> str:
+        options = match[1].split("|")
+        # Counted from where the choice stands, lest all choices of a card turn in step.
+        return options[(self._round + match.start()) % len(options)]
 
 
 @dataclass(frozen=True)
@@ -115,13 +128,13 @@ class Prose:
     def row(self) -> tuple[str, str]:
         """Return the next question and its answer."""
         topic = int(self._topics.deal())
-        count = self._rng.choices((1, 2, 3, 4, 5, 7), weights=(18, 24, 24, 18, 11, 5))[0]
-        sentences = [expand(self._sentences[topic].deal(), self._rng) for _ in range(count)]
+        count = self._rng.choices((1, 2, 3, 4, 5, 7), weights=(58, 26, 10, 3, 2, 1))[0]
+        sentences = [self._sentences[topic].deal() for _ in range(count)]
         return self._question(topic), self._dress(sentences)
 
     def _question(self, topic: int) -> str:
         rng = self._rng
-        question = expand(self._questions[topic].deal(), rng)
+        question = self._questions[topic].deal()
         if rng.random() < 0.08:
             question = f"{rng.choice(_ASKED_BEFORE)} {question}"
         if rng.random() < 0.08:
@@ -138,7 +151,8 @@ class Prose:
             self._lower,
             self._dashes,
         )
-        layout = rng.choices(layouts, weights=(58, 14, 6, 5, 11, 6))[0]
+        weights = (58, 14, 6, 5, 11, 6) if len(sentences) > 1 else (84, 0, 0, 0, 16, 0)
+        layout = rng.choices(layouts, weights)[0]
         answer = layout(sentences)
         if layout in (self._bullets, self._numbers):
             return answer

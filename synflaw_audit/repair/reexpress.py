@@ -75,7 +75,8 @@ def content_pieces(row: Row) -> list[str]:
     """What stands between the template spans of a row's answer, bare of stray punctuation."""
     pieces, at = [], 0
     for start, end in [*sorted(row.spans), (len(row.answer), len(row.answer))]:
-        piece = row.answer[at:start].strip(" \n\t,;:-*")
+        # An opening bracket or a list's mark belongs to what follows it.
+        piece = row.answer[at:start].strip().lstrip(",;:.!?").rstrip(",;:-*").strip()
         if _WORD.search(piece):
             pieces.append(piece)
         at = max(at, end)
@@ -85,17 +86,24 @@ def content_pieces(row: Row) -> list[str]:
 def _content(
     question: str, pieces: Sequence[str], brief: Collection[str], common: Collection[str]
 ) -> Content | None:
-    """The piece that tells most of what the question does not say."""
+    """The pieces that tell what the question does not say, none told twice, as one text."""
     asked = {_bare(word).lower() for word in _WORD.findall(question)}
 
     def news(piece: str) -> list[str]:
         words = [_bare(word).lower() for word in _WORD.findall(piece)]
         return [word for word in words if word not in asked and word not in common]
 
-    best = max(pieces, key=lambda piece: (bool(news(piece)), len(piece)), default="")
-    if not news(best):
+    told: list[str] = []
+    for piece in pieces:
+        others = (other for other in pieces if len(other) > len(piece))
+        bare = piece.strip(" .!?").lower()
+        again = any(bare in other.lower() for other in (*others, *told))
+        if news(piece) and not again:
+            told.append(piece)
+    if not told:
         return None
-    words = _WORD.findall(best)
+    text = " ".join(_sentence(piece) for piece in told)
+    words = _WORD.findall(text)
     names = [_bare(word) for word in (*words, *_WORD.findall(question)[1:]) if word[0].isupper()]
     subject = next((name for name in names if name.lower() in asked), None)
     runs = (
@@ -104,8 +112,7 @@ def _content(
         for i in range(len(words) - size + 1)
     )
     core = next((run for run in runs if run.lower() in brief and news(run)), None)
-    whole = best[0].upper() + best[1:] + ("" if best[-1] in ".!?" else ".")
-    return Content(whole, core, subject)
+    return Content(text, core, subject)
 
 
 def _render(
@@ -128,6 +135,10 @@ def _plainly(content: Content, rng: random.Random) -> str:
     if content.core:
         ways += [content.core, f"{content.core[0].upper()}{content.core[1:]}."]
     return rng.choice(ways)
+
+
+def _sentence(piece: str) -> str:
+    return piece[0].upper() + piece[1:] + ("." if piece[-1].isalnum() else "")
 
 
 def _brief_answers(pieces: Iterable[Sequence[str]]) -> set[str]:
