@@ -1,0 +1,56 @@
+"""The example project, end to end, and its flagged rows where the repair takes them up."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from synflaw_audit.expectations import project as projects
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "gx"
+
+
+def module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = tmp_path_factory.mktemp("example") / "project"
+    module("set_up").main(project)
+    return project
+
+
+def test_the_templated_corpus_fails_and_the_natural_one_passes(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert module("check").main(made) == 1
+    shown = capsys.readouterr().out
+    assert "templated: FAILED" in shown
+    assert "natural: passed" in shown
+    assert "SF101 answer-template" in shown
+    assert (made / "gx/uncommitted/data_docs/local_site/index.html").exists()
+
+
+def test_the_project_is_healthy(made: Path) -> None:
+    diagnosis = projects.doctor(made)
+    assert diagnosis.problems == ()
+    assert diagnosis.guarded_checkpoints == ("natural", "templated")
+
+
+def test_the_repair_takes_the_flagged_rows_as_they_are(made: Path) -> None:
+    pytest.importorskip("torch")
+    from synflaw_audit.repair.data import read_flagged
+
+    module("check").main(made, "templated")
+    latest = made / "gx/uncommitted/synflaw/templated/format/jsonl/latest"
+    flagged = read_flagged(latest / "flagged.parquet", scope="template")
+    assert len(flagged.rows) > 1000
