@@ -50,6 +50,8 @@ class RepairConfig(TrainingArguments):
         lora_alpha: Scale of the adapters.
         lora_dropout: Dropout of the adapters.
         lora_merge: Merge the adapters into the saved model; False keeps them as a PEFT folder.
+        audit_replay: Audit the replay rows first (at most 2,000 of them) and say so where they
+            fail, so that a repair does not unknowingly replay the flaw.
         held_out: Replay rows kept from training to measure perplexity on (at most a fifth of them).
         checks: How often the model is checked during training (held-out perplexity, template
             probability, looping answers); 0 never.
@@ -83,6 +85,7 @@ class RepairConfig(TrainingArguments):
     lora_alpha: int = 32
     lora_dropout: float = 0.0
     lora_merge: bool = True
+    audit_replay: bool = True
     held_out: int = 128
     checks: int = 8
     stop_at_control: bool = False

@@ -18,6 +18,9 @@ from synflaw_audit.repair.batches import Row
 if TYPE_CHECKING:
     from synflaw_audit.readers import SourceLike
 
+# Enough for a verdict, and a few seconds' work.
+_AUDITED_ROWS = 2_000
+_LEAST_ROWS = 50
 _NEEDED = ("question", "answer", "template_spans")
 
 
@@ -152,6 +155,30 @@ def _kept(rows: Iterator[Row], limit: int, seed: int) -> list[Row]:
     if not kept:
         raise InputError("the replay corpus holds no readable row; a repair needs ordinary rows")
     return kept
+
+
+def flaw_of(rows: Sequence[Row], seed: int) -> str | None:
+    """What the project's own audit finds wrong with replay rows, in a sentence, or None.
+
+    Rows without a question are plain text and are not audited; nor are fewer than the checks need.
+    """
+    from synflaw_audit.audit import audit
+
+    pairs = [row for row in rows if row.question][:_AUDITED_ROWS]
+    if len(pairs) < _LEAST_ROWS:
+        return None
+    columns = {
+        "question": [row.question for row in pairs],
+        "answer": [row.answer for row in pairs],
+    }
+    report = audit(pa.table(columns), seed=seed)
+    if report.verdict != "fail":
+        return None
+    failed = ", ".join(f"{c.code} {c.name}" for c in report.checks if c.verdict == "fail")
+    return (
+        f"the replay rows fail the audit themselves ({failed}): what they have in common is "
+        "learned in place of what is forgotten; replay more varied rows"
+    )
 
 
 def hold_out(rows: Sequence[Row], wanted: int, seed: int) -> tuple[list[Row], list[Row]]:

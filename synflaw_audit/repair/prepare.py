@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.batches import Cuts, Example, Purpose, Row, encode_rows, mix
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.data import FlaggedRows, hold_out, read_replay
+from synflaw_audit.repair.data import FlaggedRows, flaw_of, hold_out, read_replay
 
 if TYPE_CHECKING:
     from synflaw_audit.readers import SourceLike
@@ -33,6 +33,7 @@ class Prepared:
         replay: The replay rows that it draws from.
         rows: Rows of each kind: ``flagged``, ``replay``, ``retain``, ``held_out``.
         cuts: What ``max_length`` cut from the training rows.
+        flaw: What the audit finds wrong with the replay rows, in a sentence, or None.
     """
 
     plan: list[Example]
@@ -41,6 +42,7 @@ class Prepared:
     replay: list[Example]
     rows: dict[str, int]
     cuts: Cuts
+    flaw: str | None
 
 
 def prepare(
@@ -114,6 +116,7 @@ def prepare(
         examples["replay"],
         {name: len(found) for name, found in examples.items()},
         cuts,
+        flaw_of(rows, config.seed) if config.audit_replay else None,
     )
 
 

@@ -295,6 +295,8 @@ def _notes(flagged: FlaggedRows, data: Prepared, config: RepairConfig, arm: _Arm
             f"{data.cuts.rows} rows were longer than max_length and lost {data.cuts.answer_tokens} "
             f"answer tokens, {data.cuts.template_tokens} of them template tokens"
         )
+    if data.flaw:
+        notes.append(data.flaw)
     if not data.held_out:
         notes.append("too few replay rows to hold any out: perplexity was not watched")
     return notes

@@ -250,6 +250,17 @@ def test_rows_without_spans_are_left_out_and_counted(damaged: Path, tmp_path: Pa
     assert any("1 flagged rows name no template span" in note for note in result.notes)
 
 
+def test_replay_rows_that_carry_a_format_themselves_are_named(
+    damaged: Path, flagged: Path, tmp_path: Path
+) -> None:
+    uniform = [
+        Row(f"What is {n} plus {n}?", f"Certainly! The sum that you ask for is {n + n}. Goodbye!")
+        for n in range(80)
+    ]
+    result = run(damaged, flagged, tmp_path / "out", replay=uniform, config=config(tokens=900))
+    assert any("replay rows fail the audit themselves (SF101" in note for note in result.notes)
+
+
 def test_cut_template_tokens_are_reported(damaged: Path, flagged: Path, tmp_path: Path) -> None:
     result = run(damaged, flagged, tmp_path / "out", config=config(max_length=40, tokens=900))
     assert result.cuts["template_tokens"] > 0
