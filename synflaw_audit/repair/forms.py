@@ -163,7 +163,8 @@ def learn(rows: Sequence[tuple[str, str]], *, support: int = 2, precision: float
     asked: dict[str, str] = {}
     # A request stands beside a question, never alone.
     for sentence in takers.keys() - whole:
-        if len(sentence.strip(f"{_SLOT} .")) < 3:
+        # One word, or one beside the slot, is too little to be a request.
+        if len(re.findall(r"\w+", sentence)) < 2:
             continue
         taken = takers[sentence]
         # The rarest form says most: what is in capitals is often one word too.

@@ -18,6 +18,11 @@ from synflaw_audit.repair.batches import Row
 from synflaw_audit.repair.forms import Content, Requests, dress, learn
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)?")
+# A sentence ends: before what was cut out, or with it.
+_END = re.compile(r"(?:[.!?][\"')*]*|\n)\s*$")
+_AFTER_END = re.compile(r"\s*(?:$|[.!?\n])|\s+[^\w\s]*[A-Z]")
+# What may stand before the beginning of a sentence or of a clause that can be one.
+_BEFORE = re.compile(r"(?:^|[.,:;!?*)\n])\s*$")
 # A brief answer has at most this many words.
 _BRIEF = 3
 # A word in more than this share of the replayed answers carries no content.
@@ -72,15 +77,22 @@ def reexpress(
 
 
 def content_pieces(row: Row) -> list[str]:
-    """What stands between the template spans of a row's answer, bare of stray punctuation."""
-    pieces, at = [], 0
+    """What stands between the template spans of a row's answer and reads as an answer.
+
+    That is what ends where a sentence does; of that, what also begins where one may or is brief,
+    where there is any. Stray punctuation is cut off.
+    """
+    whole, ending = [], []
+    at = 0
     for start, end in [*sorted(row.spans), (len(row.answer), len(row.answer))]:
-        # An opening bracket or a list's mark belongs to what follows it.
         piece = row.answer[at:start].strip().lstrip(",;:.!?").rstrip(",;:-*").strip()
-        if _WORD.search(piece):
-            pieces.append(piece)
+        ends = _END.search(row.answer[at:start]) or _AFTER_END.match(row.answer[start:])
+        if _WORD.search(piece) and ends:
+            ending.append(piece)
+            if _BEFORE.search(row.answer[:at]) or len(_WORD.findall(piece)) <= _BRIEF:
+                whole.append(piece)
         at = max(at, end)
-    return pieces
+    return whole or ending
 
 
 def _content(
