@@ -14,6 +14,7 @@ from synflaw_audit.measures.layout import LayoutConcentration
 from synflaw_audit.measures.lengths import LengthUniformity
 from synflaw_audit.measures.near_duplicates import NearDuplicateShare
 from synflaw_audit.measures.perplexity import PerplexityNarrowness
+from synflaw_audit.measures.predictability import FormatPredictability
 from synflaw_audit.measures.repetition import SelfRepetition
 from synflaw_audit.measures.separability import Separability
 from synflaw_audit.measures.structural import StructuralTokens
@@ -28,6 +29,7 @@ MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
         "duplicate_share": DuplicateShare,
         "edge_share": EdgeShare,
         "embedding_concentration": EmbeddingConcentration,
+        "format_predictability": FormatPredictability,
         "layout_concentration": LayoutConcentration,
         "length_uniformity": LengthUniformity,
         "near_duplicate_share": NearDuplicateShare,
