@@ -8,6 +8,7 @@ from types import MappingProxyType
 from synflaw_audit.measures.base import Batch, Marker, Marks, Measure, Score
 from synflaw_audit.measures.compression import CompressionExcess
 from synflaw_audit.measures.duplicates import DuplicateShare
+from synflaw_audit.measures.echo import QuestionEcho
 from synflaw_audit.measures.edges import EdgeShare
 from synflaw_audit.measures.embedding import EmbeddingConcentration
 from synflaw_audit.measures.layout import LayoutConcentration
@@ -34,6 +35,7 @@ MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
         "length_uniformity": LengthUniformity,
         "near_duplicate_share": NearDuplicateShare,
         "perplexity_narrowness": PerplexityNarrowness,
+        "question_echo": QuestionEcho,
         "self_repetition": SelfRepetition,
         "separability": Separability,
         "structural_tokens": StructuralTokens,
