@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 from pathlib import Path
 from types import ModuleType
 
@@ -29,11 +31,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
+@pytest.fixture(scope="module")
+def checked(made: Path) -> tuple[int, str]:
+    """The exit code of the checkpoints, and what was printed."""
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        code = module("check").main(made)
+    return code, shown.getvalue()
+
+
 def test_the_templated_corpus_fails_and_the_natural_one_passes(
-    made: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, checked: tuple[int, str]
 ) -> None:
-    assert module("check").main(made) == 1
-    shown = capsys.readouterr().out
+    code, shown = checked
+    assert code == 1
     assert "templated: FAILED" in shown
     assert "natural: passed" in shown
     assert "SF101 answer-template" in shown
@@ -46,11 +57,11 @@ def test_the_project_is_healthy(made: Path) -> None:
     assert diagnosis.guarded_checkpoints == ("natural", "templated")
 
 
+@pytest.mark.usefixtures("checked")
 def test_the_repair_takes_the_flagged_rows_as_they_are(made: Path) -> None:
     pytest.importorskip("torch")
     from synflaw_audit.repair.data import read_flagged
 
-    module("check").main(made, "templated")
     latest = made / "gx/uncommitted/synflaw/templated/format/jsonl/latest"
     flagged = read_flagged(latest / "flagged.parquet", scope="template")
     assert len(flagged.rows) > 1000
