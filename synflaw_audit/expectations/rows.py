@@ -125,10 +125,10 @@ class Query:
         statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(self.selectable)
         start = 0
         with self.engine.get_connection() as connection:
-            # A server-side cursor where the driver has one; an open transaction is left as it was.
-            result = connection.execution_options(stream_results=True, max_row_buffer=size).execute(
-                statement
-            )
+            # A server-side cursor where the driver has one. Options of this statement alone: Great
+            # Expectations may keep the connection for others.
+            options = {"stream_results": True, "max_row_buffer": size}
+            result = connection.execute(statement, execution_options=options)
             try:
                 names = tuple(result.keys())
                 _require_distinct(self.name, names)

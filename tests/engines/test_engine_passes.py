@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from itertools import pairwise
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synflaw_audit.corpus import Corpus
+from synflaw_audit.engines.passes import FLAGGED_AND_INDEX, FirstPass, flag_rows, sketch_rows
+from synflaw_audit.errors import InputError
+from synflaw_audit.flags import Flagger
+from synflaw_audit.measures.templates import TemplateShare
+from synflaw_audit.readers.schemas import Pair
+from synflaw_audit.readers.tables import Frame
+
+SCHEMA = Pair("question", "answer")
+
+
+def sketched(frame: pd.DataFrame) -> FirstPass:
+    return sketch_rows(Frame("rows", frame), SCHEMA)
+
+
+def flagger(frame: pd.DataFrame) -> Flagger:
+    marker = TemplateShare().marker(Corpus(sketched(frame).sketch))
+    assert marker is not None
+    return Flagger((("answer-template", marker),))
+
+
+@given(cuts=st.lists(st.integers(0, 300), max_size=4))
+def test_parts_merge_to_the_whole(templated: pd.DataFrame, cuts: list[int]) -> None:
+    frame = templated.head(300).copy()
+    frame.loc[[0, 150], "answer"] = None
+    edges = sorted({0, 300, *cuts})
+    parts = [sketched(frame.iloc[a:b]) for a, b in pairwise(edges)]
+    merged = FirstPass()
+    for part in reversed(parts):
+        merged = merged.merged(pickle.loads(pickle.dumps(part)))  # noqa: S301 - made just now
+    whole = sketched(frame)
+    assert merged.sketch == whole.sketch
+    assert merged.rejected == whole.rejected == 2
+    assert "answer is null" in merged.first_rejected
+
+
+def test_a_part_without_a_readable_row_is_no_error() -> None:
+    empty = sketched(pd.DataFrame({"question": ["q"], "answer": [None]}))
+    assert (empty.sketch.records, empty.rejected) == (0, 1)
+
+
+def test_flagged_rows_carry_their_index(templated: pd.DataFrame) -> None:
+    frame = templated.head(300).assign(key=[f"k{n}" for n in range(300)], day=pd.Timestamp("2024"))
+    batches = list(flag_rows(Frame("rows", frame), SCHEMA, flagger(frame), ["key", "day"]))
+    table = pa.Table.from_batches(batches)
+    assert table.schema.equals(FLAGGED_AND_INDEX)
+    assert table.num_rows > 100
+    for row, index in zip(table["row"].to_pylist(), table["index"].to_pylist(), strict=True):
+        assert json.loads(index)["key"] == f"k{row}"
+        assert json.loads(index)["day"].startswith("2024")
+
+
+def test_rows_of_mixed_types_carry_their_index_too(templated: pd.DataFrame) -> None:
+    frame = templated.head(300).assign(key=[n if n % 2 else f"k{n}" for n in range(300)])
+    batches = list(flag_rows(Frame("rows", frame), SCHEMA, flagger(frame), ["key"]))
+    table = pa.Table.from_batches(batches)
+    assert table.num_rows > 100
+    for row, index in zip(table["row"].to_pylist(), table["index"].to_pylist(), strict=True):
+        assert json.loads(index)["key"] == frame["key"][row]
+
+
+def test_an_unknown_index_column_is_named_with_the_choices(templated: pd.DataFrame) -> None:
+    frame = templated.head(300)
+    with pytest.raises(InputError, match=r"\['key'\]; columns: .*answer"):
+        list(flag_rows(Frame("rows", frame), SCHEMA, flagger(frame), ["key"]))
+
+
+def test_executors_import_neither_great_expectations_nor_spark() -> None:
+    code = (
+        "import sys, synflaw_audit.engines.spark\n"
+        "bad = {'great_expectations', 'pyspark', 'torch'} & set(sys.modules)\n"
+        "assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - the code above
