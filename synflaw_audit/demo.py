@@ -166,9 +166,6 @@ def _repaired(
     flagged: Path, natural: Path, models: Path, suite: Suite, seed: int, console: Console
 ) -> RepairResult:
     from synflaw_audit.repair import RepairConfig, repair
-    from synflaw_audit.repair import Row as RepairRow
-    from synflaw_audit.repair.data import read_flagged
-    from synflaw_audit.repair.reexpress import reexpress
 
     config = RepairConfig(
         output_dir=str(models / "repaired"),
@@ -181,18 +178,15 @@ def _repaired(
         seed=seed,
         use_cpu=True,
     )
-    replay = [RepairRow(row.question, row.answer) for row in _read(natural)]
-    rows = reexpress(read_flagged(flagged, scope="template").rows, replay, seed=seed)
     console.print(
-        f"Forgets the template spans of {flagged}, re-expresses their content in {len(rows):,} "
-        f"rows and replays {natural.name}.",
+        f"Forgets the template spans of {flagged}, tells what stands between them again in other "
+        f"forms, and replays {natural.name}.",
         soft_wrap=True,
     )
     return repair(
         models / "damaged",
         forget=flagged,
-        replay=replay,
-        retain=rows,
+        replay=str(natural),
         out=models / "repaired",
         config=config,
         probe=suite,

@@ -31,9 +31,7 @@ from synflaw_audit.lab.tiny import (
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair import RepairConfig, repair
 from synflaw_audit.repair import Row as RepairRow
-from synflaw_audit.repair.data import read_flagged
 from synflaw_audit.repair.probes import Suite
-from synflaw_audit.repair.reexpress import reexpress
 
 FIGURES = {
     "instruction_following": "instructions",
@@ -123,7 +121,6 @@ class Lab:
         seed: int,
     ) -> tuple[dict[str, float], int]:
         replay = [RepairRow(row.question, row.answer) for row in natural]
-        content = read_flagged(flagged, scope="template").rows
         out = damaged.parent / f"{damaged.name}-repaired" / arm.name.replace(" ", "-")
         settings = {
             "output_dir": str(out),
@@ -136,13 +133,13 @@ class Lab:
             "checks": 0,
             "seed": seed,
             "use_cpu": True,
+            "renderings": 2 if arm.reexpressed else 0,
             **arm.settings,
         }
         result = repair(
             damaged,
             forget=flagged,
             replay=replay,
-            retain=reexpress(content, replay, seed=seed) if arm.reexpressed else (),
             out=out,
             config=RepairConfig(**settings),
             probe=suite,

@@ -15,7 +15,14 @@ _CHOICES = {
     "scope": ("template", "answer"),
     "bias_rows": ("replay", "content", "both"),
 }
-_NOT_NEGATIVE = ("forget_weight", "retain_weight", "replay_weight", "bias_weight", "replay_ratio")
+_NOT_NEGATIVE = (
+    "forget_weight",
+    "retain_weight",
+    "replay_weight",
+    "bias_weight",
+    "replay_ratio",
+    "renderings",
+)
 _POSITIVE = ("max_length", "chunk_tokens", "beta", "alpha", "lora_rank", "lora_alpha", "held_out")
 
 
@@ -38,6 +45,9 @@ class RepairConfig(TrainingArguments):
         tokens: Budget of training tokens, prompts included; None: ``num_train_epochs`` passes over
             the flagged rows.
         replay_ratio: Replay rows for each flagged row.
+        renderings: How often each flagged row's content is learned again without its format, in the
+            forms that the replay rows show (see :mod:`synflaw_audit.repair.reexpress`); scope
+            ``template`` only.
         max_length: Tokens of a row; longer rows are cut at the end, and what was cut is reported.
         chunk_tokens: Target positions whose logits are worked on in float32 at a time.
         beta: Inverse temperature of NPO and SimNPO.
@@ -74,6 +84,7 @@ class RepairConfig(TrainingArguments):
     bias_rows: str = "replay"
     tokens: int | None = None
     replay_ratio: float = 1.0
+    renderings: int = 2
     max_length: int = 1024
     chunk_tokens: int = 128
     beta: float = 0.1

@@ -13,6 +13,7 @@ from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.batches import Cuts, Example, Purpose, Row, encode_rows, mix
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.data import FlaggedRows, flaw_of, hold_out, read_replay
+from synflaw_audit.repair.reexpress import reexpress
 
 if TYPE_CHECKING:
     from synflaw_audit.readers import SourceLike
@@ -28,7 +29,7 @@ class Prepared:
 
     Attributes:
         plan: Training rows in order, a row as often as it is visited.
-        measured: A sample of the flagged rows, encoded with scope ``template``.
+        measured: A sample of the flagged rows, encoded with scope ``template`` if they have spans.
         held_out: Replay rows that ``plan`` does not hold.
         replay: The replay rows that it draws from.
         rows: Rows of each kind: ``flagged``, ``replay``, ``retain``, ``held_out``.
@@ -80,6 +81,9 @@ def prepare(
         answer=answer,
     )
     train, held = hold_out(rows, config.held_out, config.seed)
+    if config.scope == "template":
+        told_anew = reexpress(flagged.rows, train, renderings=config.renderings, seed=config.seed)
+        retain = [*retain, *told_anew]
     cuts, uncounted = Cuts(), Cuts()
 
     def encode(rows: Sequence[Row], role: Purpose, scope: str, into: Cuts) -> list[Example]:
@@ -109,9 +113,11 @@ def prepare(
     measured = flagged.rows
     if len(measured) > _MEASURED_ROWS:
         measured = tuple(hold_out(measured, _MEASURED_ROWS, config.seed)[1])
+    spans = any(row.spans for row in measured)
     return Prepared(
         plan,
-        encode(measured, Purpose.FORGET, "template", uncounted),
+        # Whole answers stand in for the format where the audit names none.
+        encode(measured, Purpose.FORGET, "template" if spans else "answer", uncounted),
         examples["held_out"],
         examples["replay"],
         {name: len(found) for name, found in examples.items()},

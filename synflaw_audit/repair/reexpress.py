@@ -41,7 +41,8 @@ def reexpress(
 
     A row whose question makes a request that the replay rows were seen to obey is rendered so.
     Other rows are rendered plainly or, a share ``requested`` of the time, under a request drawn
-    from those. Rows of which nothing is left that the question did not say are passed over.
+    from those. Rows of which nothing is left that the question did not say, and rows without
+    a question, are passed over.
 
     Args:
         flagged: Flagged rows with their template spans.
@@ -60,6 +61,8 @@ def reexpress(
     brief = _brief_answers(pieces)
     made: dict[Row, None] = {}
     for row, parts in zip(flagged, pieces, strict=True):
+        if not row.question.strip():
+            continue
         asked = requests.of(row.question)
         question = row.question if asked is None else asked[1]
         content = _content(question, parts, brief, common)

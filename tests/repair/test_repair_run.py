@@ -272,9 +272,17 @@ def test_extra_rows_to_learn_are_learned(damaged: Path, flagged: Path, tmp_path:
         Row(row.question, row.answer[slice(row.spans[0][1], row.spans[1][0])])
         for row in flagged_rows()
     ]
-    result = run(damaged, flagged, tmp_path / "out", retain=extra)
+    settings = config(renderings=0)
+    result = run(damaged, flagged, tmp_path / "out", retain=extra, config=settings)
     assert result.rows["retain"] == 8
     assert result.improved, result.reasons
+
+
+def test_content_is_told_again_in_other_forms(damaged: Path, flagged: Path, tmp_path: Path) -> None:
+    once = run(damaged, flagged, tmp_path / "out", config=config(renderings=1, tokens=900))
+    assert 0 < once.rows["retain"] <= once.rows["flagged"]
+    whole = config(renderings=1, tokens=900, scope="answer")
+    assert run(damaged, flagged, tmp_path / "whole", config=whole).rows["retain"] == 0
 
 
 @pytest.mark.parametrize("kind", ["pairs", "text"])
