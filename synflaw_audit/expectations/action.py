@@ -77,12 +77,19 @@ class WriteFlaggedSubsetAction(ValidationAction):
             raise LostExpectationsError("; ".join(lost))
         return written
 
+    def _store(self) -> Any:
+        """The suites' store of the checkpoint's project; the current one's in older releases."""
+        context = getattr(self, "_data_context", None)
+        if context is not None:
+            return context.expectations_store
+        return project_manager.get_expectations_store()
+
     def _root(self) -> Path:
-        return (project_root(project_manager.get_expectations_store()) or Path()) / self.directory
+        return (project_root(self._store()) or Path()) / self.directory
 
     def _lost(self, suite: str, evaluated: int) -> Iterator[str]:
         """What is wrong with the number of expectations evaluated, if anything."""
-        stored = raw_suite(project_manager.get_expectations_store(), suite)
+        stored = raw_suite(self._store(), suite)
         wanted = max(count_stored(stored) if stored else 0, self.min_expectations)
         if evaluated < wanted:
             yield (

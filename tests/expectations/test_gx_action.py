@@ -161,6 +161,23 @@ def test_a_relative_directory_lies_in_the_project(
     assert (latest / "manifest.json").exists()
 
 
+@pytest.mark.skipif(
+    not hasattr(gx.checkpoint.ValidationAction, "_resolve_context"),
+    reason="this release runs every checkpoint in the project that was opened last",
+)
+def test_it_is_the_checkpoint_s_project_and_not_the_one_opened_last(
+    project: Any, natural: pd.DataFrame
+) -> None:
+    action = synflaw.WriteFlaggedSubsetAction(name="flagged", directory="uncommitted/synflaw")
+    checkpoint = checkpoint_over(
+        project, pandas_batch(project), [template_share()], actions=[action]
+    )
+    gx.get_context(mode="ephemeral")
+    assert checkpoint.run(batch_parameters={"dataframe": natural}).success
+    latest = Path(project.root_directory) / "uncommitted/synflaw/made/frames_asset/latest"
+    assert (latest / "manifest.json").exists()
+
+
 def test_the_action_is_stored_and_loaded_with_its_checkpoint(project: Any, tmp_path: Path) -> None:
     action = writing(tmp_path, min_expectations=3)
     checkpoint_over(project, pandas_batch(project), [template_share()], actions=[action])
