@@ -250,6 +250,16 @@ def test_rows_without_spans_are_left_out_and_counted(damaged: Path, tmp_path: Pa
     assert any("1 flagged rows name no template span" in note for note in result.notes)
 
 
+def test_whole_answers_can_be_forgotten_where_no_span_is_known(
+    damaged: Path, tmp_path: Path
+) -> None:
+    rows = [Row(row.question, row.answer) for row in flagged_rows()]
+    flagged = write_flagged(tmp_path / "flagged.parquet", rows)
+    result = run(damaged, flagged, tmp_path / "out", config=config(scope="answer"))
+    assert result.after["template_probability"] < 0.9 * result.before["template_probability"]
+    assert "content_log_likelihood" not in result.before
+
+
 def test_replay_rows_that_carry_a_format_themselves_are_named(
     damaged: Path, flagged: Path, tmp_path: Path
 ) -> None:
