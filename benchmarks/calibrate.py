@@ -22,13 +22,13 @@ import pandas as pd
 from environment import heading
 from fitting import (
     MOST_FEATURES,
-    chosen,
     damage_of,
     fit,
     folds,
     interval,
     left_out,
     left_out_chosen,
+    place_unseen,
     rank_correlation,
     resampled,
 )
@@ -36,8 +36,8 @@ from fitting import (
 from synflaw_audit.report.model import Finding
 from synflaw_audit.risk import Calibration, Feature, Floats, risk
 
-# Fixed before any damage was measured.
-PRESPECIFIED = ("answer-template", "answer-opening", "compression")
+# What the risk reads; fixed before any damage was measured.
+CHECKS = ("answer-template", "answer-opening", "compression")
 DRAWS = 200
 PAIRS = (  # human and LLM answers to the same tasks
     ("gsm8k test, human", "gsm8k test, gpt3.5_cot_llmadapters"),
@@ -155,12 +155,20 @@ def rho(table: Table, values: Floats) -> str:
     )
 
 
-def correlations(table: Table, rows: dict[str, Floats]) -> Iterator[str]:
+def correlations(table: Table, checks: Sequence[str], selected: Floats) -> Iterator[str]:
     """The correlation of everything with the damage."""
     yield "| score | Spearman with damage | 95% interval | with emission alone |"
     yield "|---|---|---|---|"
-    for name, values in rows.items():
-        yield f"| {name} | {rho(table, values)} |"
+    for title, names in (("risk", checks), ("all checks fitted", table.checks)):
+        scores = table.scores(names)
+        unseen_pairs = place_unseen(scores, table.damage, table.families)
+        yield f"| {title}, pairs of families left out | {rho(table, unseen_pairs)} |"
+        made = left_out(scores, table.damage, table.families)
+        yield f"| {title}, one family left out, pooled | {rho(table, made)} |"
+    yield (
+        f"| at most {MOST_FEATURES} checks chosen anew, one family left out, pooled "
+        f"| {rho(table, selected)} |"
+    )
     singles = {
         **{f"check {check}": table.scores([check])[:, 0] for check in table.checks},
         **{
@@ -175,11 +183,14 @@ def ablation(table: Table, checks: Sequence[str]) -> Iterator[str]:
     """What each check adds to the left-out correlation."""
 
     def left(names: Sequence[str]) -> tuple[float, float]:
-        made = left_out(table.scores(names), table.damage, table.families)
-        return rank_correlation(made, table.damage), float(np.mean(np.abs(made - table.damage)))
+        scores = table.scores(names)
+        ranked = place_unseen(scores, table.damage, table.families)
+        made = left_out(scores, table.damage, table.families)
+        error = float(np.mean(np.abs(made - table.damage)))
+        return rank_correlation(ranked, table.damage), error
 
     whole = left(checks)
-    yield "| checks | Spearman, left out | change | mean error |"
+    yield "| checks | Spearman, pairs left out | change | mean error |"
     yield "|---|---|---|---|"
     yield f"| {', '.join(checks)} | {number(whole[0])} | | {number(whole[1])} |"
     others = [[name for name in checks if name != gone] for gone in checks]
@@ -231,11 +242,9 @@ def report(table: Table, checks: Sequence[str], settings: dict[str, Any]) -> Ite
     risks = unseen(table, checks)
     made = risks.loc[table.damage_table.index]
     covered = (made["low"] <= table.damage) & (table.damage <= made["high"])
-    fixed = left_out(table.scores(PRESPECIFIED), table.damage, table.families)
-    every = left_out(scores, table.damage, table.families)
     yield "# Measured damage, and the risk fitted to it\n"
     yield "`python benchmarks/damage.py --data FOLDER --cache FOLDER`, then"
-    yield settings["features"] + ", then"
+    yield from (made + ", then" for made in settings["features"])
     yield heading("benchmarks/calibrate.py")
     yield f"Damage: {settings['machine']}; " + ", ".join(
         f"{key.replace('_', ' ')} {value}" for key, value in settings["settings"].items()
@@ -243,17 +252,15 @@ def report(table: Table, checks: Sequence[str], settings: dict[str, Any]) -> Ite
     yield "\n" + agreement(table.runs) + "\n"
     yield "## Correlation with damage\n"
     yield (
-        f"{len(table.damage)} slices of {len(set(table.families))} families. Risks are of fits "
-        "that saw none of the slice's family; other scores are not fitted. Intervals: bootstrap "
-        "over families.\n"
+        f"{len(table.damage)} slices of {len(set(table.families))} families. The risk reads "
+        f"{', '.join(checks)}, which were fixed before any damage was measured. Intervals: "
+        "bootstrap over families. A risk is never of a fit that saw the slice's family. *Pairs "
+        "left out*: two slices are compared by a fit that saw neither's family. *Pooled*: risks of "
+        "fits that left out one family each, all in one ranking; their intercepts differ, which "
+        "lowers the correlation of any score, even a single one's fit. Single scores are not "
+        "fitted.\n"
     )
-    rows = {
-        f"risk, as shipped: {', '.join(checks)}": made["score"].to_numpy(),
-        f"risk, checks fixed beforehand: {', '.join(PRESPECIFIED)}": fixed,
-        f"risk, at most {MOST_FEATURES} checks chosen anew without the family": selected,
-        "risk, all checks": every,
-    }
-    yield from correlations(table, rows)
+    yield from correlations(table, checks, selected)
     yield "\nChecks chosen without each family: " + "; ".join(
         f"{family}: {', '.join(table.checks[i] for i in held)}"
         for (_, family), held in zip(folds(table.families), picks, strict=True)
@@ -281,8 +288,7 @@ def main() -> None:
     table = Table(runs, pd.read_csv(options.results / "damage_features.csv"))
     settings = json.loads((options.results / "damage.json").read_text())
     audited = json.loads((options.results / "damage_features.json").read_text())
-    settings["features"] = audited["made"]
-    checks = shipped_checks(table)
+    settings["features"] = list(dict.fromkeys(audited["made"].values()))
     parameters = "2.1 million"
     basis = (
         f"calibrated: damage measured on {len(table.damage)} corpora and slices of "
@@ -300,28 +306,15 @@ def main() -> None:
         },
     }
     fitted = calibrated(
-        table.scores(checks), table.damage, table.families, checks, basis, provenance
+        table.scores(CHECKS), table.damage, table.families, CHECKS, basis, provenance
     )
     text = json.dumps(asdict(fitted), indent=1)
     # One refit a line.
     text = re.sub(r"\[[-\d.,\s]+\]", lambda row: " ".join(row[0].split()), text)
     options.risk.write_text(text + "\n")
-    text = "\n".join(report(table, checks, settings)) + "\n"
+    text = "\n".join(report(table, CHECKS, settings)) + "\n"
     (options.results / "damage.md").write_text(text)
     print(text)
-
-
-def shipped_checks(table: Table) -> tuple[str, ...]:
-    """The checks chosen on all slices, if choosing them told unseen damage as well as the fixed.
-
-    Both procedures are judged on left-out families alone.
-    """
-    scores = table.scores(table.checks)
-    selected, _ = left_out_chosen(scores, table.damage, table.families)
-    fixed = left_out(table.scores(PRESPECIFIED), table.damage, table.families)
-    if rank_correlation(selected, table.damage) < rank_correlation(fixed, table.damage):
-        return PRESPECIFIED
-    return tuple(table.checks[i] for i in chosen(scores, table.damage, table.families))
 
 
 if __name__ == "__main__":

@@ -46,17 +46,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--checks", nargs="+", help="score these only, beside what is there")
     options = parser.parse_args()
-    checks = load_checks()
-    made = heading("benchmarks/features.py --data FOLDER").strip()
+    wanted = [c for c in load_checks() if not options.checks or c.name in options.checks]
+    checks, made = tuple(wanted), heading("benchmarks/features.py --data FOLDER").strip()
+    table, notes = options.out / "damage_features.csv", options.out / "damage_features.json"
     rows = []
     for part in slices(options.data):
         rows.append(scored(part, checks))
         print(part.name, flush=True)
+    scores = pd.DataFrame(rows).set_index("slice")
+    described = {"made": {check.name: made for check in checks}}
+    if options.checks and table.exists():
+        before = pd.read_csv(table).set_index("slice")
+        scores = pd.concat([before.drop(columns=scores.columns, errors="ignore"), scores], axis=1)
+        described["made"] = {**json.loads(notes.read_text())["made"], **described["made"]}
     options.out.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(options.out / "damage_features.csv", index=False)
-    described = json.dumps({"made": made, "checks": [check.name for check in checks]}, indent=2)
-    (options.out / "damage_features.json").write_text(described + "\n")
+    scores.to_csv(table)
+    notes.write_text(json.dumps(described, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,19 @@
-"""The pattern-overfitting risk: one number from the findings.
+"""The pattern-overfitting risk: the damage to expect, from the findings.
 
-Not calibrated yet: the weights say only which signs are the plainer ones. ``Risk.basis`` tells the
-reader so.
+A small language model was trained on each of some corpora, and the damage measured
+(``benchmarks/damage.py``). The risk is a monotone function of a few checks' scores, fitted to that
+damage (``benchmarks/calibrate.py``); its numbers and where they come from stand in ``risk.json``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -15,26 +21,122 @@ from synflaw_audit.report.model import Finding, Risk
 
 Floats = npt.NDArray[np.float64]
 
-BASIS = "uncalibrated: weights chosen by hand, not fitted to measured damage"
-
-# By check name. A share of rows that follow a template is damage by itself; the others are signs.
-WEIGHTS: Mapping[str, float] = {
-    "answer-template": 0.9,
-    "answer-opening": 0.5,
-    "answer-closing": 0.3,
-    "answer-duplicate": 0.3,
-    "compression": 0.2,
-}
+INTERVAL = (0.025, 0.975)
 
 
-def risk(findings: Iterable[Finding]) -> Risk:
-    """Combines the findings as independent causes: 1 - product of (1 - weight * score)."""
-    spared = {"score": 1.0, "low": 1.0, "high": 1.0}
-    for finding in findings:
-        weight = WEIGHTS.get(finding.name, 0.0)
-        for bound in spared:
-            spared[bound] *= 1 - weight * getattr(finding, bound)
-    return Risk(1 - spared["score"], 1 - spared["low"], 1 - spared["high"], BASIS)
+@dataclass(frozen=True)
+class Feature:
+    """A check that the risk is fitted on.
+
+    Attributes:
+        check: Its name.
+        weight: Of its score, in logits; never negative.
+        mean: Its mean score over the corpora of the fit, which stands in where it was not run.
+    """
+
+    check: str
+    weight: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted risk: sigmoid(intercept + sum of weight * score).
+
+    Attributes:
+        intercept: In logits; the risk where every score is 0.
+        features: The checks it reads.
+        draws: Refits on corpora drawn with replacement, each the intercept and the weights.
+        residual: The 90% quantile of how far measured damage lay from the risk of a fit that had
+            not seen the corpus or its relatives, in [0, 1].
+        basis: What the numbers rest on, for the reader of a report.
+        provenance: How they came about.
+    """
+
+    intercept: float
+    features: tuple[Feature, ...]
+    draws: tuple[tuple[float, ...], ...]
+    residual: float
+    basis: str
+    provenance: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.features:
+            raise ValueError("a calibration needs a feature")
+        for row in ((self.intercept, *(f.weight for f in self.features)), *self.draws):
+            if len(row) != 1 + len(self.features) or min(row[1:]) < 0:
+                raise ValueError("every fit has an intercept and a weight of at least 0 a feature")
+
+    @property
+    def weights(self) -> Floats:
+        """float64 [features]."""
+        return np.array([feature.weight for feature in self.features])
+
+
+@cache
+def calibration() -> Calibration:
+    """The calibration that this version ships."""
+    text = resources.files("synflaw_audit").joinpath("risk.json").read_bytes()
+    return msgspec.json.decode(text, type=Calibration)
+
+
+def risk(findings: Iterable[Finding], fitted: Calibration | None = None) -> Risk:
+    """The damage that training on the corpus is expected to do, and its interval.
+
+    Args:
+        findings: Of the audit. Checks that the risk does not read are passed over; one that it
+            reads and that was not run counts as average, and as 0 to 1 in the interval.
+        fitted: Instead of the shipped calibration.
+
+    Returns:
+        The score is the expected place of the corpus between the least (0) and the most damaging
+        (1) of the corpora that were trained on. ``low`` and ``high`` are taken at the bounds of the
+        scores, and are the wider of two intervals: that of the fit, by bootstrap, and how far off
+        fits were on corpora that they had not seen. Raising a finding's score, ``low`` or ``high``
+        never lowers the risk's.
+    """
+    fitted = fitted or calibration()
+    found = {finding.name: finding for finding in findings}
+    missing = [feature.check for feature in fitted.features if feature.check not in found]
+    at, low, high = (
+        np.array(
+            [
+                getattr(found[feature.check], bound)
+                if feature.check in found
+                else {"score": feature.mean, "low": 0.0, "high": 1.0}[bound]
+                for feature in fitted.features
+            ]
+        )
+        for bound in ("score", "low", "high")
+    )
+    own = np.array([[fitted.intercept, *fitted.weights]])
+    draws = np.array(fitted.draws) if fitted.draws else own
+    score, lower, upper = (float(predicted(own, scores)[0]) for scores in (at, low, high))
+    lowest = min(float(np.quantile(predicted(draws, low), INTERVAL[0])), lower - fitted.residual)
+    highest = max(float(np.quantile(predicted(draws, high), INTERVAL[1])), upper + fitted.residual)
+    basis = fitted.basis
+    if missing:
+        basis += f"; not run, so taken as average: {', '.join(missing)}"
+    return Risk(score, max(min(lowest, score), 0.0), min(max(highest, score), 1.0), basis)
+
+
+def shares(findings: Iterable[Finding], fitted: Calibration | None = None) -> dict[str, float]:
+    """What share of the risk each finding accounts for, by the name of its check.
+
+    The risk beyond that of a corpus whose scores are all 0 is split in proportion to weight times
+    score, so the shares add up to (risk - risk at 0) / risk. Checks that the risk does not read
+    have no share.
+    """
+    fitted = fitted or calibration()
+    weight = {feature.check: feature.weight for feature in fitted.features}
+    read = [finding for finding in findings if finding.name in weight]
+    pull = {finding.name: weight[finding.name] * finding.score for finding in read}
+    total = sum(pull.values())
+    if not total:
+        return dict.fromkeys(pull, 0.0)
+    floor = risk((replace(finding, score=0.0, low=0.0, high=0.0) for finding in read), fitted).score
+    whole = risk(read, fitted).score
+    return {name: (whole - floor) / whole * part / total for name, part in pull.items()}
 
 
 def predicted(fits: Floats, scores: Sequence[float] | Floats) -> Floats:

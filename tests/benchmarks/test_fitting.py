@@ -10,6 +10,7 @@ from fitting import (
     interval,
     left_out,
     left_out_chosen,
+    place_unseen,
     places,
     rank_correlation,
 )
@@ -91,6 +92,26 @@ def test_a_left_out_family_has_no_part_in_its_own_risk() -> None:
         left_out_chosen(SCORES, damage, FAMILIES) for damage in (DAMAGE, changed)
     )
     assert first[:4].tolist() == second[:4].tolist()
+
+
+def test_one_score_is_ranked_as_it_stands_when_pairs_are_left_out() -> None:
+    scores, damage = SCORES[:, :1], DAMAGE.copy()
+    damage[:4], scores[:4] = 0.0, 0.0  # without this family the intercept is higher
+    made = place_unseen(scores, damage, FAMILIES)
+    assert rank_correlation(made, damage) > 0.99
+    assert (made >= 0).all()
+    assert (made <= 1).all()
+
+
+def test_pairs_of_families_have_no_part_in_their_own_order() -> None:
+    scores, families = SCORES[:12], [f"family {i // 4}" for i in range(12)]
+    changed = np.where(np.arange(12) < 8, 1 - DAMAGE[:12], DAMAGE[:12])
+    # Of three families, the fit that compares the first two has seen the third alone.
+    third = fit(scores[8:], DAMAGE[8:12])[1:]
+    for damage in (DAMAGE[:12], changed):
+        made = place_unseen(scores, damage, families)
+        first = np.mean((scores[0] @ third) > (scores[4:8] @ third))
+        assert first / 2 <= made[0] <= (first + 1) / 2
 
 
 def test_choosing_among_noise_does_not_feign_a_correlation() -> None:
