@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from synflaw_audit import gx_cli
 from synflaw_audit.errors import InputError, SynflawError
+from synflaw_audit.lab.command import lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -287,6 +288,9 @@ def demo(
     from synflaw_audit.demo import run
 
     raise typer.Exit(run(out, seed, _console()))
+
+
+app.command()(lab)
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ def lab(
     Prints, for each world, the mean and the standard deviation over the seeds. "control" is trained
     on the same facts and questions, answered in the form asked for.
     """
+    from synflaw_audit import repair  # noqa: F401 -- tells at once if the extra is missing
     from synflaw_audit.lab.arms import ABLATION, ARMS, PRESETS, WORLDS
     from synflaw_audit.lab.run import Lab, as_json, table
 
