@@ -171,8 +171,9 @@ def _repaired(
         output_dir=str(models / "repaired"),
         learning_rate=1e-3,
         per_device_train_batch_size=16,
-        tokens=120_000,
+        tokens=160_000,
         replay_ratio=2.0,
+        renderings=4,
         # A model this small overshoots for a few steps at the rate it needs to learn at all.
         max_perplexity_rise=0.25,
         seed=seed,
