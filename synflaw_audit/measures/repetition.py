@@ -32,7 +32,7 @@ class SelfRepetition:
     """
 
     n: int = 4
-    draw: int = 20_000
+    draw: int = 10_000
 
     def __post_init__(self) -> None:
         if self.n < 1:
