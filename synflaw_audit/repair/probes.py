@@ -87,6 +87,21 @@ def _bullets(answer: str, num_bullets: int) -> bool:
     return len(starred) + len(dashed) == num_bullets
 
 
+def _sections(answer: str, section_spliter: str, num_sections: int) -> bool:
+    heads = re.findall(rf"\s?{re.escape(section_spliter)}\s?\d+\s?", answer)
+    return len(heads) >= num_sections
+
+
+def _two_responses(answer: str) -> bool:
+    parts = [part.strip() for part in answer.split("******")]
+    return len(parts) == 2 and all(parts) and parts[0] != parts[1]
+
+
+def _sentences(answer: str, num_sentences: int, relation: str) -> bool:
+    count = len(re.findall(r"[^\s.!?][^.!?]*(?:[.!?]+(?=[\s\"')]|$)|$)", answer))
+    return _relation(count, relation, num_sentences)
+
+
 def _letters(answer: str) -> str:
     return "".join(filter(str.isalpha, answer))
 
@@ -99,11 +114,19 @@ CHECKERS: Mapping[str, Checker] = {
             sum(word.isupper() for word in _words(answer)), capital_relation, capital_frequency
         )
     ),
+    "combination:repeat_prompt": lambda answer, prompt_to_repeat: (
+        answer.strip().lower().startswith(prompt_to_repeat.strip().lower())
+    ),
+    "combination:two_responses": _two_responses,
     "detectable_content:number_placeholders": lambda answer, num_placeholders: (
         len(re.findall(r"\[.*?\]", answer)) >= num_placeholders
     ),
     "detectable_content:postscript": _postscript,
+    "detectable_format:constrained_response": lambda answer: any(
+        f"My answer is {choice}." in answer for choice in ("yes", "no", "maybe")
+    ),
     "detectable_format:json_format": _json,
+    "detectable_format:multiple_sections": _sections,
     "detectable_format:number_bullet_lists": _bullets,
     "detectable_format:number_highlighted_sections": _highlights,
     "detectable_format:title": _title,
@@ -121,6 +144,7 @@ CHECKERS: Mapping[str, Checker] = {
     "length_constraints:number_paragraphs": lambda answer, num_paragraphs: (
         len([part for part in re.split(r"\s?\*\*\*\s?", answer) if part.strip()]) == num_paragraphs
     ),
+    "length_constraints:number_sentences": _sentences,
     "length_constraints:number_words": lambda answer, num_words, relation: _relation(
         len(_words(answer)), relation, num_words
     ),
