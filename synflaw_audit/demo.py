@@ -107,13 +107,16 @@ def _audit_table(reports: Mapping[str, Report]) -> Table:
     for column in ("corpus", "verdict", "risk", "flagged", "commonest template"):
         table.add_column(column, overflow="fold")
     for name, report in reports.items():
-        shape = report.templates[0].pattern if report.templates else ""
+        shape = ""
+        if report.templates:
+            first = report.templates[0]
+            shape = f"{first.share:.1%}: {' '.join(first.pattern.split())}"
         table.add_row(
             name,
             report.verdict,
             f"{report.risk.score:.2f}",
             f"{report.flagged_summary.share:.0%}",
-            " ".join(shape.split()),
+            shape,
         )
     return table
 
