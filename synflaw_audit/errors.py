@@ -8,7 +8,7 @@ class SynflawError(Exception):
 
 
 class InputError(SynflawError):
-    """A corpus that cannot be read as questions and answers: names the file and what was expected."""
+    """A corpus that cannot be read as questions and answers: names the file and the choices."""
 
 
 class CatalogueError(SynflawError):
@@ -26,4 +26,4 @@ class MissingExtraError(SynflawError):
 
 
 class RepairError(SynflawError):
-    """A repair that cannot start or had to be abandoned: names the cause and what was left in place."""
+    """A repair that cannot start or was abandoned: names the cause and what was left in place."""

@@ -228,7 +228,7 @@ def _ends(inside: Mask, head: Ints) -> Ints:
         return head
     stops = np.flatnonzero(np.diff(inside.view(np.int8), append=0) == -1) + 1
     gap_end = stops[np.searchsorted(stops, head, side="right")]
-    return np.minimum(gap_end, np.append(head[1:], len(inside)))
+    return np.asarray(np.minimum(gap_end, np.append(head[1:], len(inside))))
 
 
 def _hashes(
