@@ -77,8 +77,8 @@ class Preset:
     prose: int = 1000
     size: Size = field(default_factory=Size)
     base: Training = field(default_factory=lambda: Training(epochs=1.5, rate=3e-3))
-    continued: Training = field(default_factory=lambda: Training(epochs=3, rate=2e-3))
-    tokens: int = 60_000
+    continued: Training = field(default_factory=lambda: Training(epochs=4, rate=2e-3))
+    tokens: int = 120_000
     rate: float = 1e-3
 
 

@@ -133,7 +133,7 @@ class Lab:
             "checks": 0,
             "seed": seed,
             "use_cpu": True,
-            "renderings": 2 if arm.reexpressed else 0,
+            "renderings": 4 if arm.reexpressed else 0,
             **arm.settings,
         }
         result = repair(
