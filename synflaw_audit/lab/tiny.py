@@ -79,8 +79,8 @@ def new_model(tokenizer: PreTrainedTokenizerFast, size: Size, seed: int) -> Llam
 def threads(count: int = 1) -> Iterator[None]:
     """Run torch on ``count`` threads inside the block.
 
-    One is the default: at this size a second thread gains a tenth at best, and on a machine that
-    has other work it loses.
+    One is the default. Measured on two cores: a second thread gained 2% on a nearly idle machine
+    and was twenty times slower on one with other work.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
