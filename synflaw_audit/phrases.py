@@ -160,15 +160,15 @@ def _levels(tokens: Tokens, support: _Support) -> Iterator[Level]:
         below = above
 
 
-def _information(tokens: Tokens, frequency: Ints, level: Level) -> Floats:
-    """Bits of each phrase under the frequencies its words have outside the phrase."""
-    total = len(tokens.ids)
+def _information(tokens: Tokens, frequency: Ints, total: int, level: Level) -> Floats:
+    """Bits of each phrase under the frequencies its words have outside the phrase, of a total."""
     window = level.example[:, None] + np.arange(level.length)
     word = numbered(tokens)[window]
     within = (word[:, :, None] == word[:, None, :]).sum(axis=2)
     outside = np.maximum(frequency[window] - level.count[:, None] * within, 0) + 0.5
-    chance = outside / np.maximum(total - level.count * level.length, 1)[:, None]
-    chance = np.where((word == START) | (word == END), len(tokens) / total, chance)
+    chance = outside / np.maximum(total - level.count * level.length, total / 2)[:, None]
+    frames = len(tokens) / len(tokens.ids)
+    chance = np.where((word == START) | (word == END), frames, chance)
     chance = np.where(word == NUMBER, 1.0, np.minimum(chance, 1.0))
     return np.asarray(-np.log2(chance).sum(axis=1))
 
@@ -242,18 +242,18 @@ def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -
     if not levels:
         return _none()
     frequency = _frequencies(len(tokens.ids), levels[0], content)
+    total = len(tokens.ids) if content is None else max(int(content.sum()), 1)
     # Of each position's phrase: the best worth of any part of it and that part's rows, and the
     # best margin of the parts that are kept.
     worth = rows = kept_margin = np.full(len(tokens.ids) + 1, -np.inf)
     parts: list[Phrases] = []
     for level in levels[1:]:
-        found = _judged(tokens, frequency, level)
+        found = _judged(tokens, frequency, total, level)
         at = level.example
         value = found.bits - COST * np.log2(1 / found.share)
         # A part that hardly any other row holds does not rule out the longer phrase.
-        shorter = (value <= _inner(worth, worth, at)) & (
-            level.rows < RIVAL * _inner(worth, rows, at)
-        )
+        shorter = value <= _inner(worth, worth, at)
+        shorter &= level.rows < RIVAL * _inner(worth, rows, at)
         # A whole answer that holds a formulaic phrase is that phrase with its slot filled in.
         filled = _whole(tokens, level) & (_inner(kept_margin, kept_margin, at) > 0)
         closed = level.longer <= CLOSED * level.rows
@@ -289,9 +289,9 @@ def _frequencies(tokens: int, once: Level, content: Mask | None) -> Ints:
     return frequency
 
 
-def _judged(tokens: Tokens, frequency: Ints, level: Level) -> Phrases:
+def _judged(tokens: Tokens, frequency: Ints, total: int, level: Level) -> Phrases:
     """Every phrase of one length with its information and margin."""
-    bits = _information(tokens, frequency, level)
+    bits = _information(tokens, frequency, total, level)
     set_off = _set_off(tokens, level)
     rarity = np.log2(1 / level.share)
     idiom = np.min([floor + slope * rarity for floor, slope in IDIOM], axis=0)

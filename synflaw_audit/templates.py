@@ -25,10 +25,12 @@ SLOT = "<*>"
 MIN_SHARE = 0.0075  # a template rarer than this is not told from chance
 TOGETHER = 0.5  # of the rarer phrase's rows hold the other: the two are one template
 ATTRACTED = (0.15, 2.0)  # or this share of them, if it is so many times what chance would give
+COMPARABLE = 6.0  # and neither is so many times as common: a rare phrase must not join two formats
 # A weaker phrase joins a template that holds it this often, and so many times oftener than others.
 ATTACHED = (0.1, 4.0)
 ATTACHED_ROWS = 8  # and in at least so many of its rows
 ALWAYS = 0.5  # or in so many of its rows, where hardly any row is outside the template
+COMMONER = 3.0  # so many times commoner are the two ends of a phrase that spans a slot
 FIXED = 0.2  # a number that so many rows of a template have at one place is format, not content
 MIN_BITS = 10.0  # a weaker phrase carries at least this much
 MOST_PHRASES = 2000
@@ -197,6 +199,7 @@ def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
     strong = np.flatnonzero(phrases.margin > 0)
     strong = strong[np.argsort(-phrases.margin[strong] * phrases.share[strong], kind="stable")]
     cores = phrases.where(strong[:MOST_PHRASES])
+    cores = cores.where(~_across_slots(cores, tokens, ids))
     if not len(cores):
         return _book(cores, ids, np.empty(0, bool), np.empty((0, 0), bool))
     group = _joined(cores, tokens, ids)
@@ -215,6 +218,21 @@ def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
     both = Phrases.joined(cores, weaker.where(held))
     member = np.concatenate([member, attached[held]])
     return _book(both, ids, np.arange(len(both)) < len(cores), member)
+
+
+def _across_slots(cores: Phrases, tokens: Tokens, ids: Ids) -> Mask:
+    """Phrases that are two much commoner phrases and the content of the slot between them."""
+    everything = np.ones((len(cores), 1), dtype=bool)
+    at, length, phrase = _occurrences(_book(cores, ids, everything[:, 0], everything), tokens)
+    commonest = np.zeros(len(ids) + int(cores.length.max(initial=0)))
+    for step in range(int(cores.length.max(initial=0))):
+        reaches = length > step
+        np.maximum.at(commonest, at[reaches] + step, cores.share[phrase[reaches]])
+    across = np.zeros(len(cores), dtype=bool)
+    for core, (first, size) in enumerate(zip(cores.example, cores.length, strict=True)):
+        held = commonest[first : first + size] >= COMMONER * cores.share[core]
+        across[core] = bool(held[0] and held[-1] and not held.all())
+    return across
 
 
 def _incidence(phrases: Phrases, tokens: Tokens, ids: Ids) -> csr_matrix:
@@ -237,6 +255,7 @@ def _joined(cores: Phrases, tokens: Tokens, ids: Ids) -> Ints:
     commoner = np.maximum(rows[together.row], rows[together.col])
     share = together.data / rarer
     attracted = (share >= ATTRACTED[0]) & (share >= ATTRACTED[1] * commoner / len(tokens))
+    attracted &= commoner <= COMPARABLE * rarer
     edge = (share >= TOGETHER) | attracted
     graph = coo_matrix(
         (np.ones(int(edge.sum())), (together.row[edge], together.col[edge])), shape=together.shape
