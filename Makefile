@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GX_OLDEST = $(shell sed -n 's/^gx = .*great-expectations>=\([0-9.]*\).*/\1/p' pyproject.toml)
 GX_VENV := .venv-gx-oldest
 
-.PHONY: demo test test-slow test-gx-oldest fix check wheel clean
+.PHONY: demo test test-slow test-processes test-gx-oldest fix check wheel clean
 
 demo: $(READY)  ## audit a templated and a natural corpus, damage a small model, repair it
 	rm -rf demo-output
@@ -19,6 +19,9 @@ test: $(READY) check  ## lint, types and the whole default test suite
 
 test-slow: $(READY)  ## the tests marked slow
 	$(BIN)/pytest -n 2 -m slow
+
+test-processes: $(READY)  ## that two training processes take the same steps as one
+	SYNFLAW_TEST_PROCESSES=1 $(BIN)/pytest -m slow tests/repair/test_two_processes.py
 
 test-gx-oldest:  ## the Great Expectations plugin at the lower end of its range
 	$(PYTHON) -m venv $(GX_VENV)

@@ -39,6 +39,10 @@ def train(out: Path, processes: int, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "SYNFLAW_TEST_PROCESSES" not in os.environ,
+    reason="CPU process groups now and then hang or abort as they end; `make test-processes`",
+)
 @pytest.mark.parametrize("family", ["llama", "gemma2"])
 def test_two_processes_take_the_same_steps_as_one(family: str, tmp_path: Path) -> None:
     one = train(tmp_path / "one.pt", 1, family, "8", "1")

@@ -43,6 +43,10 @@ def main(out: str, family: str, batch: str, accumulation: str) -> None:
         model = trainer.accelerator.unwrap_model(trainer.model)
         log = [line for line in trainer.state.log_history if "loss" in line]
         torch.save({"weights": model.state_dict(), "log": log}, out)
+    if torch.distributed.is_initialized():
+        # Left to the interpreter's exit, the group's threads now and then abort the process.
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
