@@ -1,4 +1,4 @@
-# Every target works on a fresh machine with Python 3.11 to 3.13 and make.
+# Every target needs only Python 3.11 or later and make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
