@@ -222,8 +222,7 @@ def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
 
 def _across_slots(cores: Phrases, tokens: Tokens, ids: Ids) -> Mask:
     """Phrases that are two much commoner phrases and the content of the slot between them."""
-    everything = np.ones((len(cores), 1), dtype=bool)
-    at, length, phrase = _occurrences(_book(cores, ids, everything[:, 0], everything), tokens)
+    at, length, phrase = _found(cores, tokens, ids)
     commonest = np.zeros(len(ids) + int(cores.length.max(initial=0)))
     for step in range(int(cores.length.max(initial=0))):
         reaches = length > step
@@ -235,11 +234,15 @@ def _across_slots(cores: Phrases, tokens: Tokens, ids: Ids) -> Mask:
     return across
 
 
+def _found(phrases: Phrases, tokens: Tokens, ids: Ids) -> tuple[Ints, Ints, Ints]:
+    """Where each of the phrases occurs in the tokens they were mined from."""
+    everything = np.ones((len(phrases), 1), dtype=bool)
+    return _occurrences(_book(phrases, ids, everything[:, 0], everything), tokens)
+
+
 def _incidence(phrases: Phrases, tokens: Tokens, ids: Ids) -> csr_matrix:
     """0/1 matrix [rows, phrases]: the row holds the phrase."""
-    everything = np.ones((len(phrases), 1), dtype=bool)
-    book = _book(phrases, ids, everything[:, 0], everything)
-    at, _, phrase = _occurrences(book, tokens)
+    at, _, phrase = _found(phrases, tokens, ids)
     ones = np.ones(len(at), dtype=np.float32)
     held = coo_matrix((ones, (tokens.row[at], phrase)), shape=(len(tokens), len(phrases))).tocsr()
     held.data[:] = 1
