@@ -8,7 +8,6 @@ help, 2 the input, the usage or the program is at fault. 130 after Ctrl-C.
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +21,12 @@ from typer.core import TyperGroup
 from synflaw_audit import gx_cli
 from synflaw_audit.errors import InputError, SynflawError
 from synflaw_audit.lab.command import lab
+from synflaw_audit.repair_cli import repair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from synflaw_audit.catalogue import Check
-    from synflaw_audit.repair import RepairResult
     from synflaw_audit.report.model import Report
     from synflaw_audit.sinks import Sink
 
@@ -214,48 +213,7 @@ def gate(
     raise typer.Exit(decision.exit_code)
 
 
-@app.command()
-def repair(
-    model: Annotated[str, typer.Argument(help="A Hugging Face causal LM: a folder or a name.")],
-    forget: Annotated[Path, typer.Option(help="The audit's flagged.parquet.", show_default=False)],
-    replay: Annotated[str, typer.Option(help="A corpus of ordinary rows.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The folder to write.", show_default=False)],
-    lora: Annotated[bool, typer.Option("--lora", help="Train low-rank adapters only.")] = False,
-    method: Annotated[str | None, typer.Option(help="The forgetting loss.")] = None,
-    tokens: Annotated[int | None, typer.Option(min=1, help="Training tokens to spend.")] = None,
-    question: Question = None,
-    answer: Answer = None,
-    seed: Seed = 0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print repair.json on stdout, and nothing else.")
-    ] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Take a format out of a model that was trained on it, and keep what was learned.
-
-    Exits with 0 when the repair helped, 1 when it did not. The original is never changed.
-    """
-    from synflaw_audit.repair import RepairConfig
-    from synflaw_audit.repair import repair as run
-
-    chosen: dict[str, Any] = {"lora": lora, "seed": seed, "tokens": tokens}
-    if method is not None:
-        chosen["method"] = method
-    result = run(
-        model,
-        forget=forget,
-        replay=replay,
-        out=out,
-        config=RepairConfig(**chosen),
-        question=question,
-        answer=answer,
-        quiet=quiet or as_json or not sys.stderr.isatty(),
-    )
-    if as_json:
-        typer.echo(result.to_json(), nl=False)
-    elif not quiet:
-        _show_repair(result)
-    raise typer.Exit(0 if result.improved else 1)
+app.command()(repair)
 
 
 @checks_app.command("list")
@@ -336,25 +294,6 @@ def _present(report: Report, out: Path, *, as_json: bool, quiet: bool) -> None:
         show(report, console)
         console.print()
         console.print(Text(f"Report: {out / 'report.html'}"), soft_wrap=True)
-
-
-def _show_repair(result: RepairResult) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("figure")
-    for column in ("before", "after"):
-        table.add_column(column, justify="right")
-    for name, before in result.before.items():
-        after = result.after.get(name)
-        table.add_row(Text(name), f"{before:.4g}", "" if after is None else f"{after:.4g}")
-    console = _console()
-    console.print(table)
-    for sentence in (*result.reasons, *result.notes):
-        console.print(Text(sentence))
-    verdict = "Repaired" if result.improved else "The repair did not help; look at"
-    console.print(Text(f"{verdict}: {result.out}"), soft_wrap=True)
 
 
 @contextmanager
