@@ -19,9 +19,11 @@ from environment import heading
 from peers import PEERS
 from slices import Slice, slices
 
-from synflaw_audit.audit import judge, sketched
 from synflaw_audit.catalogue import Check, load_checks
 from synflaw_audit.corpus import Corpus
+from synflaw_audit.engines.base import silent
+from synflaw_audit.engines.local import sketched
+from synflaw_audit.judge import judge
 from synflaw_audit.readers import open_source
 
 SAMPLE = 1000
@@ -30,7 +32,7 @@ SAMPLE = 1000
 def scored(part: Slice, checks: tuple[Check, ...]) -> dict[str, object]:
     """One row of the table."""
     source = open_source(pa.Table.from_pandas(part.rows, preserve_index=False))
-    sketch, _ = sketched(source, lambda stage, done: None, None)
+    sketch = sketched(source, silent).sketch
     row: dict[str, object] = {"slice": part.name, "family": part.family, "origin": part.origin}
     row["rows"] = len(part.rows)
     for finding in judge(Corpus(sketch), checks).findings:

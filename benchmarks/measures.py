@@ -21,9 +21,10 @@ import pandas as pd
 from environment import heading
 from slices import Slice, slices
 
-from synflaw_audit.audit import sketched
 from synflaw_audit.catalogue import Check, load_checks
 from synflaw_audit.corpus import Corpus
+from synflaw_audit.engines.base import silent
+from synflaw_audit.engines.local import sketched
 from synflaw_audit.measures import MEASURES, Score
 from synflaw_audit.measures.separability import Separability
 from synflaw_audit.readers import open_source
@@ -46,7 +47,7 @@ PAIRS = (
 
 
 def corpus(rows: pd.DataFrame) -> Corpus:
-    return Corpus(sketched(open_source(rows), lambda *_: None, None)[0])
+    return Corpus(sketched(open_source(rows), silent).sketch)
 
 
 def halves(rows: pd.DataFrame) -> Iterator[Corpus]:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from synflaw_audit.catalogue import Check
     from synflaw_audit.report.model import Report
-    from synflaw_audit.sinks import Sink
 
 FAULT = 2
 INTERRUPTED = 130
@@ -186,7 +185,7 @@ def gate(
     (together every readable record once; the flagged ones are quarantined).
     """
     from synflaw_audit.catalogue import load_checks
-    from synflaw_audit.gate import decide, show, split_writer
+    from synflaw_audit.gate import decide, show
     from synflaw_audit.policy import Policy, load_policy
     from synflaw_audit.sinks import write_text
 
@@ -203,7 +202,7 @@ def gate(
         perplexity_model=perplexity_model,
         seed=seed,
         quiet=quiet or as_json,
-        sinks=lambda: [split_writer(out)],
+        split=True,
     )
     decision = decide(report, rules, strict=strict)
     write_text(out / "gate.json", decision.to_json())
@@ -262,7 +261,6 @@ def _audited(
     checks: Sequence[Check],
     *,
     quiet: bool,
-    sinks: Callable[[], list[Sink]] = list,
     **options: Any,
 ) -> Report:
     """Audit and write everything that an audit writes."""
@@ -275,7 +273,7 @@ def _audited(
     if not os.access(out, os.W_OK | os.X_OK):
         raise InputError(f"{out}: this directory cannot be written to")
     with _progress(quiet) as progress:
-        report = run(paths, checks=checks, out=out, sinks=sinks(), progress=progress, **options)
+        report = run(paths, checks=checks, out=out, progress=progress, **options)
     write_text(out / "report.json", report.to_json())
     write_text(out / "report.md", report.to_markdown(checks))
     write_text(out / "report.html", report.to_html(checks))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal
 
 import orjson
@@ -14,10 +13,6 @@ from rich.text import Text
 from synflaw_audit.policy import Policy
 from synflaw_audit.report import words
 from synflaw_audit.report.model import Finding, Report
-from synflaw_audit.sinks import SplitWriter
-
-CLEAN = "clean.parquet"
-QUARANTINED = "quarantined.parquet"
 
 
 @dataclass(frozen=True)
@@ -77,11 +72,6 @@ def decide(report: Report, policy: Policy | None = None, *, strict: bool = False
         )
     reasons += _limits(report, policy)
     return Decision("fail" if reasons else "pass", tuple(reasons), tuple(notices))
-
-
-def split_writer(out: Path) -> SplitWriter:
-    """The sink that splits a corpus into ``clean.parquet`` and ``quarantined.parquet``."""
-    return SplitWriter(out / CLEAN, out / QUARANTINED)
 
 
 def show(decision: Decision, console: Console) -> None:

@@ -122,7 +122,6 @@ class TestAudit:
             "perplexity_model": "m",
             "seed": 7,
             "out": tmp_path,
-            "sinks": [],
             "checks": load_checks(),
         }
 
@@ -318,6 +317,8 @@ class TestRepair:
                 improved=improved,
                 reasons=() if improved else ("The format is hardly less likely.",),
                 notes=("2 rows were cut.",),
+                control=None,
+                relearning=None,
                 out=options["out"],
                 to_json=lambda: '{"improved": true}\n',
             )

@@ -10,46 +10,23 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
+from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.errors import InputError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.readers.rows import Columns, Input, Piece, Rejected, Row
 from synflaw_audit.readers.schemas import Schema
-from synflaw_audit.readers.source import OnReject, Source, _Rejections
+from synflaw_audit.readers.source import OnReject, Rejections, Source
 from synflaw_audit.records import FLAGGED
-from synflaw_audit.sketch import Sketch, merge
+from synflaw_audit.sketch import Sketch
 
 BATCH_RECORDS = 8192
 
 # A flagged row and, as a JSON object, the values of the columns that identify it in its table.
 FLAGGED_AND_INDEX = pa.schema([*FLAGGED, pa.field("index", pa.string(), nullable=False)])
-
-
-@dataclass(frozen=True)
-class FirstPass:
-    """What the first pass keeps of a table, or of a part of it.
-
-    Attributes:
-        sketch: Of its records.
-        rejected: Rows that make no record.
-        first_rejected: Why the first of them does not; "" if there is none.
-    """
-
-    sketch: Sketch = field(default_factory=Sketch)
-    rejected: int = 0
-    first_rejected: str = ""
-
-    def merged(self, other: FirstPass) -> FirstPass:
-        """Both parts together."""
-        return FirstPass(
-            merge(self.sketch, other.sketch),
-            self.rejected + other.rejected,
-            self.first_rejected or other.first_rejected,
-        )
 
 
 def sketch_rows(table: Input, schema: Schema) -> FirstPass:
@@ -106,7 +83,7 @@ class _KnownSource(Source):
     def readable(self, on_reject: OnReject | None) -> Iterator[pa.RecordBatch]:
         """Yields what can be read, which may be nothing."""
         for table in self._inputs:
-            yield from self._records(table, _Rejections(table.name, on_reject))
+            yield from self._records(table, Rejections(table.name, on_reject))
 
 
 class _Indexed:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from synflaw_audit.engines.passes import FirstPass, flag_rows, sketch_rows
+from synflaw_audit.engines.base import FirstPass
+from synflaw_audit.engines.passes import flag_rows, sketch_rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.readers.rows import Columns, Piece

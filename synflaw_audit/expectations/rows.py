@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from synflaw_audit.engines import passes
-from synflaw_audit.engines.passes import FirstPass
+from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.errors import InputError, MissingExtraError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.readers.rows import Columns, Input, Piece, Row

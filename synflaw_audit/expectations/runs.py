@@ -16,16 +16,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synflaw_audit.audit import _beside, _silent, _summaries, _versions, judge, sketched
+from synflaw_audit.audit import versions
 from synflaw_audit.catalogue import Check, load_checks
 from synflaw_audit.corpus import Corpus
 from synflaw_audit.embedders import embedder_named
-from synflaw_audit.engines.passes import FirstPass
+from synflaw_audit.engines.base import FirstPass, silent
+from synflaw_audit.engines.local import sketched
 from synflaw_audit.errors import InputError, SynflawError
 from synflaw_audit.expectations.decisions import Decision, of_finding
 from synflaw_audit.expectations.rows import Rows
 from synflaw_audit.expectations.subset import Subset
 from synflaw_audit.flags import Flagger
+from synflaw_audit.judge import beside, judge, summaries
 from synflaw_audit.measures import MEASURES, Marker
 from synflaw_audit.readers import open_source
 from synflaw_audit.readers.schemas import Pair, Schema
@@ -216,14 +218,13 @@ class AuditRun:
         self._corpus = Corpus(first.sketch, embedder_named(embedder, seed))
         compared: tuple[Finding, ...] = ()
         if reference is not None:
-            sketch, _ = sketched(open_source(reference), _silent, None)
-            beside = Corpus(sketch, self._corpus.embedder)
-            self._corpus = replace(self._corpus, reference=beside)
-            compared = judge(beside, self._checks).findings
+            other = Corpus(sketched(open_source(reference), silent).sketch, self._corpus.embedder)
+            self._corpus = replace(self._corpus, reference=other)
+            compared = judge(other, self._checks).findings
         judged = judge(self._corpus, self._checks)
-        findings = _beside(judged.findings, compared)
+        findings = beside(judged.findings, compared)
         self._findings = {finding.name: finding for finding in findings}
-        self.templates = _summaries(judged.templates, self._corpus)
+        self.templates = summaries(judged.templates, self._corpus)
         self._base = self._measured(seed, reference is not None)
 
     def _flagger(self) -> Flagger:
@@ -261,7 +262,7 @@ class AuditRun:
                 "reference": compared,
                 "sample": {"rows": len(corpus), "complete": sketch.complete},
             },
-            versions=_versions(),
+            versions=versions(),
             seconds={"read": self._read_seconds, "total": time.perf_counter() - self._start},
         )
 

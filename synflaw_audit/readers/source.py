@@ -98,7 +98,7 @@ class Source:
         """
         records = 0
         for item in self._inputs:
-            rejected = _Rejections(item.name, on_reject)
+            rejected = Rejections(item.name, on_reject)
             read = 0
             for batch in self._records(item, rejected):
                 read += batch.num_rows
@@ -133,7 +133,7 @@ class Source:
             )
         return self._schemas[item.name]
 
-    def _records(self, item: Input, rejected: _Rejections) -> Iterator[pa.RecordBatch]:
+    def _records(self, item: Input, rejected: Rejections) -> Iterator[pa.RecordBatch]:
         schema = self._schema(item)
         columns = None if schema is None else schema.columns
         for piece in item.pieces(columns, self._size):
@@ -145,7 +145,7 @@ class Source:
                 yield from _records_of_rows(schema, python_rows(piece), self._size, rejected)
 
 
-class _Rejections:
+class Rejections:
     """Passes rejected rows on, and remembers of them what an error message needs."""
 
     def __init__(self, file: str, on_reject: OnReject | None) -> None:
@@ -155,6 +155,7 @@ class _Rejections:
         self._on_reject = on_reject
 
     def __call__(self, line: int, row: int, reason: str, value: object, raw: bytes = b"") -> None:
+        """Rejects a row."""
         self.count += 1
         if self.first and not self._on_reject:
             return
@@ -174,7 +175,7 @@ def _values(item: Input) -> Iterator[dict[str, object]]:
 
 
 def _records_of_rows(
-    schema: Schema | None, rows: Iterable[Row], size: int, rejected: _Rejections
+    schema: Schema | None, rows: Iterable[Row], size: int, rejected: Rejections
 ) -> Iterator[pa.RecordBatch]:
     records = _Records(rejected.file)
     for line, number, value, raw in rows:

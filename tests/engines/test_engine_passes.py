@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synflaw_audit.corpus import Corpus
-from synflaw_audit.engines.passes import FLAGGED_AND_INDEX, FirstPass, flag_rows, sketch_rows
+from synflaw_audit.engines.base import FirstPass
+from synflaw_audit.engines.passes import FLAGGED_AND_INDEX, flag_rows, sketch_rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.measures.templates import TemplateShare

@@ -1,0 +1,107 @@
+"""What an engine is: the audit's two passes over rows, wherever they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+
+from synflaw_audit.flags import Flagger
+from synflaw_audit.sketch import Sketch, merge
+
+# Called with the stage ("reading", "measuring" or "flagging") and the records done in it.
+Progress = Callable[[str, int], None]
+
+FLAGGED_FILE, REJECTED_FILE = "flagged.parquet", "rejected.jsonl"
+CLEAN_FILE, QUARANTINED_FILE = "clean.parquet", "quarantined.parquet"
+
+
+def silent(stage: str, done: int) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Which rows the passes write, and where.
+
+    Attributes:
+        folder: Gets ``flagged.parquet`` and ``rejected.jsonl``; nothing is written if None.
+        split: It also gets every record once: ``clean.parquet`` and ``quarantined.parquet``.
+    """
+
+    folder: Path | None = None
+    split: bool = False
+
+
+@dataclass(frozen=True)
+class FirstPass:
+    """What the first pass keeps of a corpus, or of a part of one.
+
+    Attributes:
+        sketch: Of its records.
+        rejected: Rows that make no record.
+        first_rejected: Why the first of them does not; "" if there is none.
+    """
+
+    sketch: Sketch = field(default_factory=Sketch)
+    rejected: int = 0
+    first_rejected: str = ""
+
+    def merged(self, other: FirstPass) -> FirstPass:
+        """Both parts together."""
+        return FirstPass(
+            merge(self.sketch, other.sketch),
+            self.rejected + other.rejected,
+            self.first_rejected or other.first_rejected,
+        )
+
+
+@dataclass(frozen=True)
+class SecondPass:
+    """What the second pass found.
+
+    Attributes:
+        tokens: Of all answers.
+        flagged: Records flagged.
+        rows: Gets the flagged rows, schema ``records.FLAGGED``, in the corpus's order.
+    """
+
+    tokens: int
+    flagged: int
+    rows: Callable[[], pa.Table]
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs the two passes over one corpus, which does not change between them.
+
+    Whatever the engine, a corpus has the same sketch and the same flagged rows.
+    """
+
+    @property
+    def name(self) -> str:
+        """Such as "local"."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file or table of the corpus."""
+
+    def schemas(self) -> dict[str, str]:
+        """How the columns of each of them are understood.
+
+        Raises:
+            InputError: They cannot be.
+        """
+
+    def first_pass(self, outputs: Outputs, tell: Progress) -> FirstPass:
+        """Sketches the corpus; rejected rows go to the outputs.
+
+        Raises:
+            InputError: The corpus cannot be read, or holds no readable row.
+        """
+
+    def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
+        """Flags the corpus; the outputs appear whole, or not at all if it fails."""
