@@ -319,6 +319,8 @@ class TestRepair:
                 notes=("2 rows were cut.",),
                 control=None,
                 relearning=None,
+                control=None,
+                relearning=None,
                 out=options["out"],
                 to_json=lambda: '{"improved": true}\n',
             )
