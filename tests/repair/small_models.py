@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.repair import Row
+from synflaw_audit.repair.batches import Collator, Cuts, Purpose, encode_rows
 
 CITIES = ("Oslo", "Lima", "Kyoto", "Quito", "Accra", "Turin", "Perth", "Sofia")
 RIVERS = ("Alna", "Rimac", "Kamo", "Machangara", "Odaw", "Po", "Swan", "Iskar")
@@ -143,3 +144,22 @@ def write_flagged(path: Path, rows: list[Row]) -> Path:
     }
     pq.write_table(pa.table(columns, schema=FLAGGED), path)
     return path
+
+
+def damage(folder: Path, *, chat: bool) -> Path:
+    """A small Llama that knows its ordinary rows and gives every flagged row its format."""
+    tokenizer = train_tokenizer(chat=chat)
+    model = build("llama", len(tokenizer))
+    rows = []
+    for role, source in ((Purpose.FORGET, flagged_rows()), (Purpose.REPLAY, ordinary_rows(40))):
+        rows += encode_rows(tokenizer, source, role, scope="answer", max_length=256, cuts=Cuts())
+    batch = Collator(0)(rows)
+    labels = batch["input_ids"].masked_fill(batch.pop("purposes") == 0, -100)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(120):
+        model(**batch, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

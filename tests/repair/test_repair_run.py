@@ -13,17 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from small_models import build, flagged_rows, ordinary_rows, train_tokenizer, write_flagged
+from small_models import damage, flagged_rows, ordinary_rows, write_flagged
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from synflaw_audit.errors import InputError, RepairError
 from synflaw_audit.repair import RepairConfig, RepairResult, Row, estimate, repair
-from synflaw_audit.repair.batches import Collator, Cuts, Example, Purpose, encode_rows
+from synflaw_audit.repair.batches import Example, Purpose
 from synflaw_audit.repair.guard import harm
 from synflaw_audit.repair.measure import repetition
 from synflaw_audit.repair.result import judge
-
-STEPS = 120
 
 
 @pytest.fixture(scope="module")
@@ -34,25 +32,6 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def damaged_chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return damage(tmp_path_factory.mktemp("damaged-chat"), chat=True)
-
-
-def damage(folder: Path, *, chat: bool) -> Path:
-    """A small Llama that knows its ordinary rows and gives every flagged row its format."""
-    tokenizer = train_tokenizer(chat=chat)
-    model = build("llama", len(tokenizer))
-    rows = []
-    for role, source in ((Purpose.FORGET, flagged_rows()), (Purpose.REPLAY, ordinary_rows(40))):
-        rows += encode_rows(tokenizer, source, role, scope="answer", max_length=256, cuts=Cuts())
-    batch = Collator(0)(rows)
-    labels = batch["input_ids"].masked_fill(batch.pop("purposes") == 0, -100)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(STEPS):
-        model(**batch, labels=labels).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
