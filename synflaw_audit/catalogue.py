@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta
 
@@ -20,6 +20,9 @@ from synflaw_audit.errors import CatalogueError
 
 Status = Literal["experimental", "stable"]
 Expectation = Literal["pass", "warn", "fail", "undecided"]
+# Leave rows out, keep only some of a form, say them otherwise, add rows of other forms, or, where a
+# model has been trained on them already, take the form out of the model.
+Action = Literal["drop", "cap", "rewrite", "diversify", "repair"]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 Text = Annotated[str, Meta(pattern=r"\S")]
@@ -27,6 +30,14 @@ Text = Annotated[str, Meta(pattern=r"\S")]
 _CODE = re.compile(r"SF[0-9]{3}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One thing to do about a finding: the kind of action, and what that means here."""
+
+    action: Action
+    text: Text
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ class Check:
         status: "stable" only with evidence that this project reproduced.
         since: The version that first shipped the check.
         why: What the flaw does to a model.
-        advice: What to do about it.
+        advice: What to do about it, the best first; no action twice.
         evidence: What the check rests on.
         examples: Corpora with their verdicts, at least one "pass" and one "fail".
     """
@@ -105,7 +116,7 @@ class Check:
     status: Status
     since: str
     why: Text
-    advice: Text
+    advice: tuple[Advice, ...]
     params: dict[str, Any] = field(default_factory=dict, hash=False)
     evidence: tuple[Evidence, ...] = ()
     examples: tuple[Example, ...] = ()
@@ -239,6 +250,12 @@ def _problems(check: Check, file: Path) -> Iterator[tuple[str, str]]:
             yield f"evidence {number}", "reproduced = true needs 'where', the file that measured it"
     if check.status == "stable" and not any(e.reproduced for e in check.evidence):
         yield "status", "'stable' needs evidence with reproduced = true; else 'experimental'"
+    actions = [advice.action for advice in check.advice]
+    if not actions:
+        yield "advice", f"none given; choices of action: {', '.join(get_args(Action))}"
+    for number, action in enumerate(actions, 1):
+        if action in actions[: number - 1]:
+            yield f"advice {number}", f"{action!r} is advised already; say it in one text"
     yield from _example_problems(check)
 
 

@@ -275,8 +275,8 @@ def _audited(
     with _progress(quiet) as progress:
         report = run(paths, checks=checks, out=out, progress=progress, **options)
     write_text(out / "report.json", report.to_json())
-    write_text(out / "report.md", report.to_markdown(checks))
-    write_text(out / "report.html", report.to_html(checks))
+    write_text(out / "report.md", report.to_markdown())
+    write_text(out / "report.html", report.to_html())
     return report
 
 

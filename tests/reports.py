@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from synflaw_audit.report.model import Dataset, Finding, Flagged, Report, Risk, TemplateSummary
+from synflaw_audit.catalogue import Advice
+from synflaw_audit.report.model import (
+    Dataset,
+    ExampleRow,
+    Finding,
+    Flagged,
+    Implicated,
+    Picture,
+    Report,
+    Risk,
+    TemplateSummary,
+    WhatIf,
+)
 
 # What a corpus may hold to break out of a page, a table, a terminal, or a reader's eyes.
 HOSTILE = (
@@ -41,6 +53,24 @@ def finding(code: str = "SF101", **changes: Any) -> Finding:
         fail_above=0.4,
         records=1000,
         observed={},
+        rows=900,
+        flagged=Implicated(120, 0.12, (ExampleRow("a.jsonl", 3, 0, "The answer is 42."),)),
+        risk_share=0.25,
+        why="It teaches this.",
+        advice=(Advice("rewrite", "Say it otherwise."), Advice("cap", "Keep some.")),
+    )
+    return replace(default, **changes)
+
+
+def what_if(**changes: Any) -> WhatIf:
+    default = WhatIf(
+        drop=("check-sf101",),
+        records=880,
+        dropped=120,
+        risk=Risk(0.05, 0.01, 0.1, "calibrated"),
+        before=Risk(0.1, 0.05, 0.2, "calibrated"),
+        verdict="pass",
+        checks=(finding(flagged=None, risk_share=None),),
     )
     return replace(default, **changes)
 
@@ -56,6 +86,8 @@ def report(**changes: Any) -> Report:
         config={"seed": 0, "embedder": "lsa"},
         versions={"synflaw-audit": "0.1.0"},
         seconds={"read": 0.5, "total": 1.0},
+        picture=Picture("0,500 20,480", "1000,510"),
+        what_if_flagged=what_if(),
     )
     return replace(default, **changes)
 
@@ -72,10 +104,14 @@ def hostile_report(text: str) -> Report:
                 name=text,
                 title=text,
                 observed={text: text, "list": [text], "table": [{text: text, "share": 0.5}]},
+                flagged=Implicated(120, 0.12, (ExampleRow(text, 3, 1, text),)),
+                why=text,
+                advice=(Advice("rewrite", text),),
             ),
         ),
         templates=(TemplateSummary(text, f"{text} <*> {text}", 0.5, 500, (f"{text} x {text}",)),),
         config={text: text},
         versions={text: text},
         seconds={text: 1.0, "total": 1.0},
+        what_if_flagged=what_if(drop=(text,), checks=(finding(name=text, verdict="fail"),)),
     )

@@ -44,7 +44,14 @@ min_records = 50
 status = "stable"
 since = "0.1.0"
 why = "It teaches the opening."
-advice = "Vary it."
+
+[[advice]]
+action = "rewrite"
+text = "Vary it."
+
+[[advice]]
+action = "cap"
+text = "Keep some."
 
 [[evidence]]
 claim = "72% of the answers share an opening"
@@ -87,6 +94,7 @@ def test_a_valid_check_is_read_whole(tmp_path: Path) -> None:
     check = load_check(write(tmp_path, VALID), MEASURES)
     assert (check.code, check.warn_above, check.fail_above) == ("SF102", 0.2, 0.4)
     assert check.params == {"field": "answer", "words": 3}
+    assert [advice.action for advice in check.advice] == ["rewrite", "cap"]
     assert check.evidence[0].where == "benchmarks/openings.md"
     assert [example.expect for example in check.examples] == ["fail", "pass"]
     assert check.examples[0].rows[1].answer == "As an assistant, I say two."
@@ -135,6 +143,10 @@ def test_every_key_but_the_optional_ones_is_needed(tmp_path: Path, key: str) -> 
         ('since = "0.1.0"', 'since = "soon"', ["since: 'soon'"]),
         ('status = "stable"', 'status = "good"', ["status: ", "'experimental', 'stable'"]),
         ('why = "It teaches the opening."', 'why = "  "', ["why: "]),
+        ('"rewrite"', '"rewrit"', ["advice 1 action: ", "'rewrite'", "'diversify'"]),
+        ('action = "cap"', 'action = "rewrite"', ["advice 2: 'rewrite' is advised already"]),
+        ('text = "Keep some."', 'text = " "', ["advice 2 text: "]),
+        ('text = "Keep some."', "", ["advice 2: ", "'text' is missing"]),
         ("reproduced = true", "reproduced = false", ["status: 'stable' needs evidence"]),
         ('where = "benchmarks/openings.md"', "", ["evidence 1: ", "'where'"]),
         ('expect = "fail"', 'expect = "pass"', ["none has expect = 'fail'"]),

@@ -319,8 +319,6 @@ class TestRepair:
                 notes=("2 rows were cut.",),
                 control=None,
                 relearning=None,
-                control=None,
-                relearning=None,
                 out=options["out"],
                 to_json=lambda: '{"improved": true}\n',
             )
@@ -392,7 +390,8 @@ class TestChecks:
         done = synflaw("explain", check.name)
         assert synflaw("explain", check.code.lower()).stdout == done.stdout
         shown = " ".join(done.stdout.split()).casefold()
-        said = [check.title, check.why, check.advice, check.status, check.measure]
+        said = [check.title, check.why, check.status, check.measure]
+        said += [part for one in check.advice for part in (one.action, one.text)]
         for text in said + [evidence.claim for evidence in check.evidence]:
             assert " ".join(text.split()).casefold() in shown
 

@@ -26,7 +26,7 @@ FIRST = Check(
     status="experimental",
     since="0.1.0",
     why="why",
-    advice="advice",
+    advice=(),
     examples=(Example("pass", (Row("q", "a"),)),),
 )
 SECOND = replace(FIRST, code="SF102", name="answer-opening")

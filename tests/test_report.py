@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import numpy as np
@@ -9,17 +9,22 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reports import HOSTILE, finding, hostile_report, report
+from reports import HOSTILE, finding, hostile_report, report, what_if
 
+from synflaw_audit.catalogue import Action, Advice
 from synflaw_audit.errors import InputError
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.report.model import (
     Dataset,
+    ExampleRow,
     Finding,
     Flagged,
+    Implicated,
+    Picture,
     Report,
     Risk,
     TemplateSummary,
+    WhatIf,
     schema,
 )
 
@@ -32,6 +37,36 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
+RISK = st.builds(Risk, FRACTION, FRACTION, FRACTION, TEXT)
+EXAMPLES = st.lists(st.builds(ExampleRow, TEXT, COUNT, COUNT, TEXT), max_size=2).map(tuple)
+FINDINGS = st.lists(
+    st.builds(
+        Finding,
+        code=st.from_regex(r"SF[0-9]{3}", fullmatch=True),
+        name=TEXT,
+        title=TEXT,
+        score=FRACTION,
+        low=FRACTION,
+        high=FRACTION,
+        verdict=VERDICT,
+        warn_above=FRACTION,
+        fail_above=FRACTION,
+        records=COUNT,
+        observed=st.dictionaries(TEXT, JSON, max_size=3),
+        rows=COUNT,
+        flagged=st.none() | st.builds(Implicated, COUNT, FRACTION, EXAMPLES),
+        risk_share=st.none() | FRACTION,
+        why=TEXT,
+        advice=st.lists(
+            st.builds(Advice, st.sampled_from(get_args(Action)), TEXT.map("do {}".format)),
+            max_size=2,
+        ).map(tuple),
+    ),
+    max_size=3,
+).map(tuple)
+PLACES = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=3).map(
+    lambda places: " ".join(f"{x},{y}" for x, y in places)
+)
 REPORTS = st.builds(
     Report,
     dataset=st.builds(
@@ -43,24 +78,8 @@ REPORTS = st.builds(
         tokens=COUNT,
     ),
     verdict=VERDICT,
-    risk=st.builds(Risk, FRACTION, FRACTION, FRACTION, TEXT),
-    checks=st.lists(
-        st.builds(
-            Finding,
-            code=st.from_regex(r"SF[0-9]{3}", fullmatch=True),
-            name=TEXT,
-            title=TEXT,
-            score=FRACTION,
-            low=FRACTION,
-            high=FRACTION,
-            verdict=VERDICT,
-            warn_above=FRACTION,
-            fail_above=FRACTION,
-            records=COUNT,
-            observed=st.dictionaries(TEXT, JSON, max_size=3),
-        ),
-        max_size=3,
-    ).map(tuple),
+    risk=RISK,
+    checks=FINDINGS,
     templates=st.lists(
         st.builds(
             TemplateSummary,
@@ -76,8 +95,14 @@ REPORTS = st.builds(
     config=st.dictionaries(TEXT, JSON, max_size=3),
     versions=st.dictionaries(TEXT, TEXT, max_size=3),
     seconds=st.dictionaries(TEXT, st.floats(0, 1e6), max_size=3).map(lambda s: s | {"total": 1.0}),
+    picture=st.none() | st.builds(Picture, PLACES, PLACES),
+    what_if_flagged=st.none()
+    | st.builds(
+        WhatIf, st.lists(TEXT, max_size=2).map(tuple), COUNT, COUNT, RISK, RISK, VERDICT, FINDINGS
+    ),
     schema_version=st.just(1),
     _flagged=st.none(),
+    _what_if=st.none(),
 )
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 
@@ -183,6 +208,16 @@ def test_flagged_rows_are_a_data_frame() -> None:
     assert made == report()
     with pytest.raises(InputError, match=r"flagged\.parquet"):
         Report.from_json(made.to_json()).flagged()
+
+
+def test_what_if_is_answered_from_json_only_if_it_was_asked_before() -> None:
+    asked = Report.from_json(report().to_json())
+    assert asked.what_if() == asked.what_if("flagged") == what_if()
+    for unasked in ({"drop": "SF101"}, {"checks": ["SF101"]}):
+        with pytest.raises(InputError, match="--what-if"):
+            asked.what_if(**unasked)
+    with pytest.raises(InputError, match="--what-if"):
+        Report.from_json(report(what_if_flagged=None).to_json()).what_if()
 
 
 @pytest.mark.parametrize("text", HOSTILE)

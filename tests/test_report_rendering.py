@@ -2,19 +2,29 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from reports import HOSTILE, finding, hostile_report, report
+from reports import HOSTILE, finding, hostile_report, report, what_if
 from rich.console import Console
 
-from synflaw_audit.catalogue import Check, load_checks
-from synflaw_audit.report import words
-from synflaw_audit.report.model import Dataset, Flagged, Report, Risk, TemplateSummary
+from synflaw_audit.measures.separability import Picture as Places
+from synflaw_audit.report import explanation, words
+from synflaw_audit.report.explain import findings_page
+from synflaw_audit.report.model import (
+    Dataset,
+    Flagged,
+    Picture,
+    Report,
+    Risk,
+    TemplateSummary,
+    Verdict,
+)
+from synflaw_audit.report.picture import drawn
 from synflaw_audit.report.terminal import show
 
 
@@ -92,7 +102,7 @@ class TestHtml:
         html = PLAIN.to_html()
         assert re.findall(r"<h(\d)", html) == ["1", *["2"] * (html.count("<h2"))]
         assert "<th>" not in html
-        assert all('aria-label="' in svg for svg in re.findall(r'<svg[^>]*role="img"[^>]*>', html))
+        assert all("aria-label" in svg for svg in re.findall(r'<svg[^>]*role="img"[^>]*>', html))
         assert '<html lang="en">' in html
 
     def test_says_when_the_risk_is_uncalibrated(self) -> None:
@@ -129,7 +139,7 @@ class TestMarkdown:
     def test_rows_keep_their_cells(self, text: str) -> None:
         tokens = MarkdownIt("commonmark").enable("table").parse(hostile_report(text).to_markdown())
         cells = sum(token.type == "td_open" for token in tokens)
-        assert cells == 8 + 2 + 2
+        assert cells == 9 + 2 + 2
 
     def test_holds_what_the_page_holds(self) -> None:
         text = PLAIN.to_markdown()
@@ -236,34 +246,127 @@ class TestWords:
         assert words.headline(few) == "No check could decide on 1 record: too few."
 
 
-class TestAdvice:
-    CHECK = Check(
-        code="SF101",
-        name="check-sf101",
-        title="t",
-        measure="m",
-        warn_above=0.1,
-        fail_above=0.2,
-        min_records=1,
-        status="experimental",
-        since="0.1.0",
-        why="It teaches <b>this</b>.",
-        advice="Do *that*.",
+class TestExplanation:
+    """Every rendering says what, how sure, which rows, what it does, what to do, and the risk."""
+
+    MADE = report(
+        verdict="fail",
+        checks=(
+            finding("SF101", score=0.3, low=0.15, high=0.5, verdict="warn"),
+            finding("SF102", verdict="pass", why="Never mind.", flagged=None, risk_share=None),
+        ),
+    )
+    SAID = (
+        "The score is 0.30, above 0.20, where it warns.",
+        "It rests on 900 distinct rows of 1,000 records: with 95% confidence the score lies "
+        "between 0.15 and 0.50. At the lower end it would pass, at the upper end fail: more rows "
+        "could tell.",
+        "It flags 120 records (12%). They stand in flagged.parquet, with check-sf101 in the "
+        "column checks.",
+        "a.jsonl, row 3",
+        "The answer is 42.",
+        "It teaches this.",
+        "Say it otherwise.",
+        "Keep some.",
+        "It accounts for 25% of the risk of 0.10.",
     )
 
-    def test_a_finding_says_what_it_means_and_what_to_do(self) -> None:
-        made = report(verdict="fail", checks=(finding(verdict="fail"),))
-        html, markdown = made.to_html([self.CHECK]), made.to_markdown([self.CHECK])
-        assert "It teaches &lt;b&gt;this&lt;/b&gt;." in html
-        assert "Do *that*." in html
-        assert r"It teaches \<b\>this\</b\>. Do \*that\*." in markdown
+    @pytest.mark.parametrize("said", SAID)
+    def test_all_of_it_stands_in_every_rendering(self, said: str) -> None:
+        page = " ".join(Page(self.MADE.to_html()).text.split())
+        markdown = self.MADE.to_markdown().replace("\\", "")
+        out = io.StringIO()
+        Console(file=out, width=400).print(findings_page(self.MADE))
+        assert all(said in text for text in (page, markdown, out.getvalue()))
 
-    def test_only_its_own_check_speaks_for_a_finding(self) -> None:
-        other = replace(self.CHECK, name="another")
-        made = report(verdict="fail", checks=(finding(verdict="fail"),))
-        assert "It teaches" not in made.to_html([other]) + made.to_markdown([other])
+    def test_what_passed_is_left_out_where_only_faults_are_told(self) -> None:
+        out = io.StringIO()
+        Console(file=out, width=400).print(findings_page(self.MADE))
+        assert "Never mind." not in self.MADE.to_markdown() + out.getvalue()
 
-    def test_the_shipped_checks_are_looked_up_by_themselves(self) -> None:
-        shipped = load_checks()[0]
-        made = report(checks=(finding(shipped.code, name=shipped.name, verdict="warn"),))
-        assert " ".join(shipped.advice.split())[:60] in made.to_html().replace("&#39;", "'")
+    def test_the_worst_comes_first(self) -> None:
+        given = [
+            finding("SF101", verdict="pass", risk_share=0.9),
+            finding("SF102", verdict="warn", score=0.3, risk_share=None),
+            finding("SF103", verdict="warn", score=0.4, risk_share=None),
+            finding("SF104", verdict="warn", score=0.3, risk_share=0.2),
+            finding("SF105", verdict="undecided"),
+            finding("SF106", verdict="fail", score=0.5, risk_share=None),
+        ]
+        order = [each.code for each in explanation.worst_first(given)]
+        assert order == ["SF106", "SF104", "SF103", "SF102", "SF105", "SF101"]
+
+    @pytest.mark.parametrize(
+        ("low", "score", "high", "verdict", "says"),
+        [
+            (0.5, 0.6, 0.7, "fail", "The verdict is the same at either end."),
+            (0.3, 0.6, 0.7, "fail", "At the lower end it would warn, at the upper end fail"),
+            (0.0, 0.1, 0.3, "pass", "At the lower end it would pass, at the upper end warn"),
+            (0.2, 0.3, 0.4, "warn", "At the lower end it would pass, at the upper end warn"),
+        ],
+    )
+    def test_it_says_whether_the_verdict_holds(
+        self, low: float, score: float, high: float, verdict: Verdict, says: str
+    ) -> None:
+        made = finding(low=low, score=score, high=high, verdict=verdict)
+        assert says in explanation.explained(made, report()).sure
+
+    def test_it_says_why_there_is_nothing_to_say(self) -> None:
+        whole = finding(verdict="warn", flagged=None, risk_share=None)
+        told = explanation.explained(whole, report())
+        assert "corpus as a whole and flags no rows" in told.rows
+        assert "has no share" in told.risk
+        few = finding(verdict="undecided", records=12, rows=12)
+        assert "12 records are too few" in explanation.explained(few, report()).what
+        lacking = finding(verdict="undecided", observed={"reason": "needs a reference"})
+        assert "needs a reference" in explanation.explained(lacking, report()).what
+
+    def test_what_leaving_rows_out_changes_is_told(self) -> None:
+        said = explanation.what_if(what_if())
+        assert said == (
+            "Without the 120 records that check-sf101 flags, 880 records are left, and the risk "
+            "goes from 0.10 to 0.05 (0.01 to 0.10). No check would warn."
+        )
+        still = what_if(drop=("a", "b"), checks=(finding(verdict="fail"), finding("SF102")))
+        assert "that a and b flag, 880" in explanation.what_if(still)
+        assert "Still above a limit: check-sf101 (fail)." in explanation.what_if(still)
+        made = report(what_if_flagged=what_if())
+        assert said in " ".join(Page(made.to_html()).text.split())
+        assert said in made.to_markdown().replace("\\", "")
+        assert said.split(",")[0] in terminal(made)
+
+
+class TestPicture:
+    MEASURED = report(
+        checks=(finding(name="separability", score=0.8, observed={"p_value": 0.005}),),
+    )
+
+    def test_every_answer_is_a_dot_of_its_corpus(self) -> None:
+        html = self.MEASURED.to_html()
+        assert '<path class="ours" d="M0 500h0M20 480h0"/>' in html
+        assert '<path class="theirs" d="M1000 510h0"/>' in html
+        assert "2 answers of the corpus and 1 of the reference" in html
+
+    def test_the_separability_stands_beside_it(self) -> None:
+        assert (
+            "Separability is 0.80 (0.05 to 0.15), p = 0.005" in Page(self.MEASURED.to_html()).text
+        )
+        assert "Separability" not in Page(report().to_html()).text
+
+    def test_there_is_none_without_a_reference(self) -> None:
+        assert "t-SNE" not in report(picture=None).to_html()
+
+    def test_places_keep_their_shape_within_the_grid(self) -> None:
+        places = np.array([[0.0, 0.0], [4.0, 0.0], [2.0, 2.0]])
+        made = drawn(Places(places, np.array([False, True, False])))
+        assert made == Picture(corpus="0,250 500,750", reference="1000,250")
+
+    def test_a_picture_of_one_place_is_no_error(self) -> None:
+        made = drawn(Places(np.ones((2, 2)), np.array([False, True])))
+        assert made == Picture(corpus="500,500", reference="500,500")
+
+    def test_a_full_picture_is_small(self) -> None:
+        rng = np.random.default_rng(0)
+        made = drawn(Places(rng.normal(size=(1000, 2)), np.arange(1000) % 2 == 0))
+        with_it, without = (report(picture=each).to_html() for each in (made, None))
+        assert len(with_it) - len(without) < 60_000

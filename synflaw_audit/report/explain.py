@@ -1,4 +1,4 @@
-"""The checks on a terminal: the list, and the page of one check, both from its TOML alone."""
+"""On a terminal: the checks and the page of one, from its TOML alone; and a report's findings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from synflaw_audit.catalogue import Check, Evidence, Example
-from synflaw_audit.report import words
-from synflaw_audit.report.terminal import verdict_text
+from synflaw_audit.catalogue import Advice, Check, Evidence, Example
+from synflaw_audit.report import explanation, words
+from synflaw_audit.report.model import ExampleRow, Finding, Report
+from synflaw_audit.report.terminal import headline, verdict_text
 
 MOST_ROWS = 3
 
@@ -42,7 +43,7 @@ def page(check: Check) -> RenderableType:
         Text(f"{check.code} {check.name}", style="bold"),
         _text(check.title),
         *_section("What it does to a model", [_text(check.why)]),
-        *_section("What to do", [_text(check.advice)]),
+        *_section("What to do", [_advice(one) for one in check.advice]),
         *_section("How it is judged", [_text(judged)]),
         *_section("How we know", [_evidence(one) for one in check.evidence]),
         *_section("Examples", [_example(one) for one in check.examples]),
@@ -50,10 +51,50 @@ def page(check: Check) -> RenderableType:
     return Group(*parts)
 
 
+def finding_page(finding: Finding, report: Report) -> RenderableType:
+    """One finding of a report: what, how sure, which rows, what it does, what to do, the risk."""
+    told = explanation.explained(finding, report)
+    head = verdict_text(finding.verdict)
+    head.append(f"  {words.one_line(f'{finding.code} {finding.name}')}", style="default bold")
+    parts: list[RenderableType] = [
+        head,
+        _text(finding.title),
+        *_section("What", [_text(told.what)]),
+        *_section("How sure", [_text(told.sure)]),
+        *_section("Which rows", [_text(told.rows), *map(_row, told.examples)]),
+        *_section("What it does to a model", [_text(told.effect)] if told.effect else []),
+        *_section("What to do", [_advice(one) for one in told.advice]),
+        *_section("Share of the risk", [_text(told.risk)]),
+    ]
+    return Group(*parts)
+
+
+def findings_page(report: Report) -> RenderableType:
+    """Every finding of a report that did not pass, the worst first."""
+    parts: list[RenderableType] = [headline(report)]
+    if report.what_if_flagged is not None:
+        parts.append(_text(explanation.what_if(report.what_if_flagged)))
+    for finding in explanation.worst_first(report.checks):
+        if finding.verdict != "pass":
+            parts += [Text(), finding_page(finding, report)]
+    return Group(*parts)
+
+
 def _section(title: str, content: list[RenderableType]) -> list[RenderableType]:
     if not content:
         return []
     return [Text(), Text(title, style="bold"), *(Padding(part, (0, 0, 0, 2)) for part in content)]
+
+
+def _advice(advice: Advice) -> RenderableType:
+    text = Text(f"{words.one_line(advice.action).capitalize()}: ", style="bold")
+    return Text.assemble(text, _text(advice.text))
+
+
+def _row(example: ExampleRow) -> RenderableType:
+    line = Text(f"{words.one_line(explanation.place(example))}: ", style="dim")
+    answer = words.one_line(example.answer, explanation.EXAMPLE_CHARACTERS)
+    return Text.assemble(line, Text(answer, style="not dim"))
 
 
 def _evidence(evidence: Evidence) -> RenderableType:

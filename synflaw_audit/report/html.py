@@ -6,27 +6,25 @@ security policy in the page forbids scripts and loading, should an escape ever b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from synflaw_audit.catalogue import Check
-from synflaw_audit.report import words
+from synflaw_audit.report import explanation, words
 from synflaw_audit.report.model import Report
+from synflaw_audit.report.picture import SIDE, dots
 
 # The charts' inner width and margin, in SVG units.
 WIDTH = 200.0
 MARGIN = 5.0
 
 
-def render(report: Report, checks: Mapping[tuple[str, str], Check]) -> str:
+def render(report: Report) -> str:
     """The whole report; see ``Report.to_html``."""
     return _template().render(
         report=report,
-        checks=checks,
         templates=report.templates[: words.MOST_TEMPLATES],
         more_templates=max(0, len(report.templates) - words.MOST_TEMPLATES),
         uncalibrated="uncalibrated" in report.risk.basis.lower(),
@@ -53,6 +51,9 @@ def _template() -> Template:
         "place": words.place,
         "value": words.value,
         "shape": shape,
+        "share": words.share,
+        "dots": dots,
+        "at": explanation.place,
     }
     environment.globals |= {
         "symbols": words.SYMBOLS,
@@ -62,6 +63,12 @@ def _template() -> Template:
         "most_examples": words.MOST_EXAMPLES,
         "width": WIDTH + 2 * MARGIN,
         "margin": MARGIN,
+        "side": SIDE,
+        "explained": explanation.explained,
+        "worst_first": explanation.worst_first,
+        "what_if": explanation.what_if,
+        "apart": explanation.apart,
+        "example_characters": explanation.EXAMPLE_CHARACTERS,
     }
     return environment.from_string(source)
 

@@ -7,22 +7,21 @@ mentions are obeyed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from synflaw_audit.catalogue import Check
-from synflaw_audit.report import words
+from synflaw_audit.report import explanation, words
 from synflaw_audit.report.model import Finding, Report, TemplateSummary
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&$@])")
 
 
-def render(report: Report, checks: Mapping[tuple[str, str], Check]) -> str:
+def render(report: Report) -> str:
     """The whole report; see ``Report.to_markdown``."""
     sections = [
         _summary(report),
         _checks(report),
-        _advice(report.checks, checks),
+        _explained(report),
         _templates(report),
         _observed(report.checks),
         _data(report),
@@ -56,6 +55,11 @@ def _summary(report: Report) -> list[str]:
         f"Pattern-overfitting risk: **{words.number(report.risk.score)}** "
         f"({words.number(report.risk.low)} to {words.number(report.risk.high)}), "
         f"{escape(report.risk.basis)}.",
+        *(
+            ["", escape(explanation.what_if(report.what_if_flagged))]
+            if report.what_if_flagged
+            else []
+        ),
     ]
 
 
@@ -69,22 +73,32 @@ def _checks(report: Report) -> list[str]:
             f"{words.number(finding.low)} to {words.number(finding.high)}",
             words.number(finding.warn_above),
             words.number(finding.fail_above),
-            f"{finding.records:,}",
+            words.share(finding.flagged.share if finding.flagged else None),
+            words.share(finding.risk_share),
         ]
         for finding in report.checks
     ]
     head = ["Verdict", "Check", "Finding", "Score", "95% interval", "Warn above", "Fail above"]
-    return ["## Checks", "", *_table([*head, "Records"], rows, right_from=3)]
+    return ["## Checks", "", *_table([*head, "Flagged", "Of the risk"], rows, right_from=3)]
 
 
-def _advice(findings: Iterable[Finding], checks: Mapping[tuple[str, str], Check]) -> list[str]:
-    lines = []
-    for finding in findings:
-        check = checks.get((finding.code, finding.name))
-        if check and finding.verdict in ("warn", "fail"):
-            said = (check.why, check.advice)
-            lines.append(f"- {escape(check.code)}: {' '.join(escape(text) for text in said)}")
-    return ["## What it means and what to do", "", *lines] if lines else []
+def _explained(report: Report) -> list[str]:
+    lines: list[str] = []
+    for finding in explanation.worst_first(report.checks):
+        if finding.verdict in ("warn", "fail"):
+            lines += ["", *_finding(finding, report)]
+    return ["## What it means and what to do", *lines] if lines else []
+
+
+def _finding(finding: Finding, report: Report) -> Iterator[str]:
+    told = explanation.explained(finding, report)
+    said = (told.effect, told.what, told.sure, told.risk, told.rows)
+    yield f"- **{escape(finding.code)}**: {' '.join(escape(text) for text in said if text)}"
+    for example in told.examples:
+        answer = code(example.answer, explanation.EXAMPLE_CHARACTERS)
+        yield f"  - For instance {code(explanation.place(example))}: {answer}"
+    for advice in told.advice:
+        yield f"  - **{escape(advice.action.capitalize())}**: {escape(advice.text)}"
 
 
 def _templates(report: Report) -> list[str]:

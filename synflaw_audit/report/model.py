@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
 import msgspec
 import orjson
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
+from synflaw_audit.report.findings import (
+    ExampleRow,
+    Finding,
+    Implicated,
+    Risk,
+    Verdict,
+    WhatIf,
+)
+from synflaw_audit.report.picture import Picture
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from synflaw_audit.catalogue import Check
-
-Verdict = Literal["pass", "warn", "fail", "undecided"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Dataset",
+    "ExampleRow",
+    "Finding",
+    "Flagged",
+    "Implicated",
+    "Picture",
+    "Report",
+    "Risk",
+    "TemplateSummary",
+    "Verdict",
+    "WhatIf",
+    "schema",
+]
 
 SCHEMA_VERSION = 1
+
+# Fields whose key in JSON differs: a method has the plain name.
+_KEYS = {"flagged_summary": "flagged", "what_if_flagged": "what_if"}
+
+
+class Answers(Protocol):
+    """Answers ``Report.what_if`` from what the audit kept of the corpus."""
+
+    def __call__(self, drop: str | Iterable[str], checks: Iterable[str]) -> WhatIf:
+        """See ``Report.what_if``."""
 
 
 @dataclass(frozen=True)
@@ -41,37 +72,6 @@ class Dataset:
     rejected: int
     schema: dict[str, str]
     tokens: int
-
-
-@dataclass(frozen=True)
-class Risk:
-    """The pattern-overfitting risk in [0, 1], its interval, and what the number rests on."""
-
-    score: float
-    low: float
-    high: float
-    basis: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check's result. ``score`` is in [0, 1], higher is more uniform, worse.
-
-    ``low`` and ``high`` bound the score at 95% confidence given the sample it was measured on.
-    ``observed`` holds what the measure saw, JSON values only (for instance the commonest openings).
-    """
-
-    code: str
-    name: str
-    title: str
-    score: float
-    low: float
-    high: float
-    verdict: Verdict
-    warn_above: float
-    fail_above: float
-    records: int
-    observed: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,9 @@ class Report:
         config: The options of the run.
         versions: Of this package and of the libraries that a score may depend on.
         seconds: Wall-clock seconds by stage, and their "total".
+        picture: The corpus and its reference in the plane, where there is a reference.
+        what_if_flagged: The answer of ``what_if("flagged")``, if it was asked for during the audit;
+            "what_if" in JSON.
         schema_version: Of the JSON form.
     """
 
@@ -122,8 +125,11 @@ class Report:
     config: dict[str, Any]
     versions: dict[str, str]
     seconds: dict[str, float]
+    picture: Picture | None = None
+    what_if_flagged: WhatIf | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
     _flagged: Callable[[], pa.Table] | None = field(default=None, repr=False, compare=False)
+    _what_if: Answers | None = field(default=None, repr=False, compare=False)
 
     def flagged(self) -> pd.DataFrame:
         """The flagged rows, in the corpus's order, with the columns of ``records.FLAGGED``.
@@ -139,6 +145,33 @@ class Report:
         frame: pd.DataFrame = self._flagged().to_pandas()
         return frame
 
+    def what_if(
+        self, drop: str | Iterable[str] = "flagged", *, checks: Iterable[str] = ()
+    ) -> WhatIf:
+        """The risk and the verdicts if flagged rows were left out; see ``WhatIf``.
+
+        The sample of the corpus that the audit kept is judged again without those rows, so this
+        takes a part of the audit's time and does not read the corpus.
+
+        Args:
+            drop: "flagged" for all flagged rows, or names or codes of the checks whose flagged
+                rows are left out. A check that flags no rows leaves none out.
+            checks: Names or codes of further checks to judge by.
+
+        Raises:
+            InputError: There is no such check, or the report was read from JSON, which does not
+                hold the sample.
+        """
+        if self._what_if is not None:
+            return self._what_if(drop, checks)
+        if self.what_if_flagged is not None and drop == "flagged" and not tuple(checks):
+            return self.what_if_flagged
+        raise InputError(
+            "this report was read from JSON and does not hold the sample that what_if judges; "
+            "audit the corpus again in Python, or with --what-if to have the answer for "
+            'drop="flagged" in report.json'
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form as plain values; ``schema()`` describes it."""
         return {
@@ -152,6 +185,8 @@ class Report:
             "config": self.config,
             "versions": self.versions,
             "seconds": self.seconds,
+            "picture": None if self.picture is None else asdict(self.picture),
+            "what_if": None if self.what_if_flagged is None else asdict(self.what_if_flagged),
         }
 
     def to_json(self) -> str:
@@ -164,7 +199,7 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Report:
-        """Read what ``to_json`` wrote; everything but the flagged rows comes back.
+        """Read what ``to_json`` wrote; everything but the rows of the corpus comes back.
 
         Raises:
             InputError: It is not a report of this schema version; the message names the key.
@@ -179,11 +214,10 @@ class Report:
                 f"not a report this version can read: schema_version is {found!r}, "
                 f"it must be {SCHEMA_VERSION}"
             )
-        hints = {key: hint for key, hint in get_type_hints(cls).items() if key != "_flagged"}
-        keys = {name: "flagged" if name == "flagged_summary" else name for name in hints}
+        hints = {key: hint for key, hint in get_type_hints(cls).items() if key[0] != "_"}
         values = {}
         for name, hint in hints.items():
-            key = keys[name]
+            key = _KEYS.get(name, name)
             if key not in data:
                 raise InputError(f"not a report: the key {key!r} is missing")
             try:
@@ -192,34 +226,17 @@ class Report:
                 raise InputError(f"not a report: {key}: {error}") from error
         return cls(**values)
 
-    def to_markdown(self, checks: Sequence[Check] | None = None) -> str:
-        """The report as Markdown that GitHub renders; everything from the data is escaped.
-
-        Args:
-            checks: Where to look up what a finding means and what to do about it; the shipped
-                checks if not given.
-        """
+    def to_markdown(self) -> str:
+        """The report as Markdown that GitHub renders; everything from the data is escaped."""
         from synflaw_audit.report.markdown import render
 
-        return render(self, _by_label(checks))
+        return render(self)
 
-    def to_html(self, checks: Sequence[Check] | None = None) -> str:
-        """The report as one HTML page that loads nothing; everything from the data is escaped.
-
-        Args:
-            checks: As for ``to_markdown``.
-        """
+    def to_html(self) -> str:
+        """The report as one HTML page that loads nothing; everything from the data is escaped."""
         from synflaw_audit.report.html import render
 
-        return render(self, _by_label(checks))
-
-
-def _by_label(checks: Sequence[Check] | None) -> dict[tuple[str, str], Check]:
-    """Checks by code and name: only both together say that a finding is that check's."""
-    from synflaw_audit.catalogue import load_checks
-
-    known = load_checks() if checks is None else checks
-    return {(check.code, check.name): check for check in known}
+        return render(self)
 
 
 @cache

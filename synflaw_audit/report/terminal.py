@@ -6,7 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from synflaw_audit.report import words
+from synflaw_audit.report import explanation, words
 from synflaw_audit.report.model import Finding, Report, TemplateSummary, Verdict
 
 STYLES: dict[Verdict, str] = {
@@ -26,7 +26,10 @@ def show(report: Report, console: Console) -> None:
 
 def render(report: Report) -> RenderableType:
     """The report as a rich renderable."""
-    parts: list[RenderableType] = [_headline(report), Text(), _checks(report.checks)]
+    parts: list[RenderableType] = [headline(report), Text(), _checks(report.checks)]
+    raised = explanation.worst_first(f for f in report.checks if f.verdict in ("warn", "fail"))
+    if raised:
+        parts += [Text(), _to_do(raised)]
     if report.templates:
         parts += [Text(), _templates(report.templates)]
     if report.dataset.rejected:
@@ -42,13 +45,17 @@ def verdict_text(verdict: Verdict) -> Text:
     return Text(f"{words.SYMBOLS[verdict]} {verdict}", style=STYLES[verdict])
 
 
-def _headline(report: Report) -> RenderableType:
+def headline(report: Report) -> RenderableType:
+    """The verdict in a sentence, and the risk."""
     line = verdict_text(report.verdict)
     line.append(f"  {words.headline(report)}", style="default not bold")
     line.append(f" {words.remark(report)}".rstrip(), style="default not bold")
     risk = Text("risk ", style="dim")
     risk.append(words.visible(words.risk_words(report)), style="default")
-    return Group(line, risk)
+    parts = [line, risk]
+    if report.what_if_flagged is not None:
+        parts.append(Text(words.visible(explanation.what_if(report.what_if_flagged))))
+    return Group(*parts)
 
 
 def _checks(findings: tuple[Finding, ...]) -> Table:
@@ -70,6 +77,23 @@ def _checks(findings: tuple[Finding, ...]) -> Table:
                 f"{words.number(finding.warn_above)}/{words.number(finding.fail_above)}",
                 style="dim",
             ),
+        )
+    return table
+
+
+def _to_do(findings: list[Finding]) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("check", no_wrap=True)
+    table.add_column("flagged", justify="right", no_wrap=True)
+    table.add_column("of the risk", justify="right", no_wrap=True)
+    table.add_column("what to do", ratio=1)
+    for finding in findings:
+        actions = ", ".join(advice.action for advice in finding.advice)
+        table.add_row(
+            Text(finding.code),
+            Text(words.share(finding.flagged.share if finding.flagged else None)),
+            Text(words.share(finding.risk_share)),
+            Text(words.one_line(actions)),
         )
     return table
 

@@ -8,7 +8,7 @@ direction overrides (which make a text show as something that it is not).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import islice
@@ -64,9 +64,20 @@ def percent(share: float) -> str:
     return f"{value:.1f}%" if value < 9.95 or 99.05 < value < 99.95 else f"{value:.0f}%"
 
 
+def share(part: float | None) -> str:
+    """A share in a table; a dash where there is none."""
+    return "-" if part is None else percent(part)
+
+
 def count(number: int, noun: str) -> str:
     """A count with its noun: "1 record", "1,200 records"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "a", "a and b", "a, b and c"; "a check" if there are none."""
+    names = [one_line(name) for name in names] or ["a check"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def number(value: float) -> str:
@@ -92,9 +103,9 @@ def headline(report: Report) -> str:
     rows = f"{flagged.records:,} of {records} ({percent(flagged.share)}) flagged"
     match report.verdict:
         case "fail":
-            return f"The format is too uniform: {_listed(failed)} failed; {rows}."
+            return f"The format is too uniform: {listed(failed)} failed; {rows}."
         case "warn":
-            return f"The format is rather uniform: {_listed(raised)} raised a warning; {rows}."
+            return f"The format is rather uniform: {listed(raised)} raised a warning; {rows}."
         case "pass":
             return f"No check found the format too uniform in {records}."
         case _:
@@ -207,8 +218,3 @@ def _control_picture(code: int) -> str:
     if code < 0x20:
         return chr(0x2400 + code)
     return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
-
-
-def _listed(names: list[str]) -> str:
-    names = [one_line(name) for name in names] or ["a check"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
