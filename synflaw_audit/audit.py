@@ -19,11 +19,14 @@ from synflaw_audit.corpus import Corpus
 from synflaw_audit.embedders import embedder_named
 from synflaw_audit.engines.base import Engine, Outputs, Progress, silent
 from synflaw_audit.engines.local import LocalEngine, sketched
+from synflaw_audit.flags import Flagger
 from synflaw_audit.judge import beside, judge, summaries
 from synflaw_audit.perplexity import language_model_named
 from synflaw_audit.readers import SourceLike, open_source
 from synflaw_audit.report.model import Dataset, Finding, Flagged, Report
 from synflaw_audit.risk import risk
+from synflaw_audit.tally import Tally
+from synflaw_audit.what_if import Sample
 
 _LIBRARIES = ("synflaw-audit", "numpy", "pyarrow", "scikit-learn", "scipy", "zstandard")
 
@@ -91,7 +94,7 @@ def audit(
         ),
         verdict=judgement.verdict,
         risk=risk(judgement.findings),
-        checks=beside(judgement.findings, compared),
+        checks=_flagging(beside(judgement.findings, compared), judgement.flagger, second.tally),
         templates=summaries(judgement.templates, corpus),
         flagged_summary=Flagged(second.flagged, second.flagged / sketch.records),
         config={
@@ -105,6 +108,7 @@ def audit(
         versions=versions(),
         seconds={**clock.seconds, "total": clock.total()},
         _flagged=second.rows,
+        _what_if=Sample(corpus, known, judgement),
     )
 
 
@@ -112,6 +116,17 @@ def _engine(source: SourceLike | Engine, question: str | None, answer: str | Non
     if isinstance(source, Engine):
         return source
     return LocalEngine(open_source(source, question=question, answer=answer))
+
+
+def _flagging(findings: Sequence[Finding], flagger: Flagger, tally: Tally) -> tuple[Finding, ...]:
+    """The findings, each that marks rows with the records it flags."""
+    marking = {name for name, _ in flagger.markers}
+    return tuple(
+        replace(finding, flagged=tally.of(finding.name, finding.records))
+        if finding.name in marking
+        else finding
+        for finding in findings
+    )
 
 
 def versions() -> dict[str, str]:

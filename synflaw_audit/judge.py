@@ -11,6 +11,7 @@ from synflaw_audit.corpus import Corpus
 from synflaw_audit.flags import Flagger
 from synflaw_audit.measures import MEASURES, Marker, Measure, Score
 from synflaw_audit.report.model import Finding, TemplateSummary, Verdict
+from synflaw_audit.risk import shares
 from synflaw_audit.templates import Template
 
 EXAMPLE_CHARACTERS = 600
@@ -44,13 +45,15 @@ def judge(corpus: Corpus, checks: Sequence[Check], clock: Clock | None = None) -
             measure: Measure = MEASURES[check.measure](**check.params)
             score = measure.score(corpus)
             verdict = _verdict(check, score, corpus.sketch.records)
-            findings.append(_finding(check, score, verdict, corpus.sketch.records))
+            findings.append(_finding(check, score, verdict, corpus))
             found += score.templates
             if verdict in ("warn", "fail") and (marker := measure.marker(corpus)) is not None:
                 markers.append((check.name, marker))
     verdicts = zip(checks, findings, strict=True)
     overall = _overall([_weighed(check, finding.verdict) for check, finding in verdicts])
-    return Judgement(tuple(findings), found, Flagger(tuple(markers)), overall)
+    part = shares(findings)
+    told = tuple(replace(finding, risk_share=part.get(finding.name)) for finding in findings)
+    return Judgement(told, found, Flagger(tuple(markers)), overall)
 
 
 def beside(findings: Sequence[Finding], compared: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -91,7 +94,7 @@ def _verdict(check: Check, score: Score, records: int) -> Verdict:
     return "warn" if score.value > check.warn_above else "pass"
 
 
-def _finding(check: Check, score: Score, verdict: Verdict, records: int) -> Finding:
+def _finding(check: Check, score: Score, verdict: Verdict, corpus: Corpus) -> Finding:
     return Finding(
         code=check.code,
         name=check.name,
@@ -102,8 +105,11 @@ def _finding(check: Check, score: Score, verdict: Verdict, records: int) -> Find
         verdict=verdict,
         warn_above=check.warn_above,
         fail_above=check.fail_above,
-        records=records,
+        records=corpus.sketch.records,
         observed=score.observed | ({"reason": score.undecided} if score.undecided else {}),
+        rows=len(corpus) if score.rows is None else score.rows,
+        why=check.why.strip(),
+        advice=check.advice,
     )
 
 

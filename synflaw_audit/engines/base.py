@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from synflaw_audit.flags import Flagger
 from synflaw_audit.sketch import Sketch, merge
+from synflaw_audit.tally import Tally
 
 # Called with the stage ("reading", "measuring" or "flagging") and the records done in it.
 Progress = Callable[[str, int], None]
@@ -67,11 +68,13 @@ class SecondPass:
         tokens: Of all answers.
         flagged: Records flagged.
         rows: Gets the flagged rows, schema ``records.FLAGGED``, in the corpus's order.
+        tally: How many of them each check flags, and the first few.
     """
 
     tokens: int
     flagged: int
     rows: Callable[[], pa.Table]
+    tally: Tally
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ from synflaw_audit.readers.source import OnReject
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.sinks import FlaggedWriter, RejectedWriter, Sink, SplitWriter, closing
 from synflaw_audit.sketch import Sketch
+from synflaw_audit.tally import Tally
 from synflaw_audit.tokens import Mask
 
 
@@ -62,8 +63,8 @@ class LocalEngine:
 
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
         """See ``Engine.second_pass``."""
-        kept = _Kept()
-        sinks = _sinks(outputs) or [kept]
+        kept, tally = _Kept(), Tally()
+        sinks = [tally, *(_sinks(outputs) or [kept])]
         tokens = flagged = done = 0
         with closing(sinks):
             for batch in self.source.batches():
@@ -74,9 +75,10 @@ class LocalEngine:
                 flagged += rows.num_rows
                 done += batch.num_rows
                 tell("flagging", done)
-        if outputs.folder is None:
-            return SecondPass(tokens, flagged, kept.table)
-        return SecondPass(tokens, flagged, partial(pq.read_table, outputs.folder / FLAGGED_FILE))
+        rows = kept.table
+        if outputs.folder is not None:
+            rows = partial(pq.read_table, outputs.folder / FLAGGED_FILE)
+        return SecondPass(tokens, flagged, rows, tally)
 
 
 def sketched(source: Source, tell: Progress, on_reject: OnReject | None = None) -> FirstPass:

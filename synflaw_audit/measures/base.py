@@ -28,6 +28,7 @@ class Score:
         observed: What was seen, as JSON values.
         templates: The templates found, if the measure looks for any.
         undecided: Why the score decides nothing, if it does not.
+        rows: Distinct rows it was measured on; None for all of the sample.
     """
 
     value: float
@@ -36,6 +37,7 @@ class Score:
     observed: dict[str, Any] = field(default_factory=dict)
     templates: tuple[Template, ...] = ()
     undecided: str = ""
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
