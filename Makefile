@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GX_OLDEST = $(shell sed -n 's/^gx = .*great-expectations>=\([0-9.]*\).*/\1/p' pyproject.toml)
 GX_VENV := .venv-gx-oldest
 
-.PHONY: demo test test-slow test-processes test-gx-oldest fix check wheel clean
+.PHONY: demo test test-slow test-processes test-gx-oldest fix check bench wheel clean
 
 demo: $(READY)  ## audit a templated and a natural corpus, damage a small model, repair it
 	rm -rf demo-output
@@ -38,6 +38,10 @@ check: $(READY)
 fix: $(READY)  ## apply every automatic fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# BENCH="--data FOLDER --peers-python PYTHON": real corpora, and what others offer, as well.
+bench: $(READY)  ## what an audit costs, beside reading and splitting the same bytes
+	$(BIN)/python benchmarks/throughput.py --out benchmarks/results/throughput.md $(BENCH)
 
 wheel: $(READY)  ## build the wheel and the source distribution into dist/
 	$(BIN)/python -m build
