@@ -134,15 +134,31 @@ class Source:
         return self._schemas[item.name]
 
     def _records(self, item: Input, rejected: Rejections) -> Iterator[pa.RecordBatch]:
-        schema = self._schema(item)
-        columns = None if schema is None else schema.columns
-        for piece in item.pieces(columns, self._size):
-            if not isinstance(piece, Columns):
-                yield from _records_of_rows(schema, piece, self._size, rejected)
-            elif isinstance(schema, Pair) and takes_columns(schema, piece.batch):
-                yield from records_of_columns(schema, piece, item.name, rejected)
-            else:
-                yield from _records_of_rows(schema, python_rows(piece), self._size, rejected)
+        return records_of(item, self._schema(item), self._size, rejected)
+
+
+def records_of(
+    item: Input, schema: Schema | None, size: int, rejected: Rejections
+) -> Iterator[pa.RecordBatch]:
+    """Yields the records of one file or table, or of a part of one, whose schema is known.
+
+    Args:
+        item: The file or table.
+        schema: Which columns hold what; None if no row has fields.
+        size: Rows read at once.
+        rejected: Called for every row that cannot be read.
+
+    Raises:
+        InputError: It cannot be opened.
+    """
+    columns = None if schema is None else schema.columns
+    for piece in item.pieces(columns, size):
+        if not isinstance(piece, Columns):
+            yield from _records_of_rows(schema, piece, size, rejected)
+        elif isinstance(schema, Pair) and takes_columns(schema, piece.batch):
+            yield from records_of_columns(schema, piece, item.name, rejected)
+        else:
+            yield from _records_of_rows(schema, python_rows(piece), size, rejected)
 
 
 class Rejections:
