@@ -47,6 +47,15 @@ class Tally:
         }
         return both
 
+    def joined(self, other: Tally) -> Tally:
+        """The counts of two parts of a corpus, in whatever order: the first examples by file."""
+        both = self.merged(other)
+        for name in both._records:
+            known = (*self._examples.get(name, ()), *other._examples.get(name, ()))
+            first = sorted(known, key=lambda row: (row.file, row.row, row.turn))[:EXAMPLES]
+            both._examples[name] = tuple(first)
+        return both
+
     def of(self, check: str, records: int) -> Implicated:
         """The records that a check flags; ``records`` is how many there are in all."""
         flagged = self._records[check]
