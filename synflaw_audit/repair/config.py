@@ -14,6 +14,7 @@ _CHOICES = {
     "method": tuple(METHODS),
     "scope": ("template", "answer"),
     "bias_rows": ("replay", "content", "both"),
+    "reference": ("live", "cached"),
 }
 _NOT_NEGATIVE = (
     "forget_weight",
@@ -23,7 +24,16 @@ _NOT_NEGATIVE = (
     "replay_ratio",
     "renderings",
 )
-_POSITIVE = ("max_length", "chunk_tokens", "beta", "alpha", "lora_rank", "lora_alpha", "held_out")
+_POSITIVE = (
+    "max_length",
+    "chunk_tokens",
+    "beta",
+    "alpha",
+    "lora_rank",
+    "lora_alpha",
+    "held_out",
+    "reference_top_k",
+)
 
 
 @dataclass
@@ -42,6 +52,10 @@ class RepairConfig(TrainingArguments):
         replay_weight: Weight of the replayed rows.
         bias_weight: Weight of the KL to the reference model; 0 does without a reference.
         bias_rows: Where the KL is taken: answers of ``replay`` rows, flagged ``content``, ``both``.
+        reference: The KL compares with a ``live`` model (the same one with its adapters off, or a
+            second one) or with its probabilities, ``cached`` before the training starts.
+        reference_top_k: Tokens of which the cache keeps the probability; the others share a bucket.
+        reference_cache_mb: How large the cache may become, in millions of bytes.
         tokens: Budget of training tokens, prompts included; None: ``num_train_epochs`` passes over
             the flagged rows.
         replay_ratio: Replay rows for each flagged row.
@@ -82,6 +96,9 @@ class RepairConfig(TrainingArguments):
     replay_weight: float = 1.0
     bias_weight: float = 1.0
     bias_rows: str = "replay"
+    reference: str = "live"
+    reference_top_k: int = 32
+    reference_cache_mb: float = 1000
     tokens: int | None = None
     replay_ratio: float = 1.0
     renderings: int = 2
@@ -137,6 +154,11 @@ class RepairConfig(TrainingArguments):
             raise RepairError(f"floor is {self.floor}; it must lie between 0 and 1")
         if self.tokens is not None and self.tokens <= 0:
             raise RepairError(f"tokens is {self.tokens}; the budget must be more than 0")
+        if self.reference == "cached" and METHODS[self.method].needs_reference:
+            raise RepairError(
+                f"method {self.method} compares forgotten tokens with the reference, of which a "
+                "cache holds nothing; leave reference = 'live'"
+            )
         if self.learning_rate is None:
             self.learning_rate = 2e-4 if self.lora else 2e-5
         super().__post_init__()  # type: ignore[no-untyped-call]
