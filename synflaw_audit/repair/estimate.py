@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from synflaw_audit.repair.batches import Collator, Example, Row, pad_id
+from synflaw_audit.repair.cache import CachedReference, check_size, wanted_columns
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.data import read_flagged
 from synflaw_audit.repair.folder import library_progress, load, with_adapters
 from synflaw_audit.repair.forward import output_layer
-from synflaw_audit.repair.losses import METHODS
 from synflaw_audit.repair.prepare import context_length, prepare
-from synflaw_audit.repair.reference import AdapterOff, Reference, SecondModel
+from synflaw_audit.repair.reference import BIAS_ROWS, Reference, make_reference
 from synflaw_audit.repair.terms import StepLoss, token_counts
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def estimate(
     flagged = read_flagged(forget, scope=config.scope)
     with library_progress(shown=not quiet):
         network, tokenizer = load(model, config)
-        reference = _reference(network, reference_model, config)
+        given = None if reference_model is None else load(reference_model, config)[0]
     data = prepare(
         tokenizer,
         flagged,
@@ -85,62 +86,62 @@ def estimate(
     batches = [data.plan[at : at + size] for at in range(0, len(data.plan), size)]
     if config.lora:
         network = with_adapters(network, config)
-        reference = reference or (AdapterOff(network) if _compares(config) else None)
+    # The largest first: it warms up, and its activations are the peak.
+    largest = max(batches, key=lambda rows: max(len(row.input_ids) for row in rows) * len(rows))
+    timed = [largest, *batches[:: max(1, len(batches) // _TIMED)][:_TIMED]]
+    held, caching, reference = _reference(config, network, given, data.plan, timed)
     loss = StepLoss(config, output_layer(network), reference)
-    collator = Collator(pad_id(tokenizer))
-    per_token, activations = _measure(network, loss, batches, collator)
+    per_token, activations = _measure(network, loss, timed, Collator(pad_id(tokenizer)))
     tokens = sum(len(example.input_ids) for example in data.plan)
     trained = sum(_size(p) for p in network.parameters() if p.requires_grad)
     memory = {
         "weights": sum(map(_size, network.parameters())),
         "gradients": trained,
         "optimizer": 2 * trained,
-        "reference": _held(reference, network),
+        "reference": held,
         "activations": activations,
     }
     return Estimate(
         tokens=tokens,
         steps=-(-len(batches) // config.gradient_accumulation_steps),
-        seconds=tokens * per_token,
+        seconds=tokens * per_token + caching,
         rows={**data.rows, "without_spans": flagged.without_spans},
         cuts=asdict(data.cuts),
         memory={**memory, "total": sum(memory.values())},
     )
 
 
-def _held(reference: Reference | None, network: Any) -> int:
-    """Bytes of a reference model that is not the model itself."""
-    if reference is None or reference.model is network:
-        return 0
-    return sum(map(_size, reference.model.parameters()))
-
-
-def _compares(config: RepairConfig) -> bool:
-    """Whether any term of the loss needs a reference."""
-    return bool(config.bias_weight or METHODS[config.method].needs_reference)
-
-
 def _reference(
-    network: Any, reference_model: str | Path | None, config: RepairConfig
-) -> Reference | None:
-    if not _compares(config):
-        return None
-    if reference_model is not None:
-        return SecondModel(load(reference_model, config)[0])
-    return None if config.lora else SecondModel.copy_of(network)
+    config: RepairConfig,
+    network: Any,
+    given: PreTrainedModel | None,
+    plan: Sequence[Example],
+    timed: Sequence[Sequence[Example]],
+) -> tuple[int, float, Reference | CachedReference | None]:
+    """Bytes of the reference, seconds of making it, and one that serves the timed batches."""
+    started = time.perf_counter()
+    seen = [example for examples in timed for example in examples]
+    reference = make_reference(config, network, given, seen)
+    if isinstance(reference, CachedReference):
+        elapsed = time.perf_counter() - started
+        first, last = BIAS_ROWS[config.bias_rows]
+        wanted, made = (wanted_columns(rows, range(first, last + 1)) for rows in (plan, seen))
+        limit = config.reference_cache_mb * 1e6
+        size = check_size(wanted, config.reference_top_k, limit)
+        return size, elapsed * len(wanted) / max(1, len(made)), reference
+    if reference is None or reference.model is network:
+        return 0, 0.0, reference
+    return sum(map(_size, reference.model.parameters())), 0.0, reference
 
 
 def _measure(
-    network: Any, loss: StepLoss, batches: Sequence[Sequence[Example]], collator: Collator
+    network: Any, loss: StepLoss, timed: Sequence[Sequence[Example]], collator: Collator
 ) -> tuple[float, int]:
-    """Seconds a token, and the bytes that the largest backward pass needs kept."""
+    """Seconds a token after the first batch, and the bytes that its backward pass needs kept."""
     device = next(network.parameters()).device
-    # The largest first: it warms up, and its activations are the peak.
-    largest = max(batches, key=lambda rows: max(len(row.input_ids) for row in rows) * len(rows))
-    spread = batches[:: max(1, len(batches) // _TIMED)][:_TIMED]
     seconds, tokens, activations = 0.0, 0, 0
     network.train()
-    for number, examples in enumerate([largest, *spread]):
+    for number, examples in enumerate(timed):
         batch = {name: value.to(device) for name, value in collator(examples).items()}
         started = time.perf_counter()
         if number == 0:

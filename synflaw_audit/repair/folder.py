@@ -39,6 +39,17 @@ def check_out(out: Path, model: str | Path) -> None:
         raise RepairError(f"{out}: exists already; name a folder that does not, or remove it")
 
 
+def check_model(model: str | Path) -> None:
+    """Check that a folder, where there is one of this name, holds a model.
+
+    Raises:
+        RepairError: It does not.
+    """
+    path = Path(model)
+    if path.exists() and not (path / "config.json").is_file():
+        raise RepairError(f"{path}: no config.json; give a Hugging Face model folder or a hub name")
+
+
 def load(
     model: str | Path, config: RepairConfig
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -47,9 +58,7 @@ def load(
     Raises:
         RepairError: Either cannot be loaded, or the tokenizer reports no offsets.
     """
-    path = Path(model)
-    if path.exists() and not (path / "config.json").is_file():
-        raise RepairError(f"{path}: no config.json; give a Hugging Face model folder or a hub name")
+    check_model(model)
     set_seed(config.seed)
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(model))

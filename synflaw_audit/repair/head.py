@@ -10,7 +10,8 @@ With ``p`` the softmax of a position's logits, ``p'`` the softmax over all but t
 ``e`` a unit vector, the gradients with respect to the logits are:
 
 - ``log p_t``: ``e_t - p``; ``log(1 - p_t)``: ``p' - p``; ``log max_other p``: ``e_other - p``
-- cross-entropy: ``p - e_t``; ``KL(q || p)``: ``p - q``
+- cross-entropy: ``p - e_t``; ``KL(q || p)``: ``p - q``, and where ``q`` is known for some tokens
+  and for all others together, these others' share of ``q`` is spread over them as ``p`` is
 
 so a forgetting loss needs only its derivatives by the three scores, which are tensors of one number
 a token.
@@ -49,6 +50,18 @@ class Layer(NamedTuple):
         return hidden.to(_wide(hidden), copy=self.weight is None)
 
 
+class TopK(NamedTuple):
+    """A reference's probabilities where only the likeliest tokens are known.
+
+    ``ids`` and ``p`` have the shape ``(n, k)``; ``tail``, of shape ``(n,)``, is the probability of
+    all other tokens together.
+    """
+
+    ids: Tensor
+    p: Tensor
+    tail: Tensor
+
+
 @dataclass(frozen=True)
 class Work:
     """What is to be computed for the ``n`` target positions of a batch, sorted by purpose.
@@ -65,6 +78,7 @@ class Work:
         chunk: Positions at a time.
         reference: The reference's output layer, where a term needs it.
         bias_hidden: The reference's hidden vectors at ``bias_where``.
+        bias_top: Or what is known of its probabilities there.
         forget_hidden: The reference's hidden vectors at the forgotten positions.
     """
 
@@ -78,6 +92,7 @@ class Work:
     chunk: int
     reference: Layer | None = None
     bias_hidden: Tensor | None = None
+    bias_top: TopK | None = None
     forget_hidden: Tensor | None = None
 
 
@@ -297,12 +312,37 @@ def _learn(
 
 
 def _divergence(logits: Tensor, log_z: Tensor, chunk: slice, work: Work) -> tuple[Tensor, Tensor]:
-    """The reference's probabilities ``q`` of a chunk, and the sum of ``KL(q || p)`` over it."""
+    """The reference's probabilities ``q`` of a chunk, and the sum of ``KL(q || p)`` over it.
+
+    The logits may be overwritten.
+    """
+    inside = slice(chunk.start - work.bias_where.start, chunk.stop - work.bias_where.start)
+    if work.bias_top is not None:
+        return divergence_from_top(logits, log_z, TopK(*(each[inside] for each in work.bias_top)))
     if work.reference is None or work.bias_hidden is None:
         raise ValueError("the KL compares with a reference; none was given")
-    start = work.bias_where.start
-    theirs = work.reference.logits(work.bias_hidden[chunk.start - start : chunk.stop - start])
+    theirs = work.reference.logits(work.bias_hidden[inside])
     q, log_z_theirs = _softmax(theirs)
     # KL = sum q (their logit - our logit) - their log Z + our log Z, as q sums to 1.
     gap = torch.linalg.vecdot(q, theirs.sub_(logits))
     return q, (gap - log_z_theirs + log_z).sum()
+
+
+def divergence_from_top(logits: Tensor, log_z: Tensor, known: TopK) -> tuple[Tensor, Tensor]:
+    """The same where ``q`` is known for some tokens, and for all others together.
+
+    The value is the KL between the buckets, each known token one and all others one: at most the
+    exact KL (data-processing inequality).
+
+    Args:
+        logits: Shape ``(n, vocabulary)``; overwritten.
+        log_z: Their logsumexp, shape ``(n,)``.
+        known: What is known, ``k`` smaller than the vocabulary.
+    """
+    log_p = logits.gather(-1, known.ids) - log_z.unsqueeze(-1)
+    others, log_z_others = _softmax(logits.scatter_(-1, known.ids, float("-inf")))
+    log_p_tail = log_z_others - log_z
+    value = torch.xlogy(known.p, known.p).sub_(known.p * log_p).sum()
+    value += (torch.xlogy(known.tail, known.tail) - known.tail * log_p_tail).sum()
+    q = others.mul_(known.tail.unsqueeze(-1)).scatter_(-1, known.ids, known.p.to(others.dtype))
+    return q, value

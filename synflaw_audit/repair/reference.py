@@ -1,14 +1,14 @@
 """The reference model: what the repaired model must stay close to on ordinary rows.
 
-Two ways to have one: the same model with its LoRA adapters off, which costs no memory, or a second
+Three ways to have one: the same model with its LoRA adapters off, which costs no memory; a second
 model (a frozen copy of the start, or one that the caller hands over, such as the checkpoint from
-before the damage).
+before the damage); or what either says of the training rows, cached before the training starts.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -17,7 +17,18 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from synflaw_audit.errors import RepairError
+from synflaw_audit.repair.batches import Example, Purpose
+from synflaw_audit.repair.cache import CachedReference
+from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.forward import output_layer, selected_hidden, selected_logits
+from synflaw_audit.repair.losses import METHODS
+
+# The first and the last purpose of the tokens that the KL is taken at.
+BIAS_ROWS = {
+    "replay": (Purpose.REPLAY, Purpose.REPLAY),
+    "content": (Purpose.RETAIN, Purpose.RETAIN),
+    "both": (Purpose.RETAIN, Purpose.REPLAY),
+}
 
 
 class Reference(Protocol):
@@ -103,6 +114,45 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         model.train(training)
+
+
+def make_reference(
+    settings: RepairConfig,
+    model: Any,
+    given: PreTrainedModel | None,
+    examples: Sequence[Example],
+) -> Reference | CachedReference | None:
+    """The reference that the settings ask for; None where no term of the loss compares.
+
+    Args:
+        settings: What is compared, and how.
+        model: The model to be trained, not wrapped, as it stands before the first step.
+        given: Another model to compare with.
+        examples: The training rows.
+
+    Raises:
+        RepairError: The vocabularies differ, or the cache would become too large.
+    """
+    if not (
+        settings.bias_weight
+        or (METHODS[settings.method].needs_reference and settings.forget_weight)
+    ):
+        return None
+    if given is not None:
+        check_vocabulary(model, given)
+    if settings.reference == "cached":
+        first, last = BIAS_ROWS[settings.bias_rows]
+        return CachedReference.of(
+            model if given is None else given,
+            examples,
+            purposes=range(first, last + 1),
+            top_k=settings.reference_top_k,
+            limit=settings.reference_cache_mb * 1e6,
+            batch_size=settings.per_device_eval_batch_size,
+        )
+    if given is not None:
+        return SecondModel(given)
+    return AdapterOff(model) if hasattr(model, "disable_adapter") else SecondModel.copy_of(model)
 
 
 def check_vocabulary(model: Any, reference: PreTrainedModel) -> None:

@@ -20,6 +20,7 @@ from synflaw_audit.repair.card import model_card
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.data import FlaggedRows, read_flagged
 from synflaw_audit.repair.folder import (
+    check_model,
     check_out,
     library_progress,
     load,
@@ -83,11 +84,11 @@ def repair(
     config = RepairConfig() if config is None else config
     out = Path(out)
     check_out(out, model)
+    if isinstance(reference_model, str | Path):
+        check_model(reference_model)
     flagged = read_flagged(forget, scope=config.scope)
     with library_progress(shown=not quiet):
         network, tokenizer = load(model, config)
-        if isinstance(reference_model, str | Path):
-            reference_model = load(reference_model, config)[0]
         data = prepare(
             tokenizer,
             flagged,
@@ -101,7 +102,8 @@ def repair(
         if config.lora:
             network = with_adapters(network, config)
         before = _figures(network, tokenizer, data, probe)
-        arm = _train(network, tokenizer, data, config, reference_model, quiet)
+        # Not given a name here: a cached reference does without the model.
+        arm = _train(network, tokenizer, data, config, _opened(reference_model, config), quiet)
         after = _figures(network, tokenizer, data, probe)
         reasons = judge(before, after, max_perplexity_rise=config.max_perplexity_rise)
         state = arm.trainer.state
@@ -136,6 +138,13 @@ def repair(
             merge = config.lora and config.lora_merge
             write_folder(out, network, tokenizer, texts, merge=merge)
     return result
+
+
+def _opened(
+    model: str | Path | PreTrainedModel | None, config: RepairConfig
+) -> PreTrainedModel | None:
+    """The reference model, loaded if it was given by its name."""
+    return load(model, config)[0] if isinstance(model, str | Path) else model
 
 
 def _figures(
@@ -213,6 +222,7 @@ def _train(
             data_collator=collator,
             callbacks=[guard],
         )
+        del reference_model
         trainer.remove_callback(PrinterCallback)  # the log stands in repair.json
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=config.resume_from_checkpoint)

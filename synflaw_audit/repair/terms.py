@@ -9,17 +9,12 @@ from torch import Tensor, nn
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.batches import Purpose
+from synflaw_audit.repair.cache import CachedReference
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.forward import is_plain, selected_hidden, selected_logits
 from synflaw_audit.repair.head import Layer, Work, fused_terms
 from synflaw_audit.repair.losses import METHODS
-from synflaw_audit.repair.reference import Reference
-
-_BIAS_ROWS = {
-    "replay": (Purpose.REPLAY, Purpose.REPLAY),
-    "content": (Purpose.RETAIN, Purpose.RETAIN),
-    "both": (Purpose.RETAIN, Purpose.REPLAY),
-}
+from synflaw_audit.repair.reference import BIAS_ROWS, Reference
 
 
 @dataclass(frozen=True)
@@ -68,12 +63,16 @@ class StepLoss:
     """
 
     def __init__(
-        self, settings: RepairConfig, head: nn.Module, reference: Reference | None
+        self,
+        settings: RepairConfig,
+        head: nn.Module,
+        reference: Reference | CachedReference | None,
     ) -> None:
         self._settings = settings
         self._method = METHODS[settings.method]
         self._head = head
-        self._reference = reference
+        self._cache = reference if isinstance(reference, CachedReference) else None
+        self._reference = None if isinstance(reference, CachedReference) else reference
         self._plain: bool | None = None
         self._reference_plain = False
 
@@ -111,7 +110,7 @@ class StepLoss:
     def _divisors(self, counts: Tensor) -> Tensor:
         """What each term's sum is divided by, shape ``(4,)``, at least 1."""
         forget, retain, replay, rows = counts.unbind()
-        first, last = _BIAS_ROWS[self._settings.bias_rows]
+        first, last = BIAS_ROWS[self._settings.bias_rows]
         bias = counts[first - 1 : last].sum()
         unit = rows if self._method.unit == "row" else forget
         return torch.stack([unit, retain, replay, bias]).clamp(min=1)
@@ -131,11 +130,15 @@ class StepLoss:
             )
             if weight
         }
-        first, last = _BIAS_ROWS[settings.bias_rows]
+        first, last = BIAS_ROWS[settings.bias_rows]
         bias_where = slice(targets.bounds[first].start, targets.bounds[last].stop)
         forget_where = targets.bounds[Purpose.FORGET]
         compares = self._method.needs_reference and "forget" in scales
-        reference = self._reference
+        reference, cache = self._reference, self._cache
+        known = None
+        if cache is not None and "bias" in scales and bias_where.start < bias_where.stop:
+            known = cache.at(features, targets.rows[bias_where], targets.columns[bias_where])
+        asks = "bias" in scales and cache is None
         return Work(
             ids=targets.ids,
             rows=targets.rows,
@@ -146,7 +149,8 @@ class StepLoss:
             options=settings.loss_options,
             chunk=settings.chunk_tokens,
             reference=_layer(reference.head) if reference and self._reference_plain else Layer(),
-            bias_hidden=self._ask(features, targets, bias_where) if "bias" in scales else None,
+            bias_hidden=self._ask(features, targets, bias_where) if asks else None,
+            bias_top=known,
             forget_hidden=self._ask(features, targets, forget_where) if compares else None,
         )
 

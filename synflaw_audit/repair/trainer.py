@@ -19,8 +19,7 @@ from synflaw_audit.repair.batches import Collator, Example, pad_id
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.forward import output_layer
 from synflaw_audit.repair.head import TERMS
-from synflaw_audit.repair.losses import METHODS
-from synflaw_audit.repair.reference import AdapterOff, Reference, SecondModel, check_vocabulary
+from synflaw_audit.repair.reference import make_reference
 from synflaw_audit.repair.terms import StepLoss, token_counts
 
 
@@ -32,11 +31,13 @@ class RepairTrainer(Trainer):
         args: The configuration.
         train_dataset: Rows in the order of training, as :func:`~.batches.mix` gives them.
         reference_model: What the KL (and NPO) compares with. None: the adapters off, where the
-            model has adapters; else a frozen copy of the model as it stands.
+            model has adapters; else a frozen copy of the model as it stands. With
+            ``args.reference`` "cached" it is run over the rows at once and not kept.
         **kwargs: As for ``transformers.Trainer``.
 
     Raises:
-        RepairError: The reference's vocabulary differs from the model's.
+        RepairError: The reference's vocabulary differs from the model's, or its cache would become
+            larger than allowed.
     """
 
     # The loss is normalised over the whole accumulated batch; the trainer must not divide it again.
@@ -61,21 +62,10 @@ class RepairTrainer(Trainer):
         self.settings = args
         self.failure: str | None = None
         head = output_layer(self.accelerator.unwrap_model(self.model))
-        self._step_loss = StepLoss(args, head, self._make_reference(reference_model))
+        reference = make_reference(args, self.model, reference_model, train_dataset or ())
+        self._step_loss = StepLoss(args, head, reference)
         self._parts = torch.zeros(len(TERMS), device=self.args.device)
         self._parts_since = 0
-
-    def _make_reference(self, reference_model: PreTrainedModel | None) -> Reference | None:
-        settings = self.settings
-        forgets_against_it = METHODS[settings.method].needs_reference and settings.forget_weight
-        if not settings.bias_weight and not forgets_against_it:
-            return None
-        if reference_model is not None:
-            check_vocabulary(self.model, reference_model)
-            return SecondModel(reference_model)
-        if hasattr(self.model, "disable_adapter"):
-            return AdapterOff(self.model)
-        return SecondModel.copy_of(self.model)
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
         """What :func:`~.terms.token_counts` finds in the accumulated batch of all processes."""

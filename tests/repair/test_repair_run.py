@@ -196,6 +196,26 @@ def test_an_estimate_names_what_the_repair_then_takes(
     assert digest(damaged) == original
 
 
+def test_a_cached_reference_stands_in_for_the_model(
+    damaged: Path, flagged: Path, tmp_path: Path
+) -> None:
+    live, cached = config(tokens=2500), config(tokens=2500, reference="cached")
+    given = {"forget": flagged, "replay": ordinary_rows(40), "quiet": True}
+    foreseen = estimate(damaged, config=cached, reference_model=damaged, **given)
+    assert foreseen.memory["reference"] % 192 == 0
+    one = run(damaged, flagged, tmp_path / "live", config=live, reference_model=damaged)
+    other = run(damaged, flagged, tmp_path / "cached", config=cached, reference_model=damaged)
+    assert other.after == pytest.approx(one.after, rel=0.05)
+    assert other.log[-1]["bias_loss"] == pytest.approx(one.log[-1]["bias_loss"], rel=0.2)
+    assert other.log[-1]["bias_loss"] > 0
+    small = config(tokens=2500, reference="cached", reference_cache_mb=0.001)
+    with pytest.raises(RepairError, match="more than reference_cache_mb = 0"):
+        estimate(damaged, config=small, **given)
+    with pytest.raises(RepairError, match="more than reference_cache_mb = 0"):
+        run(damaged, flagged, tmp_path / "none", config=small)
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_model_that_loops_is_stopped() -> None:
     start = {"step": 0.0, "replay_perplexity": 5.0, "repetition": 0.1}
     assert harm(start, {**start, "step": 4.0}, 0.1) is None
