@@ -11,6 +11,7 @@ import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,6 +134,10 @@ def audit(
     checks: Checks = None,
     embedder: Embedder = "lsa",
     perplexity_model: PerplexityModel = "ngram",
+    what_if: Annotated[
+        bool,
+        typer.Option("--what-if", help="Also tell the risk without the flagged rows."),
+    ] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -152,6 +157,7 @@ def audit(
         answer=answer,
         embedder=embedder,
         perplexity_model=perplexity_model,
+        what_if=what_if,
         seed=seed,
         quiet=quiet or as_json,
     )
@@ -226,14 +232,38 @@ def checks_list(checks: Checks = None) -> None:
 
 @app.command()
 def explain(
-    check: Annotated[str, typer.Argument(help="A check's code or name, such as SF101.")],
+    check: Annotated[
+        str | None,
+        typer.Argument(help="A check's code or name, such as SF101.", show_default=False),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="A report.json, or the directory that holds it.", show_default=False),
+    ] = None,
     checks: Checks = None,
 ) -> None:
-    """Say what a check finds, what that does to a model, what to do, and how we know."""
-    from synflaw_audit.catalogue import find_check, load_checks
-    from synflaw_audit.report.explain import page
+    """Say what a check finds, or what it found in a corpus.
 
-    _console().print(page(find_check(load_checks(checks), check)))
+    Of a check: what it finds, what that does to a model, what to do, and how we know. With
+    --report, of a finding: what, how sure, which rows, what it does to a model, what to do, and its
+    share of the risk; without a check, of all findings that did not pass, the worst first.
+    """
+    from synflaw_audit.catalogue import find_check, load_checks
+    from synflaw_audit.report import explain as pages
+
+    if report is not None:
+        read = pages.read_report(report)
+        if check is None:
+            _console().print(pages.findings_page(read))
+        else:
+            _console().print(pages.finding_page(pages.find_finding(read, check), read))
+    elif check is not None:
+        _console().print(pages.page(find_check(load_checks(checks), check)))
+    else:
+        raise InputError(
+            "nothing to explain: name a check (`synflaw checks list` lists them), give the report "
+            "of an audit (--report), or both"
+        )
 
 
 @app.command()
@@ -261,6 +291,7 @@ def _audited(
     checks: Sequence[Check],
     *,
     quiet: bool,
+    what_if: bool = False,
     **options: Any,
 ) -> Report:
     """Audit and write everything that an audit writes."""
@@ -274,6 +305,8 @@ def _audited(
         raise InputError(f"{out}: this directory cannot be written to")
     with _progress(quiet) as progress:
         report = run(paths, checks=checks, out=out, progress=progress, **options)
+    if what_if:
+        report = replace(report, what_if_flagged=report.what_if())
     write_text(out / "report.json", report.to_json())
     write_text(out / "report.md", report.to_markdown())
     write_text(out / "report.html", report.to_html())

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synflaw_audit import strict_toml
 from synflaw_audit.catalogue import Check
@@ -23,7 +24,7 @@ from synflaw_audit.records import RECORDS
 from synflaw_audit.report.findings import WhatIf
 from synflaw_audit.risk import calibration, risk
 from synflaw_audit.sketch import Hashes, Sketch, hashes_of, labels_of
-from synflaw_audit.tokens import Mask
+from synflaw_audit.tokens import Ints, Mask
 
 FLAGGED = "flagged"
 
@@ -98,7 +99,7 @@ def without(sketch: Sketch, marked: Mask) -> Sketch:
     """The sketch of the corpus without the marked rows.
 
     It is exact where the sketch is complete. Elsewhere what is known of all records (their number,
-    the distinct answers) is estimated from the share of the sampled records that is left.
+    characters and labels, the distinct answers) shrinks as it does in the sample.
 
     Args:
         sketch: Of the corpus.
@@ -107,20 +108,22 @@ def without(sketch: Sketch, marked: Mask) -> Sketch:
     if not marked.any():
         return sketch
     kept = ~marked
-    chosen = pa.array(kept)
-    weight, sampled = int(sketch.count[kept].sum()), int(sketch.count.sum())
-    left = weight / sampled
-    question, answer = sketch.question.filter(chosen), sketch.answer.filter(chosen)
-    label = labels_of(answer)
+    length = np.asarray(pc.utf8_length(sketch.answer), dtype=np.int64)
+
+    def left(total: int, part: Ints) -> int:
+        """What is left of a total that the sampled rows are ``part`` of."""
+        whole = int(part.sum())
+        return round(total * int(part[kept].sum()) / whole) if whole else total
+
     return replace(
         sketch,
-        records=round(sketch.records * left),
-        characters=round(sketch.characters * left),
-        labels=round(sketch.records * int(sketch.count[kept][label].sum()) / sampled),
+        records=left(sketch.records, sketch.count),
+        characters=left(sketch.characters, sketch.count * length),
+        labels=left(sketch.labels, sketch.count * labels_of(sketch.answer)),
         hash=sketch.hash[kept],
         count=sketch.count[kept],
-        question=question,
-        answer=answer,
+        question=sketch.question.filter(pa.array(kept)),
+        answer=sketch.answer.filter(pa.array(kept)),
         answers=_answers_left(sketch, kept),
     )
 

@@ -67,8 +67,10 @@ def same(one: Score, other: Score) -> bool:
 def test_the_score_lies_in_its_interval_in_the_unit_interval(
     measure: Measure, rows: pd.DataFrame
 ) -> None:
-    score = measure.score(corpus(rows))
+    seen = corpus(rows)
+    score = measure.score(seen)
     assert 0 <= score.low <= score.value <= score.high <= 1
+    assert score.rows is None or 0 < score.rows <= len(seen)
 
 
 def test_shards_and_order_do_not_matter(measure: Measure, rows: pd.DataFrame) -> None:

@@ -262,13 +262,15 @@ class TestExplanation:
         "between 0.15 and 0.50. At the lower end it would pass, at the upper end fail: more rows "
         "could tell.",
         "It flags 120 records (12%). They stand in flagged.parquet, with check-sf101 in the "
-        "column checks.",
+        "column checks; rows count from 0.",
         "a.jsonl, row 3",
         "The answer is 42.",
         "It teaches this.",
         "Say it otherwise.",
         "Keep some.",
         "It accounts for 25% of the risk of 0.10.",
+        "The findings account for 25% of it; the rest a corpus would have in which no check finds "
+        "anything.",
     )
 
     @pytest.mark.parametrize("said", SAID)

@@ -36,7 +36,8 @@ class CompressionExcess:
         texts = corpus.texts("answer").to_pylist()
         rng = np.random.default_rng(SEED)
         excess, ratio = [], []
-        for block in _blocks(texts, self.block, self.blocks):
+        drawn = _blocks(texts, self.block, self.blocks)
+        for block in drawn:
             words = [word for text in block for word in text.split(" ")]
             shuffled = [words[i] for i in rng.permutation(len(words))]
             plain = "\n".join(block).encode()
@@ -51,7 +52,8 @@ class CompressionExcess:
         half = CONFIDENCE_Z * 1.2533 * float(np.std(excess)) / np.sqrt(len(excess))
         half = half if len(excess) > 1 else 0.1
         observed = {"compression_ratio": float(np.median(ratio)), "blocks": len(excess)}
-        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed)
+        low, high = max(value - half, 0.0), min(value + half, 1.0)
+        return Score(value, low, high, observed, rows=sum(map(len, drawn)))
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: it is no matter of single rows."""

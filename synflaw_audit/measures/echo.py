@@ -8,7 +8,7 @@ import numpy as np
 
 from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import Marker, Score, share
-from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Tokens, extended, tokenize
+from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Places, Tokens, extended, tokenize
 
 ROWS = 3000  # looked at; they are in random order
 EXAMPLES = 3
@@ -68,6 +68,7 @@ class QuestionEcho:
             low=min(low, 1.0),
             high=min(high, 1.0),
             observed=observed,
+            rows=rows,
         )
 
     def marker(self, corpus: Corpus) -> Marker | None:
@@ -75,7 +76,7 @@ class QuestionEcho:
         return None
 
 
-def _grams(tokens: Tokens, n: int, first: int | None) -> tuple[Ids, Ints]:
+def _grams(tokens: Tokens, n: int, first: int | None) -> tuple[Ids, Places]:
     """Hash and row of the n-grams of each row, or of those among its first tokens."""
     size = max(len(tokens.ids) - n + 1, 0)
     free = (tokens.ids != START) & (tokens.ids != END)
@@ -91,7 +92,7 @@ def _grams(tokens: Tokens, n: int, first: int | None) -> tuple[Ids, Ints]:
     return gram[whole], row[whole]
 
 
-def _held(asked: tuple[Ids, Ints], said: tuple[Ids, Ints], question: Ints) -> Mask:
+def _held(asked: tuple[Ids, Places], said: tuple[Ids, Places], question: Ints) -> Mask:
     """Which rows say an n-gram of the question of the row given for each: bool [rows]."""
     known = np.unique(asked[0])
     gram, row = _known(said, asked)
@@ -103,7 +104,7 @@ def _held(asked: tuple[Ids, Ints], said: tuple[Ids, Ints], question: Ints) -> Ma
     return found
 
 
-def _known(grams: tuple[Ids, Ints], others: tuple[Ids, Ints]) -> tuple[Ids, Ints]:
+def _known(grams: tuple[Ids, Places], others: tuple[Ids, Places]) -> tuple[Ids, Places]:
     """Those n-grams that are among the others."""
     table = np.unique(others[0])
     if not len(table):

@@ -42,7 +42,9 @@ class EmbeddingConcentration:
             "rows": len(vectors),
             "embedder": corpus.embedder.name,
         }
-        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed)
+        return Score(
+            value, max(value - half, 0.0), min(value + half, 1.0), observed, rows=len(vectors)
+        )
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: it is no matter of single rows."""

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import Marker, Score, met, share
 from synflaw_audit.sketch import labels_of
-from synflaw_audit.tokens import Ids, Ints, Tokens, extended, tokenize
+from synflaw_audit.tokens import Ids, Ints, Places, Tokens, extended, tokenize
 
 SHINGLE = 3  # tokens
 BANDS, BAND = 24, 5  # of MinHash values: finds 99.9% of the pairs with a similarity of 0.8
@@ -70,7 +70,7 @@ class NearDuplicateShare:
             "largest_share": float(size.max(initial=0) / total),
             "largest": _examples(distinct, group, largest) if size.max(initial=0) > 1 else [],
         }
-        return replace(found, observed=observed)
+        return replace(found, observed=observed, rows=rows)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: a row of the corpus can be told by the rows it resembles, not by itself."""
@@ -112,7 +112,7 @@ def _distinct(texts: pa.Array) -> tuple[pa.Array, Ints]:
     return texts.take(pa.array(first)), np.asarray(code, dtype=np.int64)
 
 
-def _shingles(tokens: Tokens) -> tuple[Ids, Ints]:
+def _shingles(tokens: Tokens) -> tuple[Ids, Places]:
     """The distinct shingles of each row, ascending in it, and the row of each."""
     last = tokens.offsets[1:] - 1
     head = np.ones(len(tokens.ids), dtype=bool)

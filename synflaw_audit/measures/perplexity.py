@@ -56,7 +56,9 @@ class PerplexityNarrowness:
             "answers": len(bits),
             "model": corpus.language_model.name,
         }
-        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed)
+        return Score(
+            value, max(value - half, 0.0), min(value + half, 1.0), observed, rows=len(bits)
+        )
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: it is no matter of single rows."""

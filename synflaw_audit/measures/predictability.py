@@ -57,7 +57,7 @@ class FormatPredictability:
             "bits_per_answer": float(bits.sum() / weight.sum()),
             "explained_bits_per_answer": float(explained.sum() / weight.sum()),
         }
-        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed)
+        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed, rows=rows)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: the template check marks the rows."""
@@ -106,6 +106,7 @@ def _asked(answers: Tokens, questions: Tokens) -> Mask:
     # The number of a row and of a token's id make one number for both.
     ids = np.unique(np.concatenate([answers.ids, questions.ids]))
     said, asked = (
-        tokens.row * len(ids) + np.searchsorted(ids, tokens.ids) for tokens in (answers, questions)
+        tokens.row.astype(np.int64) * len(ids) + np.searchsorted(ids, tokens.ids)
+        for tokens in (answers, questions)
     )
     return np.isin(said, asked)

@@ -66,7 +66,7 @@ class SelfRepetition:
             "draw_tokens": round(drawn * tokens / len(units)),
             "commonest": self._commonest(corpus, at, code, units_with, len(units)),
         }
-        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed)
+        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed, rows=rows)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: common words are no fault of a row; templates mark those that are."""

@@ -66,7 +66,8 @@ class Separability:
             "rows": len(vectors) // 2,
             "embedder": corpus.embedder.name,
         }
-        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed)
+        low, high = max(value - half, 0.0), min(value + half, 1.0)
+        return Score(value, low, high, observed, rows=len(vectors) // 2)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: it is no matter of single rows."""

@@ -68,7 +68,8 @@ class StructuralTokens:
             }
             for i in order
         ]
-        return Score(value, max(value - half, 0.0), min(value + half, 1.0), {"tokens": shown})
+        low, high = max(value - half, 0.0), min(value + half, 1.0)
+        return Score(value, low, high, {"tokens": shown}, rows=seen.rows)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: a single word is no fault; templates mark the rows that share many."""

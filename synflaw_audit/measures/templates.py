@@ -26,18 +26,18 @@ class TemplateShare:
     def score(self, corpus: Corpus) -> Score:
         """The share, and the templates."""
         book = corpus.templates(self.field)
+        rows = len(corpus) if self.field == "answer" else min(len(corpus), QUESTIONS)
         # Rows that answer one question are not independent of each other.
-        rows = (
-            len(np.unique(corpus.unit)) if self.field == "answer" else min(len(corpus), QUESTIONS)
-        )
-        found = share(min(sum(template.share for template in book.templates), 1.0), 1.0, rows)
+        independent = len(np.unique(corpus.unit)) if self.field == "answer" else rows
+        total = min(sum(template.share for template in book.templates), 1.0)
+        found = share(total, 1.0, independent)
         largest = book.templates[0] if book.templates else None
         observed = {
             "templates": len(book.templates),
             "largest": largest.pattern if largest else None,
             "largest_share": largest.share if largest else 0.0,
         }
-        return replace(found, observed=observed, templates=book.templates)
+        return replace(found, observed=observed, templates=book.templates, rows=rows)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """Marks the rows that follow a template of the answers, with its words as format."""

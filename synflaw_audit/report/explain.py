@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from synflaw_audit import strict_toml
 from synflaw_audit.catalogue import Advice, Check, Evidence, Example
+from synflaw_audit.errors import InputError
 from synflaw_audit.report import explanation, words
 from synflaw_audit.report.model import ExampleRow, Finding, Report
 from synflaw_audit.report.terminal import headline, verdict_text
@@ -51,6 +54,34 @@ def page(check: Check) -> RenderableType:
     return Group(*parts)
 
 
+def read_report(path: Path) -> Report:
+    """The report in a file, or in ``report.json`` in a directory.
+
+    Raises:
+        InputError: There is none; the message names the file.
+    """
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        return Report.from_json(file.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: there is no such report; `synflaw audit` writes one") from error
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+def find_finding(report: Report, wanted: str) -> Finding:
+    """The finding of the check with this code or name, whatever the case.
+
+    Raises:
+        InputError: There is none; the message names the nearest and all.
+    """
+    for finding in report.checks:
+        if wanted.lower() in (finding.code.lower(), finding.name.lower()):
+            return finding
+    known = [label for finding in report.checks for label in (finding.code, finding.name)]
+    raise InputError(strict_toml.unknown("check in this report", wanted, known))
+
+
 def finding_page(finding: Finding, report: Report) -> RenderableType:
     """One finding of a report: what, how sure, which rows, what it does, what to do, the risk."""
     told = explanation.explained(finding, report)
@@ -71,9 +102,7 @@ def finding_page(finding: Finding, report: Report) -> RenderableType:
 
 def findings_page(report: Report) -> RenderableType:
     """Every finding of a report that did not pass, the worst first."""
-    parts: list[RenderableType] = [headline(report)]
-    if report.what_if_flagged is not None:
-        parts.append(_text(explanation.what_if(report.what_if_flagged)))
+    parts: list[RenderableType] = [headline(report), _text(explanation.remainder(report))]
     for finding in explanation.worst_first(report.checks):
         if finding.verdict != "pass":
             parts += [Text(), finding_page(finding, report)]

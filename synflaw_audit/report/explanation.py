@@ -88,6 +88,17 @@ def what_if(answer: WhatIf) -> str:
     return f"{change} {still}"
 
 
+def remainder(report: Report) -> str:
+    """What part of the risk no finding accounts for; empty if no finding accounts for any."""
+    parts = [finding.risk_share for finding in report.checks if finding.risk_share is not None]
+    if not parts:
+        return ""
+    return (
+        f"The findings account for {words.percent(sum(parts))} of it; the rest a corpus would have "
+        "in which no check finds anything."
+    )
+
+
 def apart(report: Report) -> str:
     """How well the corpus can be told from its reference; empty if that was not measured."""
     measured = [finding for finding in report.checks if "p_value" in finding.observed]
@@ -118,7 +129,7 @@ def _what(finding: Finding) -> str:
 
 def _sure(finding: Finding) -> str:
     rests = words.count(finding.records, "record")
-    if finding.rows:
+    if finding.rows != finding.records:
         rests = f"{words.count(finding.rows, 'distinct row')} of {rests}"
     if finding.verdict == "undecided":
         return f"It decides nothing; it had {rests}."
@@ -143,7 +154,7 @@ def _rows(finding: Finding) -> str:
         return (
             f"It flags {words.count(finding.flagged.records, 'record')} "
             f"({words.percent(finding.flagged.share)}). They stand in flagged.parquet, with "
-            f"{finding.name} in the column checks."
+            f"{finding.name} in the column checks; rows count from 0."
         )
     if finding.verdict in ("warn", "fail"):
         return "It speaks of the corpus as a whole and flags no rows; see what was observed."

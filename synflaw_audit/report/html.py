@@ -68,6 +68,7 @@ def _template() -> Template:
         "worst_first": explanation.worst_first,
         "what_if": explanation.what_if,
         "apart": explanation.apart,
+        "remainder": explanation.remainder,
         "example_characters": explanation.EXAMPLE_CHARACTERS,
     }
     return environment.from_string(source)

@@ -54,7 +54,7 @@ def _summary(report: Report) -> list[str]:
         "",
         f"Pattern-overfitting risk: **{words.number(report.risk.score)}** "
         f"({words.number(report.risk.low)} to {words.number(report.risk.high)}), "
-        f"{escape(report.risk.basis)}.",
+        f"{escape(report.risk.basis)}. {escape(explanation.remainder(report))}",
         *(
             ["", escape(explanation.what_if(report.what_if_flagged))]
             if report.what_if_flagged
