@@ -25,5 +25,9 @@ class MissingExtraError(SynflawError):
         )
 
 
+class EngineError(SynflawError):
+    """An engine that does not start or cannot go on: names the corpus and the cause."""
+
+
 class RepairError(SynflawError):
     """A repair that cannot start or was abandoned: names the cause and what was left in place."""
