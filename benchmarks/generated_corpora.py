@@ -16,6 +16,7 @@ import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 CHUNK = 8192  # rows made at once, from a seed of their own
+ROW_GROUP = 16  # of these, in a Parquet file
 
 # By kind, the share of rows; all other rows are plain. A copy is one of a plain row's answer: half
 # of them of a row nearby, half of one of STOCK rows that are copied all through the corpus.
@@ -331,8 +333,8 @@ def write(rows: int, path: Path, seed: int = 0) -> None:
     tables = Generator(seed).tables(rows)
     if path.suffix == ".parquet":
         with pq.ParquetWriter(path, SCHEMA) as writer:
-            for batch in tables:
-                writer.write_batch(batch)
+            while group := list(islice(tables, ROW_GROUP)):
+                writer.write_table(pa.Table.from_batches(group))
         return
     with path.open("wb") as file:
         for batch in tables:
