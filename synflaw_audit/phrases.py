@@ -20,6 +20,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from synflaw_audit.kernels.phrases import grouped, holders
 from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Tokens, extended
 
 LONGEST = 12
@@ -91,25 +92,18 @@ class Level:
 class _Support:
     """Counts the rows and units that hold a phrase, and asks enough of both."""
 
-    row: Ints  # of each token
-    unit: Ints  # of each token
-    rows: int
+    offsets: Ints  # the tokens of each row
+    unit: Ints  # of each row
+    order: Ints  # the rows, those of one unit together
     units: int
     min_share: float
     min_rows: int
 
     def count(self, group: Ints, at: Ints, phrases: int) -> tuple[Ints, Floats, Mask]:
         """Rows and share of each phrase, and which phrases are frequent."""
-        rows = _distinct(group, self.row[at], phrases)
-        units = rows if self.rows == self.units else _distinct(group, self.unit[at], phrases)
-        share = np.minimum(rows / self.rows, units / self.units)
+        rows, units = holders(group, phrases, at, self.offsets, self.order, self.unit)
+        share = np.minimum(rows / len(self.unit), units / self.units)
         return rows, share, (units >= self.min_rows) & (share >= self.min_share)
-
-
-def _distinct(group: Ints, holder: Ints, groups: int) -> Ints:
-    """The number of distinct holders of each group."""
-    pairs = np.unique((group.astype(np.uint64) << np.uint64(32)) | holder.astype(np.uint64))
-    return np.bincount((pairs >> np.uint64(32)).astype(np.int64), minlength=groups)
 
 
 def numbered(tokens: Tokens) -> Ids:
@@ -118,26 +112,33 @@ def numbered(tokens: Tokens) -> Ids:
 
 
 def _level(length: int, at: Ints, gram: Ids, support: _Support) -> Level:
-    """Groups occurrences by phrase and keeps the frequent phrases."""
-    order = np.argsort(gram, kind="stable")
-    fresh = np.ones(len(order), dtype=bool)
-    fresh[1:] = gram[order[1:]] != gram[order[:-1]]
-    group = np.cumsum(fresh) - 1
-    rows, share, frequent = support.count(group, at[order], int(fresh.sum()))
-    kept = np.sort(order[frequent[group]])
-    number = np.empty(len(at), dtype=np.int64)
-    number[order] = (np.cumsum(frequent) - 1)[group]
+    """Groups occurrences by phrase and keeps the frequent phrases, in the order of their hashes."""
+    distinct, group = grouped(gram)
+    rows, share, frequent = support.count(group, at, len(distinct))
+    chosen = np.flatnonzero(frequent)
+    chosen = chosen[np.argsort(distinct[chosen])]
+    number = np.full(len(distinct), -1, dtype=np.int64)
+    number[chosen] = np.arange(len(chosen))
+    kept = np.flatnonzero(frequent[group])
+    of = number[group[kept]]
     return Level(
         length=length,
         at=at[kept],
-        group=number[kept],
+        group=of,
         gram=gram[kept],
-        rows=rows[frequent],
-        share=share[frequent],
-        count=np.bincount(group, minlength=len(frequent))[frequent],
-        longer=np.zeros(int(frequent.sum()), dtype=np.int64),
-        example=at[order[np.flatnonzero(fresh)]][frequent],
+        rows=rows[chosen],
+        share=share[chosen],
+        count=np.bincount(of, minlength=len(chosen)),
+        longer=np.zeros(len(chosen), dtype=np.int64),
+        example=_firsts(of, at[kept], len(chosen)),
     )
+
+
+def _firsts(group: Ints, at: Ints, groups: int) -> Ints:
+    """The first of the ascending places of each group."""
+    first = np.empty(groups, dtype=np.int64)
+    first[group[::-1]] = at[::-1]  # the last that is written stays
+    return first
 
 
 def _levels(tokens: Tokens, support: _Support) -> Iterator[Level]:
@@ -219,8 +220,9 @@ def frequent(
     """
     if not len(tokens):
         return []
+    order = np.argsort(unit, kind="stable")
     units = int(unit.max()) + 1
-    support = _Support(tokens.row, unit[tokens.row], len(tokens), units, min_share, min_rows)
+    support = _Support(tokens.offsets, unit, order, units, min_share, min_rows)
     return list(_levels(tokens, support))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -18,8 +19,9 @@ import pyarrow as pa
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
+from synflaw_audit.kernels import phrases as kernels
 from synflaw_audit.phrases import Floats, Phrases, frequent, labels_in, mine, numbered
-from synflaw_audit.tokens import Ids, Ints, Mask, Tokens, extended
+from synflaw_audit.tokens import Ids, Ints, Mask, Places, Tokens, extended, unicode, utf8
 
 SLOT = "<*>"
 MIN_SHARE = 0.0075  # a template rarer than this is not told from chance
@@ -34,6 +36,7 @@ COMMONER = 3.0  # so many times commoner are the two ends of a phrase that spans
 FIXED = 0.2  # a number that so many rows of a template have at one place is format, not content
 MIN_BITS = 10.0  # a weaker phrase carries at least this much
 MOST_PHRASES = 2000
+DESCRIBED = 1000  # rows of a template whose patterns are looked at
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,8 @@ class TemplateBook:
     """The phrases of all templates as a trie of token hashes, and the templates.
 
     Attributes:
-        prefixes: For each length from 1, the sorted hashes of the phrases' first tokens.
-        grams: For each length from 1, the sorted hashes of the phrases of that length.
-        phrases: For each length, the index of each of those phrases in the arrays below.
+        nodes: The hashes of every beginning of every phrase, the phrases themselves included.
+        phrase: For each node, the index of the phrase that ends there in the arrays below, or -1.
         core: bool [phrases], the phrase alone makes a row follow its template.
         bits: float64 [phrases].
         member: bool [phrases, templates], the phrase belongs to the template.
@@ -77,68 +79,50 @@ class TemplateBook:
         fixed: Sorted hashes of the numbers that are format, see ``_number_keys``.
     """
 
-    prefixes: tuple[Ids, ...]
-    grams: tuple[Ids, ...]
-    phrases: tuple[Ints, ...]
+    nodes: Ids
+    phrase: Ints
     core: Mask
     bits: Floats
     member: npt.NDArray[np.bool_]
     templates: tuple[Template, ...]
     fixed: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
 
+    @cached_property
+    def _table(self) -> Places:
+        return kernels.hash_table(self.nodes)
+
+    def occurrences(self, tokens: Tokens) -> tuple[Ints, Ints, Ints]:
+        """Where each phrase occurs: first token, length, phrase (int64 [occurrences] each)."""
+        ids = numbered(tokens)
+        return kernels.occurrences(ids, tokens.row, self._table, self.nodes, self.phrase)
+
     def match(self, tokens: Tokens) -> Match:
         """Finds the rows that follow a template, and their format tokens."""
-        at, length, phrase = _occurrences(self, tokens)
+        at, length, phrase = self.occurrences(tokens)
         row = tokens.row[at]
-        core = self.core[phrase]
-        evidence = np.zeros((len(tokens), len(self.templates)))
-        for template in range(len(self.templates)):
-            strong = core & self.member[phrase, template]
-            np.add.at(evidence[:, template], row[strong], self.bits[phrase[strong]])
+        evidence, bits = kernels.weighed(
+            row, phrase, self.core, self.bits, self.member, len(tokens)
+        )
         chosen = np.full(len(tokens), -1, dtype=np.int64)
         if len(self.templates):
             held = (evidence.max(axis=1) > 0) & ~labels_in(tokens)
             chosen[held] = evidence[held].argmax(axis=1)
-        bits = np.zeros(len(tokens))
-        np.maximum.at(bits, row[core], self.bits[phrase[core]])
-        used = (chosen[row] >= 0) & (core | self.member[phrase, np.maximum(chosen[row], 0)])
+        used = (chosen[row] >= 0) & (
+            self.core[phrase] | self.member[phrase, np.maximum(chosen[row], 0)]
+        )
         covered = _covered(at[used], length[used], len(tokens.ids))
         slots = np.flatnonzero(covered & tokens.number)
-        constant, _ = _is_in(_number_keys(tokens, chosen, slots), self.fixed)
+        constant = _is_in(_number_keys(tokens, chosen, slots), self.fixed)
         covered[slots[~constant]] = False
         return Match(chosen, np.where(chosen >= 0, bits, 0.0), covered)
 
 
-def _is_in(values: Ids, table: Ids) -> tuple[Mask, Ints]:
-    """Membership in a sorted table, and the place there."""
-    place = np.minimum(np.searchsorted(table, values), max(len(table) - 1, 0))
-    return (table[place] == values if len(table) else np.zeros(len(values), dtype=bool)), place
-
-
-def _occurrences(book: TemplateBook, tokens: Tokens) -> tuple[Ints, Ints, Ints]:
-    """Where each phrase occurs: first token, length, phrase; one walk down the trie for all."""
-    ids = numbered(tokens)
-    at = np.arange(len(ids))
-    gram = extended(np.zeros_like(ids), ids)
-    found: list[tuple[Ints, Ints, Ints]] = []
-    for length, (prefixes, grams, phrases) in enumerate(
-        zip(book.prefixes, book.grams, book.phrases, strict=True), start=1
-    ):
-        here, _ = _is_in(gram, prefixes)
-        at, gram = at[here], gram[here]
-        whole, place = _is_in(gram, grams)
-        if whole.any():
-            found.append((at[whole], np.full(int(whole.sum()), length), phrases[place[whole]]))
-        after = at + length
-        inside = after < len(ids)
-        at, gram, after = at[inside], gram[inside], after[inside]
-        inside = tokens.row[after] == tokens.row[at]
-        at, gram = at[inside], extended(gram[inside], ids[after[inside]])
-    if not found:
-        none = np.empty(0, dtype=np.int64)
-        return none, none, none
-    starts, lengths, indices = (np.concatenate(part) for part in zip(*found, strict=True))
-    return starts, lengths, indices
+def _is_in(values: Ids, table: Ids) -> Mask:
+    """Membership in a sorted table."""
+    if not len(table):
+        return np.zeros(len(values), dtype=bool)
+    place = np.minimum(np.searchsorted(table, values), len(table) - 1)
+    return np.asarray(table[place] == values)
 
 
 def _covered(at: Ints, length: Ints, size: int) -> Mask:
@@ -150,22 +134,19 @@ def _covered(at: Ints, length: Ints, size: int) -> Mask:
 
 def _book(phrases: Phrases, ids: Ids, core: Mask, member: Mask) -> TemplateBook:
     """Lays the phrases out as a trie; the templates have no names yet."""
-    longest = int(phrases.length.max()) if len(phrases) else 0
-    prefixes, grams, numbers = [], [], []
+    longest = int(phrases.length.max(initial=0))
     gram = np.zeros(len(phrases), dtype=np.uint64)
+    beginnings: list[Ids] = []
     for length in range(1, longest + 1):
         alive = phrases.length >= length
         token = ids[np.minimum(phrases.example + length - 1, len(ids) - 1)]
         gram = np.where(alive, extended(gram, token), gram)
-        prefixes.append(np.unique(gram[alive]))
-        whole = np.flatnonzero(phrases.length == length)
-        order = whole[np.argsort(gram[whole])]
-        grams.append(gram[order])
-        numbers.append(order)
+        beginnings.append(gram[alive])
+    nodes = np.unique(np.concatenate([gram, *beginnings]))
+    phrase = np.full(len(nodes), -1, dtype=np.int64)
+    phrase[np.searchsorted(nodes, gram)] = np.arange(len(phrases))
     nameless = (Template("", "", 0.0, 0, ()),) * member.shape[1]
-    return TemplateBook(
-        tuple(prefixes), tuple(grams), tuple(numbers), core, phrases.bits, member, nameless
-    )
+    return TemplateBook(nodes, phrase, core, phrases.bits, member, nameless)
 
 
 def fit(
@@ -237,7 +218,7 @@ def _across_slots(cores: Phrases, tokens: Tokens, ids: Ids) -> Mask:
 def _found(phrases: Phrases, tokens: Tokens, ids: Ids) -> tuple[Ints, Ints, Ints]:
     """Where each of the phrases occurs in the tokens they were mined from."""
     everything = np.ones((len(phrases), 1), dtype=bool)
-    return _occurrences(_book(phrases, ids, everything[:, 0], everything), tokens)
+    return _book(phrases, ids, everything[:, 0], everything).occurrences(tokens)
 
 
 def _incidence(phrases: Phrases, tokens: Tokens, ids: Ids) -> csr_matrix:
@@ -297,32 +278,40 @@ def _attached(
     return np.asarray(oftener | everywhere)
 
 
-def spans(tokens: Tokens, covered: Mask, row: int, text: str) -> list[tuple[int, int]]:
-    """The characters of one row's format, as half-open ranges in order.
+@dataclass(frozen=True)
+class Spans:
+    """The characters of some rows' format, as half-open ranges in order.
 
-    ``covered`` says of every token whether it is format (bool [tokens]).
+    Attributes:
+        offsets: int64 [rows + 1], the ranges of row ``r`` are ``offsets[r]:offsets[r + 1]``.
+        start: int32 [ranges], first character (Python string index).
+        end: int32 [ranges], one past the last.
+    """
+
+    offsets: Ints
+    start: Places
+    end: Places
+
+    def __getitem__(self, row: int) -> list[tuple[int, int]]:
+        held = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
+        return list(zip(self.start[held].tolist(), self.end[held].tolist(), strict=True))
+
+
+def spans(texts: pa.Array, tokens: Tokens, covered: Mask, rows: Ints) -> Spans:
+    """The characters of some rows' format.
 
     White space between format and content belongs to the format; the mark that ends the sentence
     before a phrase does not.
+
+    Args:
+        texts: Those rows' texts, an Arrow string array [rows].
+        tokens: Of a batch that holds them.
+        covered: bool [tokens], the token is format.
+        rows: int64 [rows], their numbers in the batch.
     """
-    first, last = int(tokens.offsets[row]), int(tokens.offsets[row + 1])
-    held = np.concatenate([[False], covered[first:last], [False]])
-    edges = np.flatnonzero(np.diff(held.astype(np.int8)))
-    found: list[tuple[int, int]] = []
-    for begin, stop in zip(edges[::2] + first, edges[1::2] + first, strict=True):
-        if tokens.stops[begin] and stop - begin > 1:
-            begin += 1
-        start, end = int(tokens.start[begin]), int(tokens.end[stop - 1])
-        if start == end:
-            continue
-        while start > 0 and text[start - 1].isspace():
-            start -= 1
-        while end < len(text) and text[end].isspace():
-            end += 1
-        if found and start <= found[-1][1]:
-            start = found.pop()[0]
-        found.append((start, end))
-    return found
+    raw, bounds = utf8(texts)
+    of = (tokens.offsets, tokens.start, tokens.end, tokens.stops)
+    return Spans(*kernels.spans_of(raw, bounds, rows, *of, covered, unicode().blank))
 
 
 def pattern(text: str, ranges: list[tuple[int, int]]) -> str:
@@ -369,9 +358,10 @@ def _described(
         rows = np.flatnonzero(match.template == template)
         counts: Counter[str] = Counter()
         shown: dict[str, str] = {}
-        for row in rows[:1000].tolist():
-            text = texts[row].as_py()
-            seen = pattern(text, spans(tokens, match.covered, row, text))
+        chosen = texts.take(pa.array(rows[:DESCRIBED]))
+        ranges = spans(chosen, tokens, match.covered, rows[:DESCRIBED])
+        for place, (row, text) in enumerate(zip(rows.tolist(), chosen.to_pylist(), strict=False)):
+            seen = pattern(text, ranges[place])
             counts[seen] += int(weight[row])
             shown.setdefault(seen, text)
         # Ties are broken by the text, so that the order of rows changes nothing.

@@ -1,4 +1,4 @@
-r"""Text to token ids and character offsets, vectorised; every measure shares it.
+r"""Text to token ids and character offsets, by compiled loops; every measure shares it.
 
 A token is a word (letters, marks and digits, with apostrophes inside), a number (with its decimal
 marks), one character of a script written without spaces (Han, Hiragana, Katakana, Thai, Lao,
@@ -15,25 +15,32 @@ met give a word the same id, and the ids of different words collide with probabi
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
+from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-Ids = npt.NDArray[np.uint64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from synflaw_audit.kernels import MIX, MULTIPLIER, Bytes, Ids, Ints, Mask, Places
+from synflaw_audit.kernels.text import (
+    ALONE,
+    BREAK,
+    DIGIT,
+    END,
+    LONGEST_HASHED,
+    PUNCTUATION,
+    SPACE,
+    START,
+    WORD,
+    scan,
+)
 
-SPACE, BREAK, WORD, DIGIT, ALONE, PUNCTUATION = range(6)
+__all__ = ["END", "START", "Ids", "Ints", "Mask", "Places", "Tokens", "extended", "tokenize"]
 
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: invertible modulo 2**64
-_MIX = np.uint64(0xBF58476D1CE4E5B9)  # the first multiplier of splitmix64
-_LONGEST_HASHED = 64  # characters of a token that enter its hash; longer ones add their length
-
-START = np.uint64(0x243F6A8885A308D3)  # digits of pi: no token hashes to them but by chance
-END = np.uint64(0x13198A2E03707344)
+POINTS = 0x110000
+# Beyond these planes nothing is assigned but private use, which separates words as a space does.
+_ASSIGNED = (range(0x40000), range(0xE0000, 0xE1000))
 
 # Scripts that do not separate words by spaces: each character is a token.
 _ALONE_RANGES = (
@@ -50,7 +57,6 @@ _ALONE_RANGES = (
     (0xFF66, 0xFF9D),  # half-width Katakana
     (0x20000, 0x3FFFF),  # CJK extensions B and later
 )
-_APOSTROPHES = (0x27, 0x2019)
 _STOPS = tuple(ord(mark) for mark in ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964")
 
 
@@ -60,9 +66,9 @@ class Tokens:
 
     Attributes:
         ids: uint64 [tokens], framed by ``START`` and ``END`` in every row.
-        start: int64 [tokens], first character of each token in its own row (Python string index).
-        end: int64 [tokens], one past its last character; frames are empty spans.
-        row: int64 [tokens], the row each token belongs to.
+        start: int32 [tokens], first character of each token in its own row (Python string index).
+        end: int32 [tokens], one past its last character; frames are empty spans.
+        row: int32 [tokens], the row each token belongs to.
         offsets: int64 [rows + 1], the tokens of row ``r`` are ``offsets[r]:offsets[r + 1]``.
         number: bool [tokens], the token is written in digits alone.
         breaks: bool [tokens], the token is a frame or a line break.
@@ -70,9 +76,9 @@ class Tokens:
     """
 
     ids: Ids
-    start: Ints
-    end: Ints
-    row: Ints
+    start: Places
+    end: Places
+    row: Places
     offsets: Ints
     number: Mask
     breaks: Mask
@@ -86,107 +92,88 @@ class Tokens:
         """Tokens of each row, its two frames not counted: int64 [rows]."""
         return np.diff(self.offsets) - 2
 
+    def first(self, rows: int) -> Tokens:
+        """The tokens of the first rows."""
+        end = int(self.offsets[rows])
+        return Tokens(
+            ids=self.ids[:end],
+            start=self.start[:end],
+            end=self.end[:end],
+            row=self.row[:end],
+            offsets=self.offsets[: rows + 1],
+            number=self.number[:end],
+            breaks=self.breaks[:end],
+            stops=self.stops[:end],
+        )
+
+
+@dataclass(frozen=True)
+class Unicode:
+    """What the tokenizer knows of every code point.
+
+    Attributes:
+        classes: uint8 [code points], its class.
+        mixed: uint64 [code points], a well mixed value, equal for the cases of one letter.
+        ends_sentence: bool [code points].
+        blank: bool [code points], Python's ``str.isspace``.
+    """
+
+    classes: Bytes
+    mixed: Ids
+    ends_sentence: Mask
+    blank: Mask
+
 
 @cache
-def _classes() -> npt.NDArray[np.uint8]:
-    """The class of every code point, from the Unicode character database that Python ships."""
-    table = np.full(0x110000, PUNCTUATION, dtype=np.uint8)
-    by_category = {"L": WORD, "M": WORD, "N": WORD, "Z": SPACE, "C": SPACE}
-    for point in range(0x110000):
-        category = unicodedata.category(chr(point))
-        if category[0] in by_category:
-            table[point] = DIGIT if category == "Nd" else by_category[category[0]]
+def unicode() -> Unicode:
+    """The tables, from the Unicode character database that Python ships."""
+    classes = np.full(POINTS, SPACE, dtype=np.uint8)
+    lower = np.arange(POINTS, dtype=np.uint64)
+    blank, ends = np.zeros(POINTS, dtype=bool), np.zeros(POINTS, dtype=bool)
+    by_category = {"L": WORD, "M": WORD, "N": WORD, "P": PUNCTUATION, "S": PUNCTUATION}
+    for point in chain(*_ASSIGNED):
+        character = chr(point)
+        category = unicodedata.category(character)
+        classes[point] = DIGIT if category == "Nd" else by_category.get(category[0], SPACE)
+        blank[point] = character.isspace()
+        if len(small := character.lower()) == 1:
+            lower[point] = ord(small)
     for first, last in _ALONE_RANGES:
-        span = table[first : last + 1]
+        span = classes[first : last + 1]
         span[span == WORD] = ALONE
-    table[ord("_")] = WORD
-    table[[ord("\n"), 0x0B, 0x0C, 0x0D, 0x85, 0x2028, 0x2029]] = BREAK
-    return table
-
-
-@cache
-def _folded() -> npt.NDArray[np.uint64]:
-    """A well mixed 64-bit value for every code point, equal for the cases of one letter."""
-    points = np.arange(0x110000, dtype=np.uint64)
-    for point in range(0x110000):
-        lower = chr(point).lower()
-        if len(lower) == 1:
-            points[point] = ord(lower)
-    points[0x2019] = 0x27
-    mixed = (points + np.uint64(1)) * _MULTIPLIER
+    classes[ord("_")] = WORD
+    classes[[ord("\n"), 0x0B, 0x0C, 0x0D, 0x85, 0x2028, 0x2029]] = BREAK
+    lower[0x2019] = 0x27  # a typographic apostrophe is an apostrophe
+    ends[list(_STOPS)] = True
+    mixed = (lower + np.uint64(1)) * MULTIPLIER
     mixed ^= mixed >> np.uint64(29)
-    mixed *= _MIX
+    mixed *= MIX
     mixed ^= mixed >> np.uint64(32)
-    return mixed
+    return Unicode(classes, mixed, ends, blank)
 
 
 @cache
-def _powers() -> npt.NDArray[np.uint64]:
-    powers = np.ones(_LONGEST_HASHED, dtype=np.uint64)
-    np.multiply.accumulate(np.full(_LONGEST_HASHED - 1, _MULTIPLIER), out=powers[1:])
+def _powers() -> Ids:
+    powers = np.ones(LONGEST_HASHED, dtype=np.uint64)
+    np.multiply.accumulate(np.full(LONGEST_HASHED - 1, MULTIPLIER), out=powers[1:])
     return powers
 
 
-def _code_points(texts: pa.Array) -> tuple[npt.NDArray[np.uint32], Ints]:
-    """All characters of all rows end to end, and where each row begins (int64 [rows + 1])."""
+def utf8(texts: pa.Array) -> tuple[Bytes, Ints]:
+    """The bytes of all rows end to end, and where each row begins (int64 [rows + 1]).
+
+    Raises:
+        ValueError: If a text is null.
+    """
     texts = texts.cast(pa.large_string())
     if texts.null_count:
         raise ValueError("texts must not be null")
-    bounds = np.frombuffer(texts.buffers()[1], dtype=np.int64)[
-        texts.offset : texts.offset + len(texts) + 1
-    ]
-    data = texts.buffers()[2]
-    raw = np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]] if data else np.empty(0, "u1")
-    points = np.frombuffer(raw.tobytes().decode("utf-8").encode("utf-32-le"), dtype=np.uint32)
-    if len(points) == len(raw):  # ASCII: bytes are characters
-        return points, bounds - bounds[0]
-    leads = np.zeros(len(raw) + 1, dtype=np.int64)
-    np.cumsum((raw & 0xC0) != 0x80, out=leads[1:])
-    return points, leads[bounds - bounds[0]]
-
-
-def _joined(kind: npt.NDArray[np.uint8], points: npt.NDArray[np.uint32], first: Ints) -> None:
-    """Makes apostrophes, and dots of abbreviations, in words and marks in numbers part of them."""
-    mid = kind == PUNCTUATION
-    edges = np.concatenate([first, first - 1])  # a row's first and last characters are not inside
-    mid[edges[(edges >= 0) & (edges < len(kind))]] = False
-    inner = np.flatnonzero(mid)
-    mark, before, after = points[inner], kind[inner - 1], kind[inner + 1]
-    apostrophe = np.isin(mark, _APOSTROPHES) & (before == WORD) & (after == WORD)
-    decimal = ((mark == ord(".")) | (mark == ord(","))) & (before == DIGIT) & (after == DIGIT)
-    abbreviated = (mark == ord(".")) & (before == WORD) & (after == WORD)
-    # One letter before, as in U.S, e.g and D.C; what stands before a row's first is another row's.
-    abbreviated &= np.isin(inner - 1, first) | (kind[inner - 2] != WORD)
-    kind[inner[apostrophe | abbreviated]] = WORD
-    kind[inner[decimal]] = DIGIT
-
-
-def _begins(
-    kind: npt.NDArray[np.uint8], points: npt.NDArray[np.uint32], first: Ints
-) -> tuple[Mask, Mask]:
-    """Which characters begin a token, and which belong to one (white space does not)."""
-    inside = kind != SPACE
-    lexical = (kind == WORD) | (kind == DIGIT)
-    begins = inside.copy()
-    begins[1:] &= ~(
-        (lexical[1:] & lexical[:-1])
-        | ((kind[1:] == BREAK) & (kind[:-1] == BREAK))
-        | ((kind[1:] == PUNCTUATION) & (points[1:] == points[:-1]))
-    )
-    heads = first[first < len(kind)]
-    begins[heads] = inside[heads]
-    return begins, inside
-
-
-def _bridged_breaks(kind: npt.NDArray[np.uint8], first: Ints) -> None:
-    """Makes white space between two line breaks a break, so that a blank line is one token."""
-    edge = np.flatnonzero(kind != SPACE)
-    gaps = np.flatnonzero(
-        (np.diff(edge) > 1) & (kind[edge[:-1]] == BREAK) & (kind[edge[1:]] == BREAK)
-    )
-    row = np.searchsorted(first, edge, side="right")
-    for gap in gaps[row[gaps] == row[gaps + 1]]:
-        kind[edge[gap] : edge[gap + 1]] = BREAK
+    _, where, data = texts.buffers()
+    if not len(texts) or data is None:
+        return np.empty(0, dtype=np.uint8), np.zeros(len(texts) + 1, dtype=np.int64)
+    bounds = np.frombuffer(where, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    raw = np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]
+    return raw, bounds - bounds[0]
 
 
 def tokenize(texts: pa.Array) -> Tokens:
@@ -201,78 +188,22 @@ def tokenize(texts: pa.Array) -> Tokens:
     Raises:
         ValueError: If a text is null.
     """
-    points, first = _code_points(texts)
-    rows = len(first) - 1
-    kind = _classes()[points]
-    if len(kind):
-        _joined(kind, points, first)
-        _bridged_breaks(kind, first)
-    begins, inside = _begins(kind, points, first[:-1])
-    head = np.flatnonzero(begins)
-    count = np.searchsorted(head, first)  # tokens before each row
-    tail = _ends(inside, head)
-    ids = _hashes(points, kind, head, tail)
-    row = np.repeat(np.arange(rows), np.diff(count))
-    number = (kind[head] == DIGIT) & (kind[tail - 1] == DIGIT)
-    framed = _framed(ids, head - first[row], tail - first[row], row, count, np.diff(first))
-    place = np.arange(len(ids)) + 2 * row + 1
-    framed.number[place] = number
-    framed.breaks[place] = kind[head] == BREAK
-    framed.stops[place] = np.isin(points[head], _STOPS)
-    return framed
-
-
-def _ends(inside: Mask, head: Ints) -> Ints:
-    """One past the last character of each token."""
-    if not len(head):
-        return head
-    stops = np.flatnonzero(np.diff(inside.view(np.int8), append=0) == -1) + 1
-    gap_end = stops[np.searchsorted(stops, head, side="right")]
-    return np.asarray(np.minimum(gap_end, np.append(head[1:], len(inside))))
-
-
-def _hashes(
-    points: npt.NDArray[np.uint32], kind: npt.NDArray[np.uint8], head: Ints, tail: Ints
-) -> Ids:
-    if not len(head):
-        return np.empty(0, dtype=np.uint64)
-    length = tail - head
-    # A run of punctuation or of line breaks is one token whatever its length beyond a few.
-    run = (kind[head] == PUNCTUATION) | (kind[head] == BREAK)
-    hashed = np.minimum(length, np.where(run, np.where(kind[head] == BREAK, 2, 4), _LONGEST_HASHED))
-    place = np.arange(int(hashed.sum())) - np.repeat(np.cumsum(hashed) - hashed, hashed)
-    at = np.repeat(head, hashed) + place
-    value = _folded()[np.where(kind[at] == BREAK, np.uint32(0x0A), points[at])] * _powers()[place]
-    ids = np.add.reduceat(value, np.cumsum(hashed) - hashed)
-    ids += np.where(run, hashed, length).astype(np.uint64)
-    ids ^= ids >> np.uint64(31)
-    ids *= _MIX
-    ids ^= ids >> np.uint64(29)
-    return np.asarray(ids, dtype=np.uint64)
-
-
-def _framed(ids: Ids, start: Ints, end: Ints, row: Ints, count: Ints, lengths: Ints) -> Tokens:
-    """Puts START before and END after the tokens of every row."""
-    rows = len(lengths)
-    place = np.arange(len(ids)) + 2 * row + 1
-    offsets = count + 2 * np.arange(rows + 1)
-    total = int(offsets[-1])
-    framed = Tokens(
-        ids=np.empty(total, dtype=np.uint64),
-        start=np.zeros(total, dtype=np.int64),
-        end=np.zeros(total, dtype=np.int64),
-        row=np.repeat(np.arange(rows), np.diff(offsets)),
-        offsets=offsets,
-        number=np.zeros(total, dtype=bool),
-        breaks=np.zeros(total, dtype=bool),
-        stops=np.zeros(total, dtype=bool),
+    raw, bounds = utf8(texts)
+    known, most = unicode(), len(raw) + 2 * (len(bounds) - 1)
+    # Room for a token a byte: what is not written to takes no memory.
+    room = Tokens(
+        ids=np.empty(most, dtype=np.uint64),
+        start=np.empty(most, dtype=np.int32),
+        end=np.empty(most, dtype=np.int32),
+        row=np.empty(most, dtype=np.int32),
+        offsets=np.empty(len(bounds), dtype=np.int64),
+        number=np.empty(most, dtype=bool),
+        breaks=np.empty(most, dtype=bool),
+        stops=np.empty(most, dtype=bool),
     )
-    first, last = offsets[:-1], offsets[1:] - 1
-    framed.ids[first], framed.ids[last] = START, END
-    framed.start[last] = framed.end[last] = lengths
-    framed.breaks[first] = framed.breaks[last] = True
-    framed.ids[place], framed.start[place], framed.end[place] = ids, start, end
-    return framed
+    tables = (known.classes, known.ends_sentence, known.mixed, _powers())
+    scan(raw, bounds, *tables, *(getattr(room, f.name) for f in fields(room)))
+    return room.first(len(bounds) - 1)
 
 
 def extended(gram: Ids, ids: Ids) -> Ids:
@@ -280,6 +211,6 @@ def extended(gram: Ids, ids: Ids) -> Ids:
 
     The hash of the empty sequence is 0.
     """
-    longer = gram * _MULTIPLIER + ids
+    longer = gram * MULTIPLIER + ids
     longer ^= longer >> np.uint64(32)
     return longer

@@ -4,8 +4,9 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from reference import spans_of_row
 
-from synflaw_audit.templates import fit, spans
+from synflaw_audit.templates import fit
 from synflaw_audit.tokens import tokenize
 
 # Words, what joins them, how a sentence ends, and a frame as before and after.
@@ -76,5 +77,5 @@ def test_a_frame_in_a_tenth_of_the_rows(language: str) -> None:
     assert found[planted].mean() >= 0.95
     assert found[~planted].mean() <= 0.02
     row = int(np.flatnonzero(planted & found)[0])
-    told = spans(tokens, match.covered, row, answers[row])
+    told = spans_of_row(answers[row], tokens, match.covered, row)
     assert [answers[row][a:b] for a, b in told] == [before, after]

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import spans_of_row
 
 from synflaw_audit.phrases import frequent, mine
-from synflaw_audit.templates import Match, TemplateBook, fit, pattern, spans
+from synflaw_audit.templates import Match, TemplateBook, fit, pattern
 from synflaw_audit.tokens import Tokens, tokenize
 
 
@@ -62,7 +63,7 @@ def test_a_frame_is_found_to_the_character(
     exact = 0
     for row in np.flatnonzero(planted):
         text = answers[row]
-        told = spans(tokens, match.covered, int(row), text)
+        told = spans_of_row(text, tokens, match.covered, int(row))
         real = [(0, len(before)), (len(text) - len(after), len(text))]
         exact += told == [(a, b) for a, b in real if a < b]
     assert exact >= 0.9 * sum(planted)
@@ -75,7 +76,7 @@ def test_a_phrase_inside_the_answer_is_found(plain: list[str]) -> None:
     _, tokens, match = matched(answers)
     assert (match.template[planted] >= 0).all()
     row = int(np.flatnonzero(planted)[0])
-    ((start, end), *_) = spans(tokens, match.covered, row, answers[row])
+    ((start, end), *_) = spans_of_row(answers[row], tokens, match.covered, row)
     assert answers[row][start:end].strip() == phrase.strip()
 
 
@@ -113,7 +114,9 @@ def test_the_slot_is_not_part_of_the_template() -> None:
     answers = ["the correct answer is " + ("true" if n % 3 else "false") for n in range(300)]
     book, tokens, match = matched(answers)
     assert [t.pattern for t in book.templates] == ["the correct answer is <*>"]
-    assert spans(tokens, match.covered, 0, answers[0]) == [(0, len("the correct answer is "))]
+    assert spans_of_row(answers[0], tokens, match.covered, 0) == [
+        (0, len("the correct answer is "))
+    ]
 
 
 @pytest.mark.parametrize("labels", [["yes", "no"], ["A", "B", "C"], ["not entailed", "entailed"]])
@@ -125,7 +128,9 @@ def test_labels_are_not_templates(labels: list[str]) -> None:
 def test_numbers_are_slots_unless_they_recur(plain: list[str]) -> None:
     answers = [f"Step 1: {a}\n#### {n * 37 % 1000}" for n, a in enumerate(plain)]
     _, tokens, match = matched(answers)
-    first, last = (answers[5][a:b].strip() for a, b in spans(tokens, match.covered, 5, answers[5]))
+    first, last = (
+        answers[5][a:b].strip() for a, b in spans_of_row(answers[5], tokens, match.covered, 5)
+    )
     assert first == "Step 1:"
     assert last == "####"
 
@@ -173,7 +178,7 @@ def test_anything_can_be_fitted_and_spans_lie_inside(answers: list[str]) -> None
     book, tokens, match = matched(answers * 9)
     assert book.match(tokens).template.tolist() == match.template.tolist()
     for row, text in enumerate(answers * 9):
-        told = spans(tokens, match.covered, row, text)
+        told = spans_of_row(text, tokens, match.covered, row)
         assert all(0 <= start < end <= len(text) for start, end in told)
         assert all(a[1] < b[0] for a, b in pairwise(told))
         assert (match.template[row] >= 0) or not told

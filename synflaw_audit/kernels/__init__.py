@@ -1,0 +1,42 @@
+"""The loops that every row goes through, compiled by numba.
+
+Written as plain loops over arrays and run without the interpreter's lock, so that threads share the
+cores. numba keeps the machine code in ``__pycache__`` (or in the user's cache directory), so only
+the first run after an installation compiles. The tests compare each of them with a reference
+version in ordinary Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.uint32]
+Ids = npt.NDArray[np.uint64]
+Ints = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int32]
+Reals = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def compiled(function: F) -> F:
+    """The function as machine code."""
+    return cast(F, numba.njit(function, cache=True, nogil=True))
+
+
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: invertible modulo 2**64
+MIX = np.uint64(0xBF58476D1CE4E5B9)  # the first multiplier of splitmix64
+
+
+@compiled
+def longer(gram: np.uint64, token: np.uint64) -> np.uint64:
+    """The hash of a token sequence made one token longer."""
+    value = gram * MULTIPLIER + token
+    return value ^ (value >> np.uint64(32))
