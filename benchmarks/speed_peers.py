@@ -86,7 +86,11 @@ def drain3(answers: list[str]) -> Work:
 
 
 def data_juicer(answers: list[str]) -> Work:
-    """Data-Juicer: six filters on length, lines, characters and repetition, one process."""
+    """Data-Juicer, one process: filters on words, lines, letters, special characters, repetition.
+
+    Six: alphanumeric, average_line_length, character_repetition, special_characters,
+    word_repetition and words_num.
+    """
     from data_juicer.core.data import NestedDataset
     from data_juicer.ops.filter.alphanumeric_filter import AlphanumericFilter
     from data_juicer.ops.filter.average_line_length_filter import AverageLineLengthFilter
@@ -157,7 +161,7 @@ def main() -> None:
         "wall": wall,
         "rows": len(answers),
         "version": version(package),
-        "did": prepare.__doc__,
+        "did": (prepare.__doc__ or "").partition("\n")[0],
         "result": result,
     }
     # Some libraries write to stdout: ours is the last line.

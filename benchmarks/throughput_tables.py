@@ -83,15 +83,19 @@ def grown(audits: list[Measured]) -> Iterator[str]:
         f"{power:.3f} up to {size:,}"
         for power, size in zip(steps(rows, seconds), rows[1:], strict=True)
     )
-    yield f"- CPU seconds grow with the rows to the power {exponent(rows, seconds):.3f} "
-    yield f"  (least squares of the logarithms, {rows[0]:,} to {rows[-1]:,} rows); "
-    yield f"  from each size to the next: {between}."
+    yield (
+        f"- CPU seconds grow with the rows to the power {exponent(rows, seconds):.3f} (least "
+        f"squares of the logarithms, {rows[0]:,} to {rows[-1]:,} rows); from each size to the "
+        f"next: {between}."
+    )
     if len(rows) >= 4:
         fit = growth(rows, seconds)
-        yield "- Fixed cost and the rest apart (seconds = fixed + scale x rows^power): fixed "
-        yield f"  {fit.fixed:.2f} s; the part beyond it grows to the power {fit.exponent:.3f}."
+        yield (
+            "- Fixed cost and the rest apart (seconds = fixed + scale x rows^power, fitted): fixed "
+            f"{fit.fixed:.2f} s; the part beyond it grows to the power {fit.exponent:.3f}."
+        )
     else:
-        yield "- Fixed cost and the rest apart: takes four sizes or more."
+        yield "- Fixed cost and the rest apart: not fitted, that takes four sizes or more."
     last, before = audits[-1].cost.peak, audits[-2].cost.peak
     yield f"- Peak memory at {rows[-1]:,} rows is {last / before:.2f} times that at {rows[-2]:,}."
 
@@ -102,8 +106,8 @@ def compared(results: Results) -> Iterator[str]:
         return
     yield (
         f"{ours.name}: {ours.rows:,} rows. A peer's seconds are its work alone, without starting "
-        "Python, importing and reading; ours are the whole command. Rows per CPU second tell where "
-        "a peer was given fewer rows."
+        "Python, importing and reading; ours are the whole command. Peak memory is the whole "
+        "process's, with its imports."
     )
     columns = ("what", "rows", "CPU s", "wall s", "peak MB", "rows / CPU s", "audit / peer, CPU")
     lines = [peer_cells("**synflaw audit, everything**", ours.rows, ours.cost, ours)]
