@@ -24,6 +24,7 @@ from synflaw_audit.judge import beside, judge, summaries
 from synflaw_audit.perplexity import language_model_named
 from synflaw_audit.readers import SourceLike, open_source
 from synflaw_audit.report.model import Dataset, Finding, Flagged, Report
+from synflaw_audit.report.picture import pictured
 from synflaw_audit.risk import risk
 from synflaw_audit.tally import Tally
 from synflaw_audit.what_if import Sample
@@ -88,6 +89,10 @@ def audit(
         judgement = judge(corpus, known, clock)
     with clock("flag"):
         second = engine.second_pass(judgement.flagger, outputs, tell)
+    picture = None
+    if reference is not None:
+        with clock("picture"):
+            picture = pictured(corpus)
     return Report(
         dataset=Dataset(
             engine.files, sketch.records, first.rejected, engine.schemas(), second.tokens
@@ -107,6 +112,7 @@ def audit(
         },
         versions=versions(),
         seconds={**clock.seconds, "total": clock.total()},
+        picture=picture,
         _flagged=second.rows,
         _what_if=Sample(corpus, known, judgement),
     )

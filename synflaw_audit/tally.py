@@ -11,7 +11,7 @@ from synflaw_audit.report.findings import ExampleRow, Implicated
 from synflaw_audit.tokens import Mask
 
 EXAMPLES = 5
-EXAMPLE_CHARACTERS = 200
+BEGINNING, END = 120, 80  # characters of an example's answer
 
 
 class Tally:
@@ -70,9 +70,16 @@ class Tally:
 
 def _examples(flagged: pa.RecordBatch) -> list[ExampleRow]:
     return [
-        ExampleRow(file, row, turn, answer[:EXAMPLE_CHARACTERS])
+        ExampleRow(file, row, turn, _excerpt(answer))
         for file, row, turn, answer in zip(
             *(flagged.column(name).to_pylist() for name in ("file", "row", "turn", "answer")),
             strict=True,
         )
     ]
+
+
+def _excerpt(answer: str) -> str:
+    """How an answer begins and ends: openings and closings are what is flagged most."""
+    if len(answer) <= BEGINNING + END:
+        return answer
+    return f"{answer[:BEGINNING]} … {answer[-END:]}"

@@ -351,7 +351,8 @@ class TestPicture:
 
     def test_the_separability_stands_beside_it(self) -> None:
         assert (
-            "Separability is 0.80 (0.05 to 0.15), p = 0.005" in Page(self.MEASURED.to_html()).text
+            "Separability is 0.80 (0.05 to 0.15), p = 0.005 by permutation"
+            in Page(self.MEASURED.to_html()).text
         )
         assert "Separability" not in Page(report().to_html()).text
 

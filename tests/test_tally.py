@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.report.model import ExampleRow, Implicated
-from synflaw_audit.tally import EXAMPLE_CHARACTERS, EXAMPLES, Tally
+from synflaw_audit.tally import EXAMPLES, Tally
 
 NAMES = ["answer-opening", "answer-template", "answer-duplicate"]
 
@@ -53,8 +53,7 @@ def test_counts_and_first_rows_do_not_depend_on_the_batches(
             assert [example.row for example in found.examples] == rows[:EXAMPLES]
 
 
-def test_an_example_says_where_it_stands_and_how_it_begins() -> None:
+def test_an_example_says_where_it_stands_and_how_it_begins_and_ends() -> None:
     found = tallied(flagged([["answer-opening"], ["answer-template"]])).of("answer-template", 4)
-    assert found == Implicated(
-        1, 0.25, (ExampleRow("a.jsonl", 1, 1, ("1 " * 200)[:EXAMPLE_CHARACTERS]),)
-    )
+    excerpt = "1 " * 60 + " … " + "1 " * 40
+    assert found == Implicated(1, 0.25, (ExampleRow("a.jsonl", 1, 1, excerpt),))

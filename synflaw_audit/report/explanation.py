@@ -14,7 +14,7 @@ from synflaw_audit.report.findings import ExampleRow, Finding, Verdict, WhatIf
 from synflaw_audit.report.model import Report
 
 _SEVERITY: tuple[Verdict, ...] = ("fail", "warn", "undecided", "pass")
-EXAMPLE_CHARACTERS = 160
+EXAMPLE_CHARACTERS = 240
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def apart(report: Report) -> str:
     finding = measured[0]
     return (
         f"Separability is {words.number(finding.score)} ({words.number(finding.low)} to "
-        f"{words.number(finding.high)}), p = {words.value(finding.observed['p_value'])}: 0 where "
-        "no classifier can tell the two apart, 1 where one always can."
+        f"{words.number(finding.high)}), p = {words.value(finding.observed['p_value'])} by "
+        "permutation: 0 where no classifier can tell the two apart, 1 where one always can."
     )
 
 

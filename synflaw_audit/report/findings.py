@@ -22,7 +22,7 @@ class Risk:
 
 @dataclass(frozen=True)
 class ExampleRow:
-    """A record of the corpus: where it stands, and the beginning of its answer."""
+    """A record of the corpus: where it stands, and how its answer begins and ends."""
 
     file: str
     row: int

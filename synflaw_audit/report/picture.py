@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from synflaw_audit.corpus import Corpus
     from synflaw_audit.measures.separability import Picture as Places
 
+ROWS = 300  # of either corpus: the map's cost grows faster than their number
 SIDE = 1000  # places are whole numbers from 0 to it
 
 
@@ -25,6 +27,15 @@ class Picture:
 
     corpus: str
     reference: str
+
+
+def pictured(corpus: Corpus) -> Picture | None:
+    """The corpus beside its reference; None if it has none, or either has too few rows."""
+    from synflaw_audit.measures.separability import FEWEST, picture
+
+    if corpus.reference is None or min(len(corpus), len(corpus.reference)) < FEWEST:
+        return None
+    return drawn(picture(corpus, ROWS))
 
 
 def drawn(places: Places) -> Picture:
