@@ -56,7 +56,8 @@ PHRASES = 24_000
 SUFFIXES = 4_096
 ZIPF = 1.08  # exponent of the frequencies over rank + 2.7 (Mandelbrot)
 PHRASE_SHARE, NEW_WORD_SHARE, NUMBER_SHARE = 0.20, 0.005, 0.012
-SENTENCE, COMMA, LINE, ECHO = 1 / 14, 1 / 18, 0.08, 0.06
+SUBJECTS, SUBJECT_WORDS = 300, 400  # every row has a subject, and subjects have words of their own
+SENTENCE, COMMA, LINE, ECHO, ON_SUBJECT = 1 / 14, 1 / 18, 0.08, 0.06, 0.20
 
 Array = np.ndarray[Any, Any]
 SCHEMA = pa.schema([("question", pa.string()), ("answer", pa.string()), ("kind", pa.string())])
@@ -119,9 +120,11 @@ class Generator:
         return self._plain(np.random.default_rng([self.seed, 2]), STOCK)[1]
 
     def _plain(self, rng: np.random.Generator, rows: int) -> tuple[Texts, Texts]:
-        topics = self.lexicon.draw(rng, (rows, 3))
-        questions = self._texts(rng, topics, median=14, sigma=0.75)
-        answers = self._texts(rng, topics, median=50, sigma=0.95)
+        # Some subjects are commoner; of a subject's words, the row takes three up all the time.
+        subjects = (SUBJECTS * rng.random(rows) ** 1.5).astype(np.int64)
+        topics = self.lexicon.on_subject(rng, np.repeat(subjects, 3)).reshape(rows, 3)
+        questions = self._texts(rng, topics, subjects, median=14, sigma=0.75)
+        answers = self._texts(rng, topics, subjects, median=50, sigma=0.95)
         first, last = questions.starts[:-1], questions.starts[1:] - 1
         opened = rng.random(rows) < 0.5
         opening = (len(OPENINGS) * rng.random(rows) ** 2).astype(np.int32)
@@ -130,7 +133,14 @@ class Generator:
         questions.after[last] = self.lexicon.punctuation + PUNCTUATION.index("?")
         return questions, answers
 
-    def _texts(self, rng: np.random.Generator, topics: Array, median: int, sigma: float) -> Texts:
+    def _texts(
+        self,
+        rng: np.random.Generator,
+        topics: Array,
+        subjects: Array,
+        median: int,
+        sigma: float,
+    ) -> Texts:
         """Log-normal lengths; every topic is a word that comes again in its text."""
         lexicon, rows = self.lexicon, len(topics)
         lengths = np.exp(rng.normal(np.log(median / lexicon.words_a_draw), sigma, rows))
@@ -139,9 +149,11 @@ class Generator:
         total = int(starts[-1])
         words = lexicon.draw(rng, total)
         chance = rng.random(total, np.float32)
+        text = np.repeat(np.arange(rows), lengths)
+        subject = np.flatnonzero((chance >= ECHO) & (chance < ECHO + ON_SUBJECT))
+        words[subject] = lexicon.on_subject(rng, subjects[text[subject]])
         echoed = np.flatnonzero(chance < ECHO)
-        text = np.searchsorted(starts, echoed, "right") - 1
-        words[echoed] = topics[text, rng.integers(0, 3, len(echoed))]
+        words[echoed] = topics[text[echoed], rng.integers(0, 3, len(echoed))]
         glued = np.full(total, -1, np.int32)
         new = np.flatnonzero(chance > 1 - NEW_WORD_SHARE)
         glued[new] = lexicon.suffixes + (SUFFIXES * rng.random(len(new)) ** 2).astype(np.int32)
@@ -258,6 +270,8 @@ class Lexicon:
         points = (np.arange(self.TABLE) + 0.5) / self.TABLE
         cumulative = np.cumsum(np.concatenate(weights))
         self._table = np.searchsorted(cumulative, points).clip(max=self.form - 1).astype(np.int32)
+        # Neither the commonest words nor the rarest.
+        self._subjects = rng.integers(200, 12_000, (SUBJECTS, SUBJECT_WORDS), np.int32)
         self.words_a_draw = 1 + PHRASE_SHARE * (float(lengths @ weights[1]) / PHRASE_SHARE - 1)
 
     @staticmethod
@@ -268,6 +282,12 @@ class Lexicon:
     def draw(self, rng: np.random.Generator, shape: int | tuple[int, ...]) -> Array:
         """Words, phrases and numbers, each as often as it should be, as numbers below ``form``."""
         drawn: Array = self._table[rng.integers(0, self.TABLE, shape, np.int32)]
+        return drawn
+
+    def on_subject(self, rng: np.random.Generator, subjects: Array) -> Array:
+        """A word of each of these subjects; a subject's first words are its commonest."""
+        rank = (SUBJECT_WORDS * rng.random(len(subjects)) ** 3).astype(np.int64)
+        drawn: Array = self._subjects[subjects, rank]
         return drawn
 
     def put_together(self, texts: Texts) -> pa.StringArray:
