@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synflaw_audit.catalogue import Check, load_checks
 from synflaw_audit.clock import Clock
@@ -29,11 +30,14 @@ from synflaw_audit.risk import risk
 from synflaw_audit.tally import Tally
 from synflaw_audit.what_if import Sample
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 _LIBRARIES = ("synflaw-audit", "numpy", "pyarrow", "scikit-learn", "scipy", "zstandard")
 
 
 def audit(
-    source: SourceLike | Engine,
+    source: SourceLike | DataFrame | Engine,
     *,
     reference: SourceLike | None = None,
     question: str | None = None,
@@ -49,8 +53,8 @@ def audit(
     """Audits a question-answer corpus.
 
     Args:
-        source: Files, directories, globs, a data set's name, a DataFrame or a table; or an engine
-            that reads a corpus somewhere else.
+        source: Files, directories, globs, a data set's name, a DataFrame or a table; a Spark
+            DataFrame; or an engine that reads a corpus somewhere else.
         reference: A corpus to compare with; its scores stand beside the audited corpus's.
         question: The column of the questions, where it cannot be told.
         answer: The column of the answers.
@@ -118,9 +122,15 @@ def audit(
     )
 
 
-def _engine(source: SourceLike | Engine, question: str | None, answer: str | None) -> Engine:
+def _engine(
+    source: SourceLike | DataFrame | Engine, question: str | None, answer: str | None
+) -> Engine:
     if isinstance(source, Engine):
         return source
+    if type(source).__module__.partition(".")[0] == "pyspark":
+        from synflaw_audit.engines.spark import SparkEngine
+
+        return SparkEngine(source, question=question, answer=answer)
     return LocalEngine(open_source(source, question=question, answer=answer))
 
 

@@ -1,54 +1,98 @@
-"""The two passes over one table of rows, each as a function of a stream of Arrow pieces.
+"""The two passes over rows that come as a stream of Arrow pieces, each as plain functions.
 
 A table is anything that yields its rows in pieces (``readers.rows.Input``): a DataFrame, a query, a
-partition of a Spark DataFrame. Executors run these functions, so this module imports neither
-pyspark nor great_expectations.
+file, the part of a file that one partition of a distributed data set holds. Executors run these
+functions, so this module imports neither pyspark nor ray nor great_expectations.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.errors import InputError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.readers.rows import Columns, Input, Piece, Rejected, Row
 from synflaw_audit.readers.schemas import Schema
-from synflaw_audit.readers.source import OnReject, Rejections, Source
+from synflaw_audit.readers.source import OnReject, Rejections, records_of
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.sketch import Sketch
+from synflaw_audit.tally import Tally
+from synflaw_audit.tokens import Mask
 
 BATCH_RECORDS = 8192
+BATCH_BYTES = 32 << 20
 
 # A flagged row and, as a JSON object, the values of the columns that identify it in its table.
 FLAGGED_AND_INDEX = pa.schema([*FLAGGED, pa.field("index", pa.string(), nullable=False)])
 
 
-def sketch_rows(table: Input, schema: Schema) -> FirstPass:
-    """Sketch a table, or a part of one; a part without a readable row gives an empty sketch."""
-    rejected: list[int] = [0]
-    first: list[str] = []
+@dataclass(frozen=True)
+class Counts:
+    """What the second pass counts in a corpus, or in a part of one; see ``SecondPass``."""
+
+    tokens: int = 0
+    flagged: int = 0
+    tally: Tally = field(default_factory=Tally)
+
+    def merged(self, other: Counts) -> Counts:
+        """Both parts together, in whatever order."""
+        return Counts(
+            self.tokens + other.tokens,
+            self.flagged + other.flagged,
+            self.tally.joined(other.tally),
+        )
+
+    def added(self, tokens: int, flagged: pa.RecordBatch) -> Counts:
+        """The counts with those of a batch in them."""
+        tally = Tally()
+        if flagged.num_rows:
+            tally.add(_in_order(flagged))
+        return self.merged(Counts(tokens, flagged.num_rows, tally))
+
+
+def sketch_rows(
+    tables: Iterable[Input], schema: Schema, on_reject: OnReject | None = None
+) -> FirstPass:
+    """Sketches tables, or parts of them; without a readable row that gives an empty sketch."""
+    rejected, first = 0, ""
 
     def reject(row: Rejected) -> None:
-        rejected[0] += 1
-        if not first:
-            first.append(f"row {row.row}: {row.reason}")
+        nonlocal rejected, first
+        rejected += 1
+        first = first or f"row {row.row}: {row.reason}"
+        if on_reject is not None:
+            on_reject(row)
 
     sketch = Sketch()
-    for batch in _KnownSource(table, schema).readable(reject):
+    for batch in _gathered(_records(tables, schema, reject)):
         sketch = sketch.added(batch)
-    return FirstPass(sketch, rejected[0], first[0] if first else "")
+    return FirstPass(sketch, rejected, first)
+
+
+def mark_rows(
+    tables: Iterable[Input], schema: Schema, flagger: Flagger
+) -> Iterator[tuple[pa.RecordBatch, Mask, pa.RecordBatch, int]]:
+    """Flags tables, or parts of them.
+
+    Yields:
+        Records (schema ``RECORDS``), and what ``Flagger.flag`` says of them.
+    """
+    for batch in _gathered(_records(tables, schema, None)):
+        yield batch, *flagger.flag(batch)
 
 
 def flag_rows(
     table: Input, schema: Schema, flagger: Flagger, index: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Flag a table's rows.
+    """Flags a table's rows, and hands on with each what identifies it.
 
     Args:
         table: As in the first pass.
@@ -63,27 +107,46 @@ def flag_rows(
         InputError: There is no such index column.
     """
     indexed = _Indexed(table, tuple(index))
-    for batch in _KnownSource(indexed, schema).readable(None):
+    for batch in _records([indexed], schema, None):
         _, flagged, _ = flagger.flag(batch)
         if flagged.num_rows:
             places = indexed.of_rows(flagged.column("row").to_pylist())
             yield pa.RecordBatch.from_arrays([*flagged.columns, places], schema=FLAGGED_AND_INDEX)
 
 
-class _KnownSource(Source):
-    """A table whose schema was found before, so that a part of it can be read by itself.
+def _records(
+    tables: Iterable[Input], schema: Schema, on_reject: OnReject | None
+) -> Iterator[pa.RecordBatch]:
+    for table in tables:
+        yield from records_of(table, schema, BATCH_RECORDS, Rejections(table.name, on_reject))
 
-    A whole table in which nothing can be read is an error; a part of one is not.
-    """
 
-    def __init__(self, table: Input, schema: Schema) -> None:
-        super().__init__((table,), None, None, BATCH_RECORDS)
-        self._schemas = {table.name: schema}
+def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same records in batches that are worth their while, though files may be small."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+        if rows >= BATCH_RECORDS or size >= BATCH_BYTES:
+            yield _joined(waiting)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield _joined(waiting)
 
-    def readable(self, on_reject: OnReject | None) -> Iterator[pa.RecordBatch]:
-        """Yields what can be read, which may be nothing."""
-        for table in self._inputs:
-            yield from self._records(table, Rejections(table.name, on_reject))
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+def _in_order(flagged: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows by file; those of one file are in order already."""
+    if len(pc.unique(flagged.column("file"))) == 1:
+        return flagged
+    return flagged.sort_by([(name, "ascending") for name in ("file", "row", "turn")])
 
 
 class _Indexed:

@@ -66,7 +66,7 @@ class LocalRows:
 
     def sketch(self, schema: Schema) -> FirstPass:
         """See ``Rows.sketch``."""
-        return passes.sketch_rows(self.table, schema)
+        return passes.sketch_rows([self.table], schema)
 
     def flag(
         self, schema: Schema, flagger: Flagger, index: Sequence[str]

@@ -25,7 +25,7 @@ SCHEMA = Pair("question", "answer")
 
 
 def sketched(frame: pd.DataFrame) -> FirstPass:
-    return sketch_rows(Frame("rows", frame), SCHEMA)
+    return sketch_rows([Frame("rows", frame)], SCHEMA)
 
 
 def flagger(frame: pd.DataFrame) -> Flagger:
