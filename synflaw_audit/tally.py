@@ -56,6 +56,10 @@ class Tally:
             both._examples[name] = tuple(first)
         return both
 
+    def flagged(self, check: str, records: int) -> Implicated | None:
+        """As ``of``, but None if the check flags no record."""
+        return self.of(check, records) if self._records[check] else None
+
     def of(self, check: str, records: int) -> Implicated:
         """The records that a check flags; ``records`` is how many there are in all."""
         flagged = self._records[check]

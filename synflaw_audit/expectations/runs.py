@@ -282,7 +282,10 @@ class AuditRun:
         )
 
     def _limited(self, finding: Finding) -> Finding:
-        """A finding with the suite's limit in place of the check's."""
+        """A finding with the suite's limit in place of the check's, and the rows it flags."""
+        if self.outcome.subset is not None:
+            flagged = self.outcome.subset.tally.flagged(finding.name, finding.records)
+            finding = replace(finding, flagged=flagged)
         limit = self._limits.get(finding.name)
         if limit is None:
             return finding

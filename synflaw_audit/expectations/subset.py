@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from synflaw_audit.engines.passes import FLAGGED_AND_INDEX
 from synflaw_audit.records import FLAGGED
+from synflaw_audit.tally import Tally
 
 
 class Subset:
@@ -24,18 +25,20 @@ class Subset:
     Attributes:
         path: A Parquet file of ``records.FLAGGED`` and the JSON column ``index``.
         records: Rows in it.
+        tally: How many of them each check flagged, and the first few.
     """
 
     def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
         folder = Path(tempfile.mkdtemp(prefix="synflaw-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.path = folder / "flagged.parquet"
-        self.records = 0
+        self.records, self.tally = 0, Tally()
         self._counts: Counter[tuple[tuple[str, ...], str | None]] = Counter()
         with pq.ParquetWriter(self.path, FLAGGED_AND_INDEX, compression="zstd") as writer:
             for batch in batches:
                 writer.write_batch(batch)
                 self.records += batch.num_rows
+                self.tally.add(batch)
                 checks = map(tuple, batch.column("checks").to_pylist())
                 self._counts.update(zip(checks, batch.column("template").to_pylist(), strict=True))
 

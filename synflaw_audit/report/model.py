@@ -159,17 +159,17 @@ class Report:
             checks: Names or codes of further checks to judge by.
 
         Raises:
-            InputError: There is no such check, or the report was read from JSON, which does not
-                hold the sample.
+            InputError: There is no such check, or the report does not hold the sample, because it
+                was read from JSON or made by Great Expectations.
         """
         if self._what_if is not None:
             return self._what_if(drop, checks)
         if self.what_if_flagged is not None and drop == "flagged" and not tuple(checks):
             return self.what_if_flagged
         raise InputError(
-            "this report was read from JSON and does not hold the sample that what_if judges; "
-            "audit the corpus again in Python, or with --what-if to have the answer for "
-            'drop="flagged" in report.json'
+            "this report does not hold the sample that what_if judges, because it was read from "
+            "JSON or made by Great Expectations; audit the corpus again in Python, or with "
+            '--what-if to have the answer for drop="flagged" in report.json'
         )
 
     def to_dict(self) -> dict[str, Any]:

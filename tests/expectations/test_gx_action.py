@@ -45,6 +45,8 @@ def test_the_flagged_rows_are_written_at_every_result_format(
     report = Report.from_json((latest / "report.json").read_text())
     assert report.verdict == "fail"
     assert report.flagged_summary.records == table.num_rows
+    flags = {check.name: check.flagged.records for check in report.checks if check.flagged}
+    assert flags == {"answer-template": table.num_rows}
     assert "<html" in (latest / "report.html").read_text()
     manifest = json.loads((latest / "manifest.json").read_text())
     assert manifest["flagged"] == {"records": table.num_rows, "audited": len(templated)}
