@@ -195,9 +195,11 @@ class Generator:
         one = answers.starts[:-1] + (lengths * rng.random(len(rows))).astype(np.int64)
         changed = np.repeat(rows, lengths) & (rng.random(len(answers.words)) < NEAR_CHANGED)
         changed[one[rows]] = True
-        form = answers.words[changed] // self.lexicon.form  # a capital letter stays one
-        words = self.lexicon.draw(rng, int(changed.sum()))
-        answers.words[changed] = words + self.lexicon.form * form
+        form, old = np.divmod(answers.words[changed], self.lexicon.form)
+        words = self.lexicon.draw(rng, len(old))
+        words[words == old] += 1  # a change is to another word
+        words %= self.lexicon.form
+        answers.words[changed] = words + self.lexicon.form * form  # a capital letter stays one
 
     def _format(self, answers: Texts, questions: Texts, kinds: Array) -> None:
         """Give the rows of the formats their opening, closing, slot or steps."""
