@@ -225,6 +225,12 @@ class TestPacks:
             self.load(tmp_path, VALID.replace(old, new), name)
 
 
+def test_the_readme_names_every_shipped_check() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    for check in load_checks():
+        assert f"`{check.code}` {check.name}" in readme
+
+
 def test_a_check_is_found_by_code_or_name(tmp_path: Path) -> None:
     checks = (load_check(write(tmp_path, VALID), MEASURES),)
     assert find_check(checks, "sf102") is find_check(checks, "Answer-Opening")
