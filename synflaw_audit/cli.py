@@ -20,6 +20,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from synflaw_audit import gx_cli
+from synflaw_audit.engine_cli import EngineName, Engines, Master, Partitions, Rows, Where
 from synflaw_audit.errors import InputError, SynflawError
 from synflaw_audit.lab.command import lab
 from synflaw_audit.repair_cli import repair
@@ -76,7 +77,7 @@ Paths = Annotated[
     list[str],
     typer.Argument(
         metavar="PATH...",
-        help="Files, directories, globs, or a data set's name.",
+        help="Files, directories, globs, or a data set's name; for Spark URIs and tables too.",
         show_default=False,
     ),
 ]
@@ -139,6 +140,10 @@ def audit(
         typer.Option("--what-if", help="Also tell the risk without the flagged rows."),
     ] = False,
     seed: Seed = 0,
+    engine: Engines = EngineName.LOCAL,
+    master: Master = None,
+    partitions: Partitions = None,
+    rows: Rows = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -150,6 +155,7 @@ def audit(
 
     report = _audited(
         paths,
+        Where(engine, master, partitions, rows),
         out,
         load_checks(checks),
         reference=reference,
@@ -182,6 +188,10 @@ def gate(
     embedder: Embedder = "lsa",
     perplexity_model: PerplexityModel = "ngram",
     seed: Seed = 0,
+    engine: Engines = EngineName.LOCAL,
+    master: Master = None,
+    partitions: Partitions = None,
+    rows: Rows = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -199,6 +209,7 @@ def gate(
     rules = Policy() if policy is None else load_policy(policy, known)
     report = _audited(
         paths,
+        Where(engine, master, partitions, rows),
         out,
         rules.applied(known),
         reference=reference,
@@ -287,10 +298,13 @@ def main() -> None:
 
 def _audited(
     paths: list[str],
+    where: Where,
     out: Path,
     checks: Sequence[Check],
     *,
     quiet: bool,
+    question: str | None,
+    answer: str | None,
     what_if: bool = False,
     **options: Any,
 ) -> Report:
@@ -303,8 +317,17 @@ def _audited(
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK | os.X_OK):
         raise InputError(f"{out}: this directory cannot be written to")
+    corpus = where.corpus(paths, question, answer)
     with _progress(quiet) as progress:
-        report = run(paths, checks=checks, out=out, progress=progress, **options)
+        report = run(
+            corpus,
+            question=question,
+            answer=answer,
+            checks=checks,
+            out=out,
+            progress=progress,
+            **options,
+        )
     if what_if:
         report = replace(report, what_if_flagged=report.what_if())
     write_text(out / "report.json", report.to_json())

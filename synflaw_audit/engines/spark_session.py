@@ -36,10 +36,12 @@ def start(master: str | None = None, partitions: int | None = None) -> SparkSess
     except ImportError as missing:
         raise MissingExtraError("auditing on Spark", "spark") from missing
     builder = SparkSession.builder.appName("synflaw audit")
+    # The progress that Spark prints and the commands' own would write over each other.
+    builder = builder.config("spark.ui.showConsoleProgress", "false")
     if master is not None:
         builder = builder.master(master)
-    if master is not None and master.startswith("local"):
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        if master.startswith("local"):  # the workers are this machine's: let them be this Python
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     if partitions is not None:
         # Spark's own size of a split is the total, divided by this, but not below the cost of
         # opening a file.
