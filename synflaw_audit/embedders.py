@@ -7,10 +7,16 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from scipy.sparse import csr_matrix
 
 from synflaw_audit.errors import InputError, MissingExtraError
+from synflaw_audit.tokens import tokenize
 
 Vectors = npt.NDArray[np.float64]
+
+NOISE = 1e-9  # a singular value so much smaller than the largest is a rounding error
 
 
 class Embedder(Protocol):
@@ -33,11 +39,12 @@ class LsaEmbedder:
     """Latent semantic analysis fitted on the corpus itself: no download, the same on any machine.
 
     TF-IDF with sublinear term frequency, then a truncated singular value decomposition
-    (Deerwester et al., "Indexing by latent semantic analysis", JASIS 1990), by scikit-learn.
+    (Deerwester et al., "Indexing by latent semantic analysis", JASIS 1990), by scipy's ARPACK.
+    The terms are the audit's tokens, so that any script has them.
 
     Attributes:
         dimensions: The most dimensions kept.
-        seed: Of the randomised decomposition.
+        seed: Of the vector that the decomposition starts from.
     """
 
     dimensions: int = 64
@@ -50,22 +57,36 @@ class LsaEmbedder:
 
     def embed(self, texts: list[str]) -> Vectors:
         """Embeds texts; see ``Embedder.embed``."""
-        from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.preprocessing import normalize
+        from scipy.sparse.linalg import svds
 
-        vectorizer = TfidfVectorizer(sublinear_tf=True, max_features=50_000)
-        try:
-            words = vectorizer.fit_transform(texts)
-        except ValueError:  # no text holds a word
-            return np.zeros((len(texts), 1))
-        dimensions = min(self.dimensions, min(words.shape) - 1)
-        if dimensions < 1:
-            return np.asarray(normalize(words.toarray()))
-        svd = TruncatedSVD(dimensions, random_state=self.seed)
-        with np.errstate(invalid="ignore"):  # of equal texts no variance can be explained
-            reduced = svd.fit_transform(words)
-        return np.asarray(normalize(reduced))
+        terms = _tfidf(texts)
+        # Few kinds of text have few dimensions: the others are there, and empty.
+        vectors = np.zeros((len(texts), max(min(self.dimensions, len(texts) - 1), 1)))
+        dimensions = min(vectors.shape[1], min(terms.shape) - 1)
+        if dimensions >= 1:
+            start = np.random.default_rng(self.seed).standard_normal(min(terms.shape))
+            left, values, _ = svds(terms, dimensions, v0=start)
+            values[values < NOISE * values.max()] = 0
+            vectors[:, :dimensions] = left[:, ::-1] * values[::-1]
+        elif terms.nnz:  # all texts hold one and the same word
+            vectors[:, 0] = np.asarray(terms.sum(axis=1)).ravel()
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(np.divide(vectors, length, where=length > 0, out=np.zeros_like(vectors)))
+
+
+def _tfidf(texts: list[str]) -> csr_matrix:
+    """Sublinear TF-IDF with smoothed document frequencies, rows of length one or zero."""
+    tokens = tokenize(pa.array(texts, pa.string()))
+    worded = ~tokens.breaks
+    code, kinds = pd.factorize(tokens.ids[worded])
+    shape = (len(texts), len(kinds))
+    terms = csr_matrix((np.ones(len(code)), (tokens.row[worded], code)), shape)
+    documents = np.bincount(terms.indices, minlength=len(kinds))
+    idf = np.log((1 + len(texts)) / (1 + documents)) + 1
+    terms.data = (1 + np.log(terms.data)) * idf[terms.indices]
+    row = np.repeat(np.arange(len(texts)), np.diff(terms.indptr))
+    terms.data /= np.sqrt(np.bincount(row, terms.data**2, len(texts)))[row]
+    return terms
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -179,17 +180,18 @@ def labels_in(tokens: Tokens) -> Mask:
     return np.asarray(tokens.counts <= LABEL)
 
 
-def _share_of(mask: Mask, level: Level) -> Floats:
-    """The share of each phrase's occurrences whose first token is in the mask."""
-    return np.bincount(level.group, mask[level.at], len(level.count)) / level.count
+def _share_of(held: Mask, level: Level) -> Floats:
+    """The share of each phrase's occurrences that a mask holds: bool [occurrences]."""
+    return np.bincount(level.group, held, len(level.count)) / level.count
 
 
 def _set_off(tokens: Tokens, level: Level) -> Floats:
     """The share of each phrase's occurrences that a row, line or sentence bound sets off."""
-    last = np.minimum(np.arange(len(tokens.ids)) + level.length - 1, len(tokens.ids) - 1)
-    opens = tokens.breaks | tokens.stops
-    bound = opens | np.append(False, opens[:-1])
-    bound |= tokens.breaks[last] | np.append(tokens.breaks, True)[last + 1]
+    first, last = level.at, level.at + level.length - 1
+    before, after = np.maximum(first - 1, 0), np.minimum(last + 1, len(tokens.ids) - 1)
+    bound = tokens.breaks[first] | tokens.stops[first]
+    bound |= (tokens.breaks[before] | tokens.stops[before]) & (first > 0)
+    bound |= tokens.breaks[last] | tokens.breaks[after]
     return _share_of(bound, level)
 
 
@@ -245,12 +247,13 @@ def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -
         return _none()
     frequency = _frequencies(len(tokens.ids), levels[0], content)
     total = len(tokens.ids) if content is None else max(int(content.sum()), 1)
+    labels = labels_in(tokens)[tokens.row]
     # Of each position's phrase: the best worth of any part of it and that part's rows, and the
     # best margin of the parts that are kept.
-    worth = rows = kept_margin = np.full(len(tokens.ids) + 1, -np.inf)
+    worth, rows, kept_margin = (np.full(len(tokens.ids) + 1, -np.inf) for _ in range(3))
     parts: list[Phrases] = []
-    for level in levels[1:]:
-        found = _judged(tokens, frequency, total, level)
+    for below, level in pairwise(levels):
+        found = _judged(tokens, frequency, total, labels, level)
         at = level.example
         value = found.bits - COST * np.log2(1 / found.share)
         # A part that hardly any other row holds does not rule out the longer phrase.
@@ -261,9 +264,14 @@ def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -
         closed = level.longer <= CLOSED * level.rows
         kept = closed & ((found.margin <= 0) | ~(shorter | filled))
         margin = np.where(kept, found.margin, -np.inf)
-        rows = _nested(worth, rows, level, value, level.rows)
-        worth = _nested(worth, worth, level, value, value)
-        kept_margin = _nested(kept_margin, kept_margin, level, margin, margin)
+        nested = (
+            _nested(worth, worth, level, value, value),
+            _nested(worth, rows, level, value, level.rows),
+            _nested(kept_margin, kept_margin, level, margin, margin),
+        )
+        for best, of_level in zip((worth, rows, kept_margin), nested, strict=True):
+            best[below.at] = -np.inf
+            best[level.at] = of_level
         parts.append(found.where(kept))
     return Phrases.joined(_none(), *parts)
 
@@ -274,12 +282,13 @@ def _inner(best: Floats, of: Floats, at: Ints) -> Floats:
 
 
 def _nested(best: Floats, of: Floats, level: Level, value: Floats, own: Floats | Ints) -> Floats:
-    """The same for the next length: the phrase's own if that is better than its best part."""
-    nested = np.full_like(best, -np.inf)
-    inner = _inner(best, best, level.at)
-    better = value[level.group] >= inner
-    nested[level.at] = np.where(better, own[level.group], _inner(best, of, level.at))
-    return nested
+    """The same for the next length: the phrase's own if that is better than its best part.
+
+    Returns:
+        float64 [occurrences].
+    """
+    better = value[level.group] >= _inner(best, best, level.at)
+    return np.where(better, own[level.group], _inner(best, of, level.at))
 
 
 def _frequencies(tokens: int, once: Level, content: Mask | None) -> Ints:
@@ -291,15 +300,18 @@ def _frequencies(tokens: int, once: Level, content: Mask | None) -> Ints:
     return frequency
 
 
-def _judged(tokens: Tokens, frequency: Ints, total: int, level: Level) -> Phrases:
-    """Every phrase of one length with its information and margin."""
+def _judged(tokens: Tokens, frequency: Ints, total: int, labels: Mask, level: Level) -> Phrases:
+    """Every phrase of one length with its information and margin.
+
+    ``labels`` says of every token whether its row is a label.
+    """
     bits = _information(tokens, frequency, total, level)
     set_off = _set_off(tokens, level)
     rarity = np.log2(1 / level.share)
     idiom = np.min([floor + slope * rarity for floor, slope in IDIOM], axis=0)
     margin = bits - idiom - LOOSE * (1 - set_off)
     margin[~_worded(tokens, level)] = -np.inf
-    margin[_share_of(labels_in(tokens)[tokens.row], level) > 0.5] = -np.inf
+    margin[_share_of(labels[level.at], level) > 0.5] = -np.inf
     gram = np.zeros(len(level.count), dtype=np.uint64)
     gram[level.group] = level.gram
     length = np.full(len(gram), level.length)

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 
-from synflaw_audit.tokens import Ids, Ints, Mask, extended
+from synflaw_audit.kernels.text import digests
+from synflaw_audit.tokens import Ids, Ints, Mask, extended, utf8
 
 ROWS = 20_000  # distinct pairs kept
 BYTES = 32_000_000  # of text kept, whatever the number of rows
@@ -27,8 +27,8 @@ LABEL_WORDS, LABEL_BYTES = 3, 32
 
 
 def hashes_of(texts: pa.Array) -> Ids:
-    """The hash of each text: uint64 [texts]."""
-    return _digests(texts.cast(pa.large_binary()).to_pylist())
+    """The XXH64 of each text: uint64 [texts]."""
+    return digests(*utf8(texts))
 
 
 def labels_of(texts: pa.Array) -> Mask:
@@ -36,10 +36,6 @@ def labels_of(texts: pa.Array) -> Mask:
     texts = texts.cast(pa.large_string())
     short = np.asarray(pc.binary_length(texts)) <= LABEL_BYTES
     return short & (np.asarray(pc.count_substring(texts, " ")) < LABEL_WORDS)
-
-
-def _digests(texts: list[bytes]) -> Ids:
-    return np.fromiter(map(xxhash.xxh3_64_intdigest, texts), dtype=np.uint64, count=len(texts))
 
 
 def _gathered(hashes: Ids, counts: Ints) -> tuple[Ids, Ints, Ints]:
@@ -106,24 +102,9 @@ class Sketch:
 
     def added(self, batch: pa.RecordBatch) -> Sketch:
         """The summary with a batch of records (schema ``records.RECORDS``) in it."""
-        question, answer = (_large(batch.column(name)) for name in ("question", "answer"))
-        asked, replied = hashes_of(question), hashes_of(answer)
-        hashes = extended(extended(np.zeros_like(asked), asked), replied)
-        label = labels_of(answer)
-        one = np.ones(len(hashes), dtype=np.int64)
-        new = Sketch(
-            records=len(hashes),
-            characters=int(pc.sum(pc.utf8_length(answer)).as_py() or 0),
-            hash=hashes,
-            count=one,
-            question=question,
-            answer=answer,
-            answers=Hashes(size=self.answers.size).added(replied[~label], one[~label]),
-            labels=int(label.sum()),
-            rows=self.rows,
-            size=self.size,
-        )
-        return merge(self, new)
+        sketcher = Sketcher(self)
+        sketcher.add(batch)
+        return sketcher.sketch()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sketch):
@@ -149,8 +130,82 @@ class Sketch:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _large(column: pa.Array) -> pa.Array:
-    return column.cast(pa.large_string())
+class Sketcher:
+    """Sketches a corpus batch by batch.
+
+    Once the sample is full few rows of a batch can enter it. They wait until they are as many as
+    the sample, so that it is not rebuilt for every batch.
+    """
+
+    def __init__(self, sketch: Sketch | None = None) -> None:
+        """Goes on from a sketch, or begins with an empty one."""
+        self._sketch = Sketch() if sketch is None else sketch
+        self._waiting: list[Sketch] = []
+        self._rows = self._bytes = 0
+        self.records = self._sketch.records
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes a batch of records (schema ``records.RECORDS``)."""
+        new = self._of(batch)
+        self._waiting.append(new)
+        self.records += new.records
+        self._rows += len(new)
+        self._bytes += new.question.nbytes + new.answer.nbytes
+        if self._rows >= self._sketch.rows or self._bytes >= self._sketch.size:
+            self.sketch()
+
+    def sketch(self) -> Sketch:
+        """The sketch of all batches so far."""
+        if self._waiting:
+            self._sketch = merge(self._sketch, _together(self._waiting))
+            self._waiting, self._rows, self._bytes = [], 0, 0
+        return self._sketch
+
+    def _of(self, batch: pa.RecordBatch) -> Sketch:
+        """The batch's totals, and those of its rows that may enter the sample, unsorted."""
+        sample = self._sketch
+        question, answer = (
+            batch.column(name).cast(pa.large_string()) for name in ("question", "answer")
+        )
+        replied, label = hashes_of(answer), labels_of(answer)
+        hashes = extended(extended(np.zeros_like(replied), hashes_of(question)), replied)
+        rows = np.flatnonzero(hashes <= sample.hash[-1]) if not sample.complete else None
+        told = replied[~label]
+        if len(sample.answers.hash) == sample.answers.size:
+            told = told[told <= sample.answers.hash[-1]]
+        return Sketch(
+            records=len(hashes),
+            characters=int(pc.sum(pc.utf8_length(answer)).as_py() or 0),
+            hash=hashes if rows is None else hashes[rows],
+            count=np.ones(len(hashes) if rows is None else len(rows), dtype=np.int64),
+            question=question if rows is None else question.take(pa.array(rows)),
+            answer=answer if rows is None else answer.take(pa.array(rows)),
+            answers=Hashes(told, np.ones(len(told), dtype=np.int64), sample.answers.size),
+            labels=int(label.sum()),
+            rows=sample.rows,
+            size=sample.size,
+        )
+
+
+def _together(parts: list[Sketch]) -> Sketch:
+    """Parts end to end, as one part to merge; their rows may be unsorted and recur."""
+    first = parts[0]
+    hashes, counts = (
+        np.concatenate([getattr(part.answers, name) for part in parts])
+        for name in ("hash", "count")
+    )
+    return Sketch(
+        records=sum(part.records for part in parts),
+        characters=sum(part.characters for part in parts),
+        hash=np.concatenate([part.hash for part in parts]),
+        count=np.concatenate([part.count for part in parts]),
+        question=pa.concat_arrays([part.question for part in parts]),
+        answer=pa.concat_arrays([part.answer for part in parts]),
+        answers=Hashes(hashes, counts, first.answers.size),
+        labels=sum(part.labels for part in parts),
+        rows=first.rows,
+        size=first.size,
+    )
 
 
 def merge(left: Sketch, right: Sketch) -> Sketch:

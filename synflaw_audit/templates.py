@@ -14,7 +14,6 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
@@ -66,6 +65,30 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Occurrences:
+    """Where phrases occur in some tokens, as parallel arrays [occurrences].
+
+    Attributes:
+        at: int64, the first token.
+        length: int64, in tokens.
+        phrase: int64, which phrase.
+    """
+
+    at: Ints
+    length: Ints
+    phrase: Ints
+
+    def where(self, kept: Mask) -> Occurrences:
+        """Those that a mask keeps."""
+        return Occurrences(self.at[kept], self.length[kept], self.phrase[kept])
+
+    def of(self, kept: Mask) -> Occurrences:
+        """Those of the phrases that a mask keeps, which are numbered anew."""
+        these = self.where(kept[self.phrase])
+        return replace(these, phrase=(np.cumsum(kept) - 1)[these.phrase])
+
+
+@dataclass(frozen=True)
 class TemplateBook:
     """The phrases of all templates as a trie of token hashes, and the templates.
 
@@ -83,7 +106,7 @@ class TemplateBook:
     phrase: Ints
     core: Mask
     bits: Floats
-    member: npt.NDArray[np.bool_]
+    member: Mask
     templates: tuple[Template, ...]
     fixed: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
 
@@ -91,26 +114,20 @@ class TemplateBook:
     def _table(self) -> Places:
         return kernels.hash_table(self.nodes)
 
-    def occurrences(self, tokens: Tokens) -> tuple[Ints, Ints, Ints]:
-        """Where each phrase occurs: first token, length, phrase (int64 [occurrences] each)."""
+    def occurrences(self, tokens: Tokens) -> Occurrences:
+        """Where each phrase occurs."""
         ids = numbered(tokens)
-        return kernels.occurrences(ids, tokens.row, self._table, self.nodes, self.phrase)
+        return Occurrences(
+            *kernels.occurrences(ids, tokens.row, self._table, self.nodes, self.phrase)
+        )
 
     def match(self, tokens: Tokens) -> Match:
         """Finds the rows that follow a template, and their format tokens."""
-        at, length, phrase = self.occurrences(tokens)
-        row = tokens.row[at]
-        evidence, bits = kernels.weighed(
-            row, phrase, self.core, self.bits, self.member, len(tokens)
-        )
-        chosen = np.full(len(tokens), -1, dtype=np.int64)
-        if len(self.templates):
-            held = (evidence.max(axis=1) > 0) & ~labels_in(tokens)
-            chosen[held] = evidence[held].argmax(axis=1)
-        used = (chosen[row] >= 0) & (
-            self.core[phrase] | self.member[phrase, np.maximum(chosen[row], 0)]
-        )
-        covered = _covered(at[used], length[used], len(tokens.ids))
+        found = self.occurrences(tokens)
+        chosen, bits = _followed(found, self.core, self.bits, self.member, tokens)
+        template = chosen[tokens.row[found.at]]
+        used = self.core[found.phrase] | self.member[found.phrase, np.maximum(template, 0)]
+        covered = _covered(found.where((template >= 0) & used), len(tokens.ids))
         slots = np.flatnonzero(covered & tokens.number)
         constant = _is_in(_number_keys(tokens, chosen, slots), self.fixed)
         covered[slots[~constant]] = False
@@ -125,10 +142,24 @@ def _is_in(values: Ids, table: Ids) -> Mask:
     return np.asarray(table[place] == values)
 
 
-def _covered(at: Ints, length: Ints, size: int) -> Mask:
-    change = np.zeros(size + 1, dtype=np.int64)
-    np.add.at(change, at, 1)
-    np.add.at(change, at + length, -1)
+def _followed(
+    found: Occurrences, core: Mask, bits: Floats, member: Mask, tokens: Tokens
+) -> tuple[Ints, Floats]:
+    """The template of each row, or -1, and the bits of its strongest formulaic phrase, or 0."""
+    evidence, strongest = kernels.weighed(
+        tokens.row[found.at], found.phrase, core, bits, member, len(tokens)
+    )
+    chosen = np.full(len(tokens), -1, dtype=np.int64)
+    if member.shape[1]:
+        held = (evidence.max(axis=1) > 0) & ~labels_in(tokens)
+        chosen[held] = evidence[held].argmax(axis=1)
+    return chosen, strongest
+
+
+def _covered(found: Occurrences, size: int) -> Mask:
+    """Which tokens the phrases cover."""
+    change = np.bincount(found.at, minlength=size + 1)
+    change -= np.bincount(found.at + found.length, minlength=size + 1)
     return np.asarray(np.cumsum(change[:-1]) > 0)
 
 
@@ -180,12 +211,14 @@ def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
     strong = np.flatnonzero(phrases.margin > 0)
     strong = strong[np.argsort(-phrases.margin[strong] * phrases.share[strong], kind="stable")]
     cores = phrases.where(strong[:MOST_PHRASES])
-    cores = cores.where(~_across_slots(cores, tokens, ids))
+    found = _found(cores, tokens, ids)
+    whole = ~_across_slots(cores, found, len(ids))
+    cores, found = cores.where(whole), found.of(whole)
     if not len(cores):
         return _book(cores, ids, np.empty(0, bool), np.empty((0, 0), bool))
-    group = _joined(cores, tokens, ids)
+    group = _joined(_incidence(found, len(cores), tokens))
     member = np.arange(group.max() + 1)[None, :] == group[:, None]
-    template = _book(cores, ids, np.ones(len(cores), bool), member).match(tokens).template
+    template, _ = _followed(found, np.ones(len(cores), bool), cores.bits, member, tokens)
     kept = _common(template, weight, member.shape[1])
     member = member[:, kept]
     used = np.flatnonzero(member.any(axis=1))
@@ -194,51 +227,61 @@ def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
 
     weak = np.isfinite(phrases.margin) & (phrases.margin <= 0) & (phrases.bits >= MIN_BITS)
     weaker = phrases.where(np.flatnonzero(weak))
-    attached = _attached(weaker, tokens, ids, template, len(kept))
+    incidence = _incidence(_found(weaker, tokens, ids), len(weaker), tokens)
+    attached = _attached(incidence, weaker.set_off, template, len(kept))
     held = np.flatnonzero(attached.any(axis=1))
     both = Phrases.joined(cores, weaker.where(held))
     member = np.concatenate([member, attached[held]])
     return _book(both, ids, np.arange(len(both)) < len(cores), member)
 
 
-def _across_slots(cores: Phrases, tokens: Tokens, ids: Ids) -> Mask:
-    """Phrases that are two much commoner phrases and the content of the slot between them."""
-    at, length, phrase = _found(cores, tokens, ids)
-    commonest = np.zeros(len(ids) + int(cores.length.max(initial=0)))
-    for step in range(int(cores.length.max(initial=0))):
-        reaches = length > step
-        np.maximum.at(commonest, at[reaches] + step, cores.share[phrase[reaches]])
-    across = np.zeros(len(cores), dtype=bool)
-    for core, (first, size) in enumerate(zip(cores.example, cores.length, strict=True)):
-        held = commonest[first : first + size] >= COMMONER * cores.share[core]
-        across[core] = bool(held[0] and held[-1] and not held.all())
-    return across
-
-
-def _found(phrases: Phrases, tokens: Tokens, ids: Ids) -> tuple[Ints, Ints, Ints]:
+def _found(phrases: Phrases, tokens: Tokens, ids: Ids) -> Occurrences:
     """Where each of the phrases occurs in the tokens they were mined from."""
     everything = np.ones((len(phrases), 1), dtype=bool)
     return _book(phrases, ids, everything[:, 0], everything).occurrences(tokens)
 
 
-def _incidence(phrases: Phrases, tokens: Tokens, ids: Ids) -> csr_matrix:
+def _across_slots(cores: Phrases, found: Occurrences, size: int) -> Mask:
+    """Phrases that are two much commoner phrases and the content of the slot between them.
+
+    Args:
+        cores: The phrases.
+        found: Where they occur.
+        size: Tokens that they were mined from.
+    """
+    longest = int(cores.length.max(initial=0))
+    commonest = np.zeros(size + longest)
+    for step in range(longest):
+        reaches = found.where(found.length > step)
+        np.maximum.at(commonest, reaches.at + step, cores.share[reaches.phrase])
+    across = np.zeros(len(cores), dtype=bool)
+    for core, (first, length) in enumerate(zip(cores.example, cores.length, strict=True)):
+        held = commonest[first : first + length] >= COMMONER * cores.share[core]
+        across[core] = bool(held[0] and held[-1] and not held.all())
+    return across
+
+
+def _incidence(found: Occurrences, phrases: int, tokens: Tokens) -> csr_matrix:
     """0/1 matrix [rows, phrases]: the row holds the phrase."""
-    at, _, phrase = _found(phrases, tokens, ids)
-    ones = np.ones(len(at), dtype=np.float32)
-    held = coo_matrix((ones, (tokens.row[at], phrase)), shape=(len(tokens), len(phrases))).tocsr()
+    ones = np.ones(len(found.at), dtype=np.float32)
+    places = (tokens.row[found.at], found.phrase)
+    held = coo_matrix((ones, places), shape=(len(tokens), phrases)).tocsr()
     held.data[:] = 1
     return held
 
 
-def _joined(cores: Phrases, tokens: Tokens, ids: Ids) -> Ints:
-    """The template of each formulaic phrase: phrases that stand in the same rows share one."""
-    held = _incidence(cores, tokens, ids)
+def _joined(held: csr_matrix) -> Ints:
+    """The template of each formulaic phrase: phrases that stand in the same rows share one.
+
+    Args:
+        held: 0/1 matrix [rows, phrases].
+    """
     together = (held.T @ held).tocoo()
     rows = np.asarray(held.sum(axis=0)).ravel()
     rarer = np.minimum(rows[together.row], rows[together.col])
     commoner = np.maximum(rows[together.row], rows[together.col])
     share = together.data / rarer
-    attracted = (share >= ATTRACTED[0]) & (share >= ATTRACTED[1] * commoner / len(tokens))
+    attracted = (share >= ATTRACTED[0]) & (share >= ATTRACTED[1] * commoner / held.shape[0])
     attracted &= commoner <= COMPARABLE * rarer
     edge = (share >= TOGETHER) | attracted
     graph = coo_matrix(
@@ -260,21 +303,26 @@ def _renumbered(template: Ints, kept: Ints) -> Ints:
     return np.asarray(number[template])  # -1 picks the last place, which holds -1
 
 
-def _attached(
-    weaker: Phrases, tokens: Tokens, ids: Ids, template: Ints, templates: int
-) -> npt.NDArray[np.bool_]:
-    """Which weaker phrases come with which template: bool [weaker, templates]."""
+def _attached(held: csr_matrix, set_off: Floats, template: Ints, templates: int) -> Mask:
+    """Which weaker phrases come with which template: bool [weaker, templates].
+
+    Args:
+        held: 0/1 matrix [rows, weaker], which rows hold them.
+        set_off: Of the weaker phrases.
+        template: Of the rows.
+        templates: How many there are.
+    """
+    rows = held.shape[0]
     follows = np.arange(templates)[None, :] == template[:, None]
-    held = _incidence(weaker, tokens, ids)
     inside = np.asarray(held.T @ follows.astype(np.float32))
     size = follows.sum(axis=0)
     outside = np.asarray(held.sum(axis=0)).reshape(-1, 1) - inside
     share = inside / np.maximum(size, 1)
-    elsewhere = (outside + 1) / (len(tokens) - size + 2)
-    framing = weaker.set_off[:, None] >= 0.5
+    elsewhere = (outside + 1) / (rows - size + 2)
+    framing = set_off[:, None] >= 0.5
     oftener = (share >= ATTACHED[0]) & (share >= ATTACHED[1] * elsewhere) & framing
     oftener &= inside >= ATTACHED_ROWS
-    everywhere = (share >= ALWAYS) & (size >= 0.5 * len(tokens))
+    everywhere = (share >= ALWAYS) & (size >= 0.5 * rows)
     return np.asarray(oftener | everywhere)
 
 

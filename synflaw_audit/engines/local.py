@@ -23,7 +23,7 @@ from synflaw_audit.readers import Rejected, Source
 from synflaw_audit.readers.source import OnReject
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.sinks import FlaggedWriter, RejectedWriter, Sink, SplitWriter, closing
-from synflaw_audit.sketch import Sketch
+from synflaw_audit.sketch import Sketcher
 from synflaw_audit.tally import Tally
 from synflaw_audit.tokens import Mask
 
@@ -92,11 +92,11 @@ def sketched(source: Source, tell: Progress, on_reject: OnReject | None = None) 
         if on_reject is not None:
             on_reject(row)
 
-    sketch = Sketch()
+    sketcher = Sketcher()
     for batch in source.batches(reject):
-        sketch = sketch.added(batch)
-        tell("reading", sketch.records)
-    return FirstPass(sketch, rejected, first)
+        sketcher.add(batch)
+        tell("reading", sketcher.records)
+    return FirstPass(sketcher.sketch(), rejected, first)
 
 
 def _sinks(outputs: Outputs) -> list[Sink]:

@@ -19,9 +19,9 @@ from synflaw_audit.kernels.text import decode
 
 @compiled
 def slots_for(keys: int) -> int:
-    """The size of a hash table that this many keys fill to at most a half."""
+    """The size of a hash table that this many keys fill to at most a quarter."""
     size = 16
-    while size < 2 * keys:
+    while size < 4 * keys:
         size *= 2
     return size
 

@@ -12,7 +12,7 @@ from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score, met
 from synflaw_audit.phrases import numbered
 from synflaw_audit.tokens import END, START, Ids, Ints, Tokens, extended
 
-TOKENS = 1_000_000  # of answers looked at; the rows are in random order
+TOKENS = 500_000  # of answers looked at; the rows are in random order
 SHOWN = 5
 
 

@@ -14,7 +14,7 @@ from synflaw_audit.phrases import Floats, numbered
 from synflaw_audit.sketch import labels_of
 from synflaw_audit.tokens import END, START, Ids, Ints, Tokens, tokenize
 
-TOKENS = 1_000_000  # of answers looked at; the rows are in random order
+TOKENS = 500_000  # of answers looked at; the rows are in random order
 RARE = 0.01  # a token in fewer rows than this is no part of a common format
 LENGTHS = 50  # groups of rows of like length that chance is worked out for
 # A token that stands once in every row would by chance be missing from this share of rows.
