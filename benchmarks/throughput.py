@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from speed_peers import PEERS
 from throughput_tables import render
 
 HERE = Path(__file__).parent
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 REPEATED_UP_TO = 100_000  # rows; larger corpora are audited once
 
 
@@ -77,7 +79,7 @@ class Results:
 
 def main() -> None:
     options = arguments()
-    results = Results(heading(command(options)))
+    results = Results(f"{heading(command(options))}\n{surroundings()}")
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.scratch or Path(temporary)
         scratch.mkdir(parents=True, exist_ok=True)
@@ -112,6 +114,15 @@ def command(options: argparse.Namespace) -> str:
     if options.peers_python:
         parts.append(f"--peers-python PYTHON --peer-rows {options.peer_rows}")
     return " ".join([*parts, "--out benchmarks/results/throughput.md"])
+
+
+def surroundings() -> str:
+    """What else bears on the figures: other work of the machine, and limits on threads."""
+    limits = [f"`{name}={os.environ[name]}`" for name in THREADS if name in os.environ]
+    found = f"Load average before the first run: {os.getloadavg()[0]:.1f}; "
+    return found + (
+        f"threads limited by {', '.join(limits)}." if limits else "no limit on threads."
+    )
 
 
 def report(results: Results, out: Path | None) -> None:
