@@ -84,6 +84,8 @@ def what_if(answer: WhatIf) -> str:
         f"{words.number(answer.risk.score)}."
     )
     raised = [f"{f.name} ({f.verdict})" for f in answer.checks if f.verdict in ("warn", "fail")]
+    if answer.verdict == "undecided":
+        return f"{change} That is too few to decide anything."
     still = f"Still above a limit: {words.listed(raised)}." if raised else "No check would warn."
     return f"{change} {still}"
 
