@@ -326,8 +326,8 @@ class TestExplanation:
     def test_what_leaving_rows_out_changes_is_told(self) -> None:
         said = explanation.what_if(what_if())
         assert said == (
-            "Without the 120 records that check-sf101 flags, 880 records are left, and the risk "
-            "goes from 0.10 to 0.05 (0.01 to 0.10). No check would warn."
+            "Without the 120 records that check-sf101 flags, 880 records would remain, and the "
+            "risk goes from 0.10 to 0.05 (0.01 to 0.10). No check would warn."
         )
         still = what_if(drop=("a", "b"), checks=(finding(verdict="fail"), finding("SF102")))
         assert "that a and b flag, 880" in explanation.what_if(still)

@@ -76,7 +76,7 @@ def what_if(answer: WhatIf) -> str:
     left = words.count(answer.records, "record")
     change = (
         f"Without the {answer.dropped:,} records that {words.listed(answer.drop)} "
-        f"flag{'s' if len(answer.drop) == 1 else ''}, {left} are left, and the risk goes from "
+        f"flag{'s' if len(answer.drop) == 1 else ''}, {left} would remain, and the risk goes from "
         f"{words.number(answer.before.score)} to {words.number(answer.risk.score)} "
         f"({words.number(answer.risk.low)} to {words.number(answer.risk.high)})."
         if answer.drop
