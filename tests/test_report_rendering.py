@@ -333,7 +333,9 @@ class TestExplanation:
         assert "that a and b flag, 880" in explanation.what_if(still)
         assert "Still above a limit: check-sf101 (fail)." in explanation.what_if(still)
         few = what_if(records=3, verdict="undecided")
-        assert explanation.what_if(few).endswith("That is too few to decide anything.")
+        assert explanation.what_if(few).endswith(
+            ", 3 records would remain: too few to decide anything."
+        )
         made = report(what_if_flagged=what_if())
         assert said in " ".join(Page(made.to_html()).text.split())
         assert said in made.to_markdown().replace("\\", "")

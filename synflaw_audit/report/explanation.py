@@ -73,21 +73,22 @@ def place(example: ExampleRow) -> str:
 
 def what_if(answer: WhatIf) -> str:
     """What leaving rows out would change."""
-    left = words.count(answer.records, "record")
-    change = (
-        f"Without the {answer.dropped:,} records that {words.listed(answer.drop)} "
-        f"flag{'s' if len(answer.drop) == 1 else ''}, {left} would remain, and the risk goes from "
-        f"{words.number(answer.before.score)} to {words.number(answer.risk.score)} "
-        f"({words.number(answer.risk.low)} to {words.number(answer.risk.high)})."
-        if answer.drop
-        else f"No row is flagged, so none can be left out: the risk stays at "
-        f"{words.number(answer.risk.score)}."
+    risk = words.number(answer.risk.score)
+    if not answer.drop:
+        return f"No row is flagged, so none can be left out: the risk stays at {risk}."
+    left = (
+        f"Without the {words.count(answer.dropped, 'record')} that {words.listed(answer.drop)} "
+        f"flag{'s' if len(answer.drop) == 1 else ''}, "
+        f"{words.count(answer.records, 'record')} would remain"
     )
-    raised = [f"{f.name} ({f.verdict})" for f in answer.checks if f.verdict in ("warn", "fail")]
     if answer.verdict == "undecided":
-        return f"{change} That is too few to decide anything."
+        return f"{left}: too few to decide anything."
+    raised = [f"{f.name} ({f.verdict})" for f in answer.checks if f.verdict in ("warn", "fail")]
     still = f"Still above a limit: {words.listed(raised)}." if raised else "No check would warn."
-    return f"{change} {still}"
+    return (
+        f"{left}, and the risk goes from {words.number(answer.before.score)} to {risk} "
+        f"({words.number(answer.risk.low)} to {words.number(answer.risk.high)}). {still}"
+    )
 
 
 def remainder(report: Report) -> str:
