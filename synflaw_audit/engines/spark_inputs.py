@@ -169,12 +169,12 @@ def _json_lines(files: _Files, columns: Columns) -> SparkInput:
     text = files.session.read.text(files.paths(), lineSep="\n")
     start = _metadata("file_block_start").alias(START)
     lines = text.select(f.col(LINE).cast("binary").alias(LINE), _file().alias(FILE), start)
-    sample = [parse_json(bytes(row[0])) for row in lines.select(LINE).take(SAMPLE_ROWS)]
-    rows = [value for value in sample if isinstance(value, dict)]
-    if sample and not rows:
+    sample = [bytes(row[0]).strip() for row in lines.select(LINE).take(SAMPLE_ROWS)]
+    rows = [value for value in map(parse_json, filter(None, sample)) if isinstance(value, dict)]
+    if any(sample) and (not rows or sample[0] == b"["):
         raise InputError(
-            f"{files.name}: none of the first {len(sample)} lines is a JSON object; Spark reads "
-            "JSON lines here, an object a line, no document that is one array"
+            f"{files.name}: is no file of JSON lines, which is the JSON that Spark reads here: an "
+            f"object a line. It begins with {_shown(sample)}"
         )
     schema = _schema(files.name, rows, columns)
     blank = f.col(LINE).rlike(r"^\s*$").cast("long")
@@ -212,6 +212,11 @@ _READERS: tuple[tuple[tuple[str, ...], Callable[[_Files, Columns], SparkInput]],
     ((".csv",), _csv),
     ((".tsv",), _csv),
 )
+
+
+def _shown(lines: Sequence[bytes]) -> str:
+    first = next(filter(None, lines))
+    return repr(first[:80].decode("utf-8", "backslashreplace"))
 
 
 def _header(files: _Files, line: str) -> tuple[list[str], str]:
