@@ -168,11 +168,14 @@ def repair(
     if out is None:
         raise InputError("--out is missing: name the folder to write, or ask for a --dry-run")
     from synflaw_audit.repair import repair as run
+    from synflaw_audit.repair.processes import is_main, part
 
     result = run(model, out=out, probe=_probe(ifeval), **common)
-    if as_json:
+    shown = is_main()
+    part()
+    if as_json and shown:
         typer.echo(result.to_json(), nl=False)
-    elif not quiet:
+    elif shown and not quiet:
         _show(result)
     raise typer.Exit(0 if result.improved else 1)
 

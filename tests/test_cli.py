@@ -121,6 +121,7 @@ class TestAudit:
             "embedder": "e",
             "perplexity_model": "m",
             "seed": 7,
+            "resume": False,
             "out": tmp_path,
             "checks": load_checks(),
         }
@@ -327,6 +328,8 @@ class TestRepair:
         module.repair = repair  # type: ignore[attr-defined]
         module.RepairConfig = lambda **chosen: chosen  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "synflaw_audit.repair", module)
+        alone = SimpleNamespace(is_main=lambda: True, part=lambda: None)
+        monkeypatch.setitem(sys.modules, "synflaw_audit.repair.processes", alone)
         return seen
 
     COMMAND = ("repair", "model", "--forget", "f.parquet", "--replay", "r.jsonl", "--out", "fixed")

@@ -13,6 +13,7 @@ from transformers.training_args import TrainingArguments
 
 from synflaw_audit.repair.batches import Collator, Example
 from synflaw_audit.repair.measure import likelihoods, repetition
+from synflaw_audit.repair.processes import on_main
 
 # Share of repeated 4-grams in greedy answers; a rise beyond this is a model stuck in a loop.
 _MAX_REPETITION_RISE = 0.5
@@ -108,6 +109,10 @@ class Guard(TrainerCallback):
             parameter.copy_(self._good[name])
 
     def _figures(self, step: int) -> dict[str, float]:
+        """Of the main process, for all: they must agree on whether to stop."""
+        return on_main(lambda: self._measure(step))
+
+    def _measure(self, step: int) -> dict[str, float]:
         figures = likelihoods(
             self._model, self._flagged, self._held_out, self._collator, batch_size=self._batch_size
         )

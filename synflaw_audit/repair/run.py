@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from synflaw_audit.repair.arm import Arm, gathered, train, trainable
 from synflaw_audit.repair.batches import Collator, Row, mix, pad_id
 from synflaw_audit.repair.card import model_card
 from synflaw_audit.repair.config import RepairConfig
@@ -24,16 +23,14 @@ from synflaw_audit.repair.folder import (
     check_out,
     library_progress,
     load,
-    with_adapters,
     write_folder,
 )
-from synflaw_audit.repair.guard import Guard
 from synflaw_audit.repair.losses import METHODS
-from synflaw_audit.repair.measure import likelihoods, token_probability
+from synflaw_audit.repair.measure import likelihoods
 from synflaw_audit.repair.prepare import Prepared, context_length, prepare
+from synflaw_audit.repair.processes import on_main
 from synflaw_audit.repair.relearning import relearn
 from synflaw_audit.repair.result import RepairResult, judge
-from synflaw_audit.repair.trainer import RepairTrainer
 
 if TYPE_CHECKING:
     from synflaw_audit.readers import SourceLike
@@ -59,7 +56,8 @@ def repair(
 
     The original is never written to. The result appears whole or not at all: it is written beside
     ``out`` and renamed. A repair that did not help is written too, and says so
-    (``result.improved``), so that it can be looked at.
+    (``result.improved``), so that it can be looked at. Under ``accelerate launch`` the processes
+    share the training; the main one reads, measures and writes, and all get the same result.
 
     Args:
         model: A Hugging Face causal LM: its folder, or a hub name.
@@ -89,21 +87,24 @@ def repair(
     flagged = read_flagged(forget, scope=config.scope)
     with library_progress(shown=not quiet):
         network, tokenizer = load(model, config)
-        data = prepare(
-            tokenizer,
-            flagged,
-            replay,
-            retain,
-            config,
-            context=context_length(network),
-            question=question,
-            answer=answer,
+        data = on_main(
+            lambda: prepare(
+                tokenizer,
+                flagged,
+                replay,
+                retain,
+                config,
+                context=context_length(network),
+                question=question,
+                answer=answer,
+            )
         )
-        if config.lora:
-            network = with_adapters(network, config)
+        network = trainable(network, config)
         before = _figures(network, tokenizer, data, probe)
         # Not given a name here: a cached reference does without the model.
-        arm = _train(network, tokenizer, data, config, _opened(reference_model, config), quiet)
+        arm = train(network, tokenizer, data, config, _opened(reference_model, config), quiet)
+        if arm.sharded:
+            network = gathered(arm, model, config)
         after = _figures(network, tokenizer, data, probe)
         reasons = judge(before, after, max_perplexity_rise=config.max_perplexity_rise)
         state = arm.trainer.state
@@ -130,13 +131,12 @@ def repair(
             versions=_versions(),
             out=out,
         )
-        if arm.trainer.is_world_process_zero():
-            texts = {
-                "repair.json": result.to_json(),
-                "README.md": model_card(result, _name(model)),
-            }
-            merge = config.lora and config.lora_merge
-            write_folder(out, network, tokenizer, texts, merge=merge)
+        texts = {
+            "repair.json": result.to_json(),
+            "README.md": model_card(result, _name(model)),
+        }
+        merge = config.lora and config.lora_merge
+        on_main(lambda: write_folder(out, network, tokenizer, texts, merge=merge))
     return result
 
 
@@ -154,6 +154,15 @@ def _figures(
     probe: Probe | None,
 ) -> dict[str, float]:
     """The built-in likelihoods and the probe's figures of the model as it stands."""
+    return on_main(lambda: _measure(network, tokenizer, data, probe))
+
+
+def _measure(
+    network: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    data: Prepared,
+    probe: Probe | None,
+) -> dict[str, float]:
     own = likelihoods(network, data.measured, data.held_out, Collator(pad_id(tokenizer)))
     if probe is None:
         return own
@@ -169,69 +178,6 @@ def _figures(
         network.config.use_cache = cache
 
 
-@dataclass(frozen=True)
-class _Arm:
-    """One training run: what trained, what watched, and the wall time in seconds."""
-
-    trainer: RepairTrainer
-    guard: Guard
-    seconds: float
-
-    @property
-    def failure(self) -> str | None:
-        return self.trainer.failure or self.guard.failure
-
-
-def _train(
-    network: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    data: Prepared,
-    config: RepairConfig,
-    reference_model: PreTrainedModel | None,
-    quiet: bool,
-) -> _Arm:
-    """Train over the plan; after a failure the last good weights are back in the model."""
-    collator = Collator(pad_id(tokenizer))
-    guard = Guard(
-        network,
-        data.measured,
-        data.held_out,
-        collator,
-        checks=config.checks,
-        max_rise=config.max_perplexity_rise,
-        stop_below=(
-            token_probability(network, data.held_out, collator)
-            if config.stop_at_control and data.held_out
-            else None
-        ),
-        batch_size=config.per_device_eval_batch_size,
-    )
-    with _scratch_folder(config) as folder:
-        trainer = RepairTrainer(
-            network,
-            # One pass over the plan, which already holds all passes.
-            replace(
-                config,
-                output_dir=folder,
-                num_train_epochs=1.0,
-                disable_tqdm=quiet or bool(config.disable_tqdm) or not sys.stderr.isatty(),
-            ),
-            data.plan,
-            reference_model=reference_model,
-            # Not the tokenizer: given one, the trainer would rewrite the model's special tokens.
-            data_collator=collator,
-            callbacks=[guard],
-        )
-        del reference_model
-        trainer.remove_callback(PrinterCallback)  # the log stands in repair.json
-        started = time.perf_counter()
-        trainer.train(resume_from_checkpoint=config.resume_from_checkpoint)
-        arm = _Arm(trainer, guard, time.perf_counter() - started)
-    if arm.failure:
-        guard.restore()
-    return arm
-
-
 def _control_arm(
     model: str | Path,
     data: Prepared,
@@ -242,8 +188,7 @@ def _control_arm(
 ) -> dict[str, float]:
     """Figures of the original after plain training on the replay rows, on the same budget."""
     network, tokenizer = load(model, config)
-    if config.lora:
-        network = with_adapters(network, config)
+    network = trainable(network, config)
     plan = mix((), data.replay, replay_ratio=1, passes=1, tokens=tokens, seed=config.seed)
     plain = replace(
         config,
@@ -253,7 +198,9 @@ def _control_arm(
         save_strategy="no",
         resume_from_checkpoint=None,
     )
-    _train(network, tokenizer, replace(data, plan=plan), plain, None, quiet)
+    arm = train(network, tokenizer, replace(data, plan=plan), plain, None, quiet)
+    if arm.sharded:
+        network = gathered(arm, model, config)
     return _figures(network, tokenizer, data, probe)
 
 
@@ -266,29 +213,21 @@ def _relearning(
 ) -> dict[str, Any] | None:
     if not config.relearn_steps:
         return None
-    found = relearn(
-        network,
-        data.measured,
-        Collator(pad_id(tokenizer)),
-        before=before["template_probability"],
-        steps=config.relearn_steps,
-        learning_rate=float(config.learning_rate or 0),
-        seed=config.seed,
+    found = on_main(
+        lambda: relearn(
+            network,
+            data.measured,
+            Collator(pad_id(tokenizer)),
+            before=before["template_probability"],
+            steps=config.relearn_steps,
+            learning_rate=float(config.learning_rate or 0),
+            seed=config.seed,
+        )
     )
     return None if found is None else asdict(found)
 
 
-@contextlib.contextmanager
-def _scratch_folder(config: RepairConfig) -> Iterator[str]:
-    """Where the trainer writes checkpoints: the caller's folder, or one that disappears."""
-    if config.save_strategy != "no" or config.resume_from_checkpoint:
-        yield str(config.output_dir)
-        return
-    with tempfile.TemporaryDirectory(prefix="synflaw-repair-") as folder:
-        yield folder
-
-
-def _notes(flagged: FlaggedRows, data: Prepared, config: RepairConfig, arm: _Arm) -> list[str]:
+def _notes(flagged: FlaggedRows, data: Prepared, config: RepairConfig, arm: Arm) -> list[str]:
     notes = []
     if arm.failure:
         notes.append(f"stopped early and put back the last good weights: {arm.failure}")
@@ -307,6 +246,8 @@ def _notes(flagged: FlaggedRows, data: Prepared, config: RepairConfig, arm: _Arm
         )
     if data.flaw:
         notes.append(data.flaw)
+    if arm.sharded:
+        notes.append("the model was sharded: it was not watched while it trained")
     if not data.held_out:
         notes.append("too few replay rows to hold any out: perplexity was not watched")
     return notes

@@ -10,6 +10,7 @@ from small_models import build, flagged_rows, ordinary_rows, train_tokenizer
 
 from synflaw_audit.repair import RepairConfig, RepairTrainer
 from synflaw_audit.repair.batches import Collator, Cuts, Purpose, encode_rows, mix
+from synflaw_audit.repair.processes import part
 
 
 def main(out: str, family: str, batch: str, accumulation: str) -> None:
@@ -43,10 +44,7 @@ def main(out: str, family: str, batch: str, accumulation: str) -> None:
         model = trainer.accelerator.unwrap_model(trainer.model)
         log = [line for line in trainer.state.log_history if "loss" in line]
         torch.save({"weights": model.state_dict(), "log": log}, out)
-    if torch.distributed.is_initialized():
-        # Left to the interpreter's exit, the group's threads now and then abort the process.
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+    part()
 
 
 if __name__ == "__main__":

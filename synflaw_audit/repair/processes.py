@@ -1,0 +1,52 @@
+"""Several processes: what one of them does for all, and how they part.
+
+Under ``accelerate launch`` every process runs the same program. The training is shared out by
+``transformers``; everything else is done by the main process, which tells the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+
+T = TypeVar("T")
+
+
+def is_main() -> bool:
+    """Whether this is the process that reads, measures, writes and prints."""
+    return bool(PartialState().is_main_process)
+
+
+def on_main(function: Callable[[], T]) -> T:
+    """What ``function`` gives in the main process, in every process; the others wait for it.
+
+    An error is told to all too: where only one process raised, the others would wait for ever.
+    """
+    if PartialState().num_processes == 1:
+        return function()
+    outcome: list[Any] = [None, None]
+    if is_main():
+        try:
+            outcome = [function(), None]
+        except Exception as error:
+            outcome = [None, error]
+    broadcast_object_list(outcome)
+    found: T
+    found, failure = outcome
+    if failure is not None:
+        raise failure
+    return found
+
+
+def part() -> None:
+    """End the group of processes, if there is one, so that none ends while another still talks.
+
+    Left to the interpreter's exit, the group's threads now and then abort the process.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
