@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jsonschema
+import orjson
 import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
 from synflaw_audit.cli import app
-from synflaw_audit.report.model import Report
+from synflaw_audit.report.model import Report, schema
 
 
 def synflaw(*arguments: object) -> Result:
@@ -60,6 +62,7 @@ def test_without_a_check_all_that_did_not_pass_is_explained(audited: Path, repor
 
 
 def test_the_report_answers_what_if(audited: Path, report: Report) -> None:
+    jsonschema.validate(orjson.loads((audited / "report.json").read_bytes()), schema())
     answer = report.what_if()
     assert answer == report.what_if_flagged
     assert answer.dropped == report.flagged_summary.records

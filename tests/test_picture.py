@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import jsonschema
+import orjson
 import pandas as pd
 import pytest
 
 from synflaw_audit import Report, audit
 from synflaw_audit.catalogue import find_check, load_checks
+from synflaw_audit.report.model import schema
 
 CHECKS = [find_check(load_checks(), name) for name in ("separability", "answer-opening")]
 
@@ -27,6 +30,7 @@ def test_as_many_answers_of_either_corpus_stand_in_it(compared: Report) -> None:
     assert [len(side) for side in sides] == [70, 70]
     assert compared.seconds["picture"] > 0
     assert Report.from_json(compared.to_json()).picture == compared.picture
+    jsonschema.validate(orjson.loads(compared.to_json()), schema())
 
 
 def test_corpora_that_can_be_told_apart_lie_apart(compared: Report, natural: pd.DataFrame) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import Any, get_args
 
 import jsonschema
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reports import HOSTILE, finding, hostile_report, report, what_if
+from rich.console import Console
 
 from synflaw_audit.catalogue import Action, Advice
 from synflaw_audit.errors import InputError
 from synflaw_audit.records import FLAGGED
+from synflaw_audit.report.explain import findings_page
 from synflaw_audit.report.model import (
     Dataset,
     ExampleRow,
@@ -121,7 +124,9 @@ def test_every_report_is_valid_and_comes_back_from_json(made: Report) -> None:
 
 @given(REPORTS)
 def test_every_report_can_be_rendered(made: Report) -> None:
-    for text in (made.to_markdown(), made.to_html()):
+    out = io.StringIO()
+    Console(file=out, width=80).print(findings_page(made))
+    for text in (made.to_markdown(), made.to_html(), out.getvalue()):
         assert text.encode()
         assert "\x00" not in text
 

@@ -70,8 +70,11 @@ PLAIN = report(
 
 
 def terminal(made: Report, width: int = 100) -> str:
+    """All that a terminal shows of a report: its summary and its findings explained."""
     out = io.StringIO()
-    show(made, Console(file=out, width=width, force_terminal=True, color_system="truecolor"))
+    console = Console(file=out, width=width, force_terminal=True, color_system="truecolor")
+    show(made, console)
+    console.print(findings_page(made))
     return out.getvalue()
 
 
