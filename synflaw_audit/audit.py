@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from synflaw_audit.corpus import Corpus
 from synflaw_audit.embedders import embedder_named
 from synflaw_audit.engines.base import Engine, Outputs, Progress, silent
 from synflaw_audit.engines.local import LocalEngine, sketched
+from synflaw_audit.errors import InputError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.judge import beside, judge, summaries
 from synflaw_audit.perplexity import language_model_named
@@ -48,6 +49,7 @@ def audit(
     seed: int = 0,
     out: Path | None = None,
     split: bool = False,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Audits a question-answer corpus.
@@ -64,19 +66,28 @@ def audit(
         seed: Of everything random.
         out: A directory that gets ``flagged.parquet`` and ``rejected.jsonl``.
         split: It also gets every record once, in ``clean.parquet`` or ``quarantined.parquet``.
+        resume: Go on where an interrupted audit of the same files into ``out`` stopped, if one did.
         progress: Called with the stage and the number of records done.
 
     Returns:
         The report.
 
     Raises:
-        InputError: If the corpus cannot be read, or a column cannot be told.
+        InputError: If the corpus cannot be read, or a column cannot be told; if there is an
+            interrupted audit to resume and it was of something else.
         MissingExtraError: If the embedder or model needs an extra that is not installed.
     """
     clock, tell = Clock(), progress or silent
-    engine = _engine(source, question, answer)
+    engine = _engine(source, question, answer, resume)
     known = load_checks() if checks is None else tuple(checks)
-    outputs = Outputs(out, split)
+    named = {"embedder": embedder, "perplexity model": perplexity_model, "seed": seed}
+    settings = named | {
+        "checks": [asdict(check) for check in known],
+        "reference": None if reference is None else list(open_source(reference).files),
+        "split": split,
+        "versions": versions(),
+    }
+    outputs = Outputs(out, split, settings)
     with clock("read"):
         first = engine.first_pass(outputs, tell)
     sketch, model = first.sketch, language_model_named(perplexity_model)
@@ -123,15 +134,18 @@ def audit(
 
 
 def _engine(
-    source: SourceLike | DataFrame | Engine, question: str | None, answer: str | None
+    source: SourceLike | DataFrame | Engine, question: str | None, answer: str | None, resume: bool
 ) -> Engine:
+    spark = type(source).__module__.partition(".")[0] == "pyspark"
+    if resume and (spark or isinstance(source, Engine)):
+        raise InputError("only the local engine can resume an audit; Spark repeats its own tasks")
     if isinstance(source, Engine):
         return source
-    if type(source).__module__.partition(".")[0] == "pyspark":
+    if spark:
         from synflaw_audit.engines.spark import SparkEngine
 
         return SparkEngine(source, question=question, answer=answer)
-    return LocalEngine(open_source(source, question=question, answer=answer))
+    return LocalEngine(open_source(source, question=question, answer=answer), resume)
 
 
 def _flagging(findings: Sequence[Finding], flagger: Flagger, tally: Tally) -> tuple[Finding, ...]:

@@ -211,6 +211,20 @@ def find_check(checks: tuple[Check, ...], wanted: str) -> Check:
     raise CatalogueError(strict_toml.unknown("check", wanted, known))
 
 
+def selected(checks: tuple[Check, ...], wanted: str | None) -> tuple[Check, ...]:
+    """The checks whose codes or names stand in a list with commas; all if there is no list.
+
+    What no check asks for is not computed.
+
+    Raises:
+        CatalogueError: As ``find_check``.
+    """
+    if wanted is None:
+        return checks
+    chosen = {find_check(checks, label.strip()) for label in wanted.split(",")}
+    return tuple(check for check in checks if check in chosen)
+
+
 def bundled_directory() -> Path:
     """Where the shipped checks lie: in the package, or in the checkout it was imported from.
 

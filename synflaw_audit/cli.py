@@ -91,6 +91,14 @@ Checks = Annotated[
     Path | None,
     typer.Option("--checks", help="A directory of checks of your own.", metavar="DIR"),
 ]
+Select = Annotated[
+    str | None,
+    typer.Option("--select", help="Only these checks: codes or names, with commas between."),
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on where an interrupted run into the same --out stopped."),
+]
 Embedder = Annotated[
     str, typer.Option("--embedder", help="lsa, or the name of a sentence-transformers model.")
 ]
@@ -133,6 +141,7 @@ def audit(
     question: Question = None,
     answer: Answer = None,
     checks: Checks = None,
+    select: Select = None,
     embedder: Embedder = "lsa",
     perplexity_model: PerplexityModel = "ngram",
     what_if: Annotated[
@@ -140,6 +149,7 @@ def audit(
         typer.Option("--what-if", help="Also tell the risk without the flagged rows."),
     ] = False,
     seed: Seed = 0,
+    resume: Resume = False,
     engine: Engines = EngineName.LOCAL,
     master: Master = None,
     partitions: Partitions = None,
@@ -151,13 +161,13 @@ def audit(
 
     Exits with 0 when the audit completed, whatever it found.
     """
-    from synflaw_audit.catalogue import load_checks
+    from synflaw_audit.catalogue import load_checks, selected
 
     report = _audited(
         paths,
         Where(engine, master, partitions, rows),
         out,
-        load_checks(checks),
+        selected(load_checks(checks), select),
         reference=reference,
         question=question,
         answer=answer,
@@ -165,6 +175,7 @@ def audit(
         perplexity_model=perplexity_model,
         what_if=what_if,
         seed=seed,
+        resume=resume,
         quiet=quiet or as_json,
     )
     _present(report, out, as_json=as_json, quiet=quiet)
@@ -185,9 +196,11 @@ def gate(
     question: Question = None,
     answer: Answer = None,
     checks: Checks = None,
+    select: Select = None,
     embedder: Embedder = "lsa",
     perplexity_model: PerplexityModel = "ngram",
     seed: Seed = 0,
+    resume: Resume = False,
     engine: Engines = EngineName.LOCAL,
     master: Master = None,
     partitions: Partitions = None,
@@ -200,12 +213,12 @@ def gate(
     Besides what the audit writes: gate.json (the decision), clean.parquet and quarantined.parquet
     (together every readable record once; the flagged ones are quarantined).
     """
-    from synflaw_audit.catalogue import load_checks
+    from synflaw_audit.catalogue import load_checks, selected
     from synflaw_audit.gate import decide, show
     from synflaw_audit.policy import Policy, load_policy
     from synflaw_audit.sinks import write_text
 
-    known = load_checks(checks)
+    known = selected(load_checks(checks), select)
     rules = Policy() if policy is None else load_policy(policy, known)
     report = _audited(
         paths,
@@ -218,6 +231,7 @@ def gate(
         embedder=embedder,
         perplexity_model=perplexity_model,
         seed=seed,
+        resume=resume,
         quiet=quiet or as_json,
         split=True,
     )

@@ -147,9 +147,16 @@ class RejectedWriter:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole file at once, so that a reader never sees half of it."""
+    with written(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A name to write a file under, which takes the place of ``path`` when all went well."""
     temporary = _temporary(path)
     try:
-        temporary.write_text(text, encoding="utf-8")
+        yield temporary
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

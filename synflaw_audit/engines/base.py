@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -31,10 +31,12 @@ class Outputs:
     Attributes:
         folder: Gets ``flagged.parquet`` and ``rejected.jsonl``; nothing is written if None.
         split: It also gets every record once: ``clean.parquet`` and ``quarantined.parquet``.
+        settings: What decides them besides the rows, as JSON values by name.
     """
 
     folder: Path | None = None
     split: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

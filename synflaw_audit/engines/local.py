@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +24,8 @@ from synflaw_audit.engines.base import (
     Progress,
     SecondPass,
 )
+from synflaw_audit.engines.journal import SHARD_RECORDS, Found, Journal
+from synflaw_audit.errors import InputError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.readers import Rejected, Source
 from synflaw_audit.readers.source import OnReject
@@ -27,16 +35,31 @@ from synflaw_audit.sketch import Sketcher
 from synflaw_audit.tally import Tally
 from synflaw_audit.tokens import Mask
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-@dataclass(frozen=True)
+
+def _threads() -> int:
+    """As many as this process may use cores."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass
 class LocalEngine:
     """Reads a corpus of files or tables, twice.
 
     Attributes:
         source: The corpus.
+        resume: Go on where an interrupted audit into the same folder stopped.
+        threads: That flag rows while this one reads them.
     """
 
     source: Source
+    resume: bool = False
+    threads: int = field(default_factory=_threads)
+    _journal: Journal | None = field(default=None, init=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -53,13 +76,18 @@ class LocalEngine:
         return self.source.schemas()
 
     def first_pass(self, outputs: Outputs, tell: Progress) -> FirstPass:
-        """See ``Engine.first_pass``."""
+        """See ``Engine.first_pass``.
+
+        Raises:
+            InputError: Also if it is to resume and cannot.
+        """
         if outputs.folder is None:
             return sketched(self.source, tell)
         outputs.folder.mkdir(parents=True, exist_ok=True)
+        self._journal = self._opened(outputs)
         rejects = RejectedWriter(outputs.folder / REJECTED_FILE)
         with closing([rejects]):
-            return sketched(self.source, tell, rejects)
+            return sketched(self.source, tell, rejects, self._journal)
 
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
         """See ``Engine.second_pass``."""
@@ -67,36 +95,91 @@ class LocalEngine:
         sinks = [tally, *(_sinks(outputs) or [kept])]
         tokens = flagged = done = 0
         with closing(sinks):
-            for batch in self.source.batches():
-                mask, rows, count = flagger.flag(batch)
+            for batch, found in self._found(flagger):
                 for sink in sinks:
-                    sink.write(batch, mask, rows)
-                tokens += count
-                flagged += rows.num_rows
+                    sink.write(batch, found.mask, found.flagged)
+                tokens += found.tokens
+                flagged += found.flagged.num_rows
                 done += batch.num_rows
                 tell("flagging", done)
+        if self._journal is not None:
+            self._journal.remove()
         rows = kept.table
         if outputs.folder is not None:
             rows = partial(pq.read_table, outputs.folder / FLAGGED_FILE)
         return SecondPass(tokens, flagged, rows, tally)
 
+    def _found(self, flagger: Flagger) -> Iterator[tuple[pa.RecordBatch, Found]]:
+        """Every batch and what is found in it; what an interrupted run found is not sought anew."""
+        batches = self.source.batches()
+        known = self._journal.second_pass() if self._journal is not None else iter(())
+        for found in known:
+            yield next(batches), found
+        for batch, found in ordered(lambda b: Found(*flagger.flag(b)), batches, self.threads):
+            if self._journal is not None:
+                self._journal.add(found)
+            yield batch, found
 
-def sketched(source: Source, tell: Progress, on_reject: OnReject | None = None) -> FirstPass:
-    """Sketches a corpus."""
-    rejected, first = 0, ""
+    def _opened(self, outputs: Outputs) -> Journal | None:
+        paths = [Path(name) for name in self.files]
+        if not all(path.is_file() for path in paths):
+            if self.resume:
+                raise InputError("only an audit of files can be resumed, not one of tables")
+            return None
+        stats = [(path, path.stat()) for path in paths]
+        files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+        identity = {"files": files, "schemas": self.schemas(), **outputs.settings}
+        return Journal(outputs.folder or Path(), identity, resume=self.resume)
+
+
+def sketched(
+    source: Source,
+    tell: Progress,
+    on_reject: OnReject | None = None,
+    journal: Journal | None = None,
+) -> FirstPass:
+    """Sketches a corpus, from where the journal has got to, and keeps that up to date."""
+    done, before, known = journal.first_pass() if journal else (0, FirstPass(), [])
+    sketcher, rejected, first = Sketcher(before.sketch), len(known), before.first_rejected
+    for row in known:
+        if on_reject is not None:
+            on_reject(row)
 
     def reject(row: Rejected) -> None:
         nonlocal rejected, first
         rejected += 1
         first = first or f"row {row.row}: {row.reason}"
+        if journal is not None:
+            known.append(row)
         if on_reject is not None:
             on_reject(row)
 
-    sketcher = Sketcher()
-    for batch in source.batches(reject):
-        sketcher.add(batch)
-        tell("reading", sketcher.records)
+    kept = sketcher.records
+    for number in range(done, len(source.files)):
+        for batch in source.file_batches(number, reject):
+            sketcher.add(batch)
+            tell("reading", sketcher.records)
+        if journal is not None and sketcher.records - kept >= SHARD_RECORDS:
+            found = FirstPass(sketcher.sketch(), rejected, first)
+            journal.keep_first_pass(number + 1, found, known)
+            kept = sketcher.records
+    source.require(sketcher.records)
     return FirstPass(sketcher.sketch(), rejected, first)
+
+
+def ordered(
+    function: Callable[[Item], Result], items: Iterator[Item], threads: int
+) -> Iterator[tuple[Item, Result]]:
+    """Each item with what the function makes of it, in order; some are worked on at a time."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[Item, Future[Result]]] = deque()
+        for item in items:
+            waiting.append((item, pool.submit(function, item)))
+            if len(waiting) > threads:
+                first, result = waiting.popleft()
+                yield first, result.result()
+        for item, result in waiting:
+            yield item, result.result()
 
 
 def _sinks(outputs: Outputs) -> list[Sink]:

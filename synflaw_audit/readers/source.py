@@ -97,22 +97,42 @@ class Source:
                 its rows can be read; or there are no rows at all.
         """
         records = 0
-        for item in self._inputs:
-            rejected = Rejections(item.name, on_reject)
-            read = 0
-            for batch in self._records(item, rejected):
-                read += batch.num_rows
+        for number in range(len(self.files)):
+            for batch in self.file_batches(number, on_reject):
+                records += batch.num_rows
                 yield batch
-            if rejected.first and not read:
-                first = rejected.first
-                line = f" (line {first.line})" if first.line != first.row else ""
-                raise InputError(
-                    f"{item.name}: none of its {rejected.count} rows can be read; the first, "
-                    f"row {first.row}{line}: {first.reason}"
-                )
-            records += read
+        self.require(records)
+
+    def require(self, records: int) -> None:
+        """Refuses a corpus without records.
+
+        Raises:
+            InputError: There are none.
+        """
         if not records:
             raise InputError(f"no rows to read in {', '.join(self.files[:10])}")
+
+    def file_batches(
+        self, number: int, on_reject: OnReject | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yields the records of one of the ``files``.
+
+        Raises:
+            InputError: As ``batches``; a file without rows yields nothing.
+        """
+        item = self._inputs[number]
+        rejected = Rejections(item.name, on_reject)
+        read = 0
+        for batch in self._records(item, rejected):
+            read += batch.num_rows
+            yield batch
+        if rejected.first and not read:
+            first = rejected.first
+            line = f" (line {first.line})" if first.line != first.row else ""
+            raise InputError(
+                f"{item.name}: none of its {rejected.count} rows can be read; the first, "
+                f"row {first.row}{line}: {first.reason}"
+            )
 
     def schemas(self) -> dict[str, str]:
         """How each file's columns are understood, by file, such as "instruction/input/output".

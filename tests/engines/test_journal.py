@@ -1,0 +1,129 @@
+"""An interrupted audit goes on, and ends with what an uninterrupted one ends with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+
+from synflaw_audit import audit
+from synflaw_audit.engines import journal, local
+from synflaw_audit.errors import InputError
+from synflaw_audit.flags import Flagger
+from synflaw_audit.readers import open_source
+
+FILES = ("flagged.parquet", "rejected.jsonl", "clean.parquet", "quarantined.parquet")
+
+
+class Killed(BaseException):
+    """Like a signal: nothing that catches errors catches it."""
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, templated: pd.DataFrame, natural: pd.DataFrame) -> list[str]:
+    """Three files, the second with a row that cannot be read."""
+    rows = pd.concat([templated, natural]).sample(frac=1, random_state=0)
+    paths = [tmp_path / f"{name}.jsonl" for name in "abc"]
+    for path, part in zip(paths, np.array_split(np.arange(len(rows)), 3), strict=True):
+        rows.iloc[part].to_json(path, orient="records", lines=True, force_ascii=False)
+    paths[1].write_text("not JSON\n" + paths[1].read_text(encoding="utf-8"), encoding="utf-8")
+    return [str(path) for path in paths]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches and shards so small that a small corpus has many."""
+    monkeypatch.setattr(journal, "SHARD_RECORDS", 150)
+    monkeypatch.setattr(local, "SHARD_RECORDS", 150)
+    small = lambda *args, **options: open_source(*args, **options, batch_records=64)  # noqa: E731
+    monkeypatch.setattr(sys.modules["synflaw_audit.audit"], "open_source", small)
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def killed_at(corpus: list[str], out: Path, stage: str, after: int) -> None:
+    def progress(at: str, done: int) -> None:
+        if at == stage and done >= after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        audit(corpus, out=out, split=True, progress=progress)
+
+
+@pytest.mark.parametrize(
+    ("stage", "after"),
+    [("reading", 1), ("reading", 500), ("measuring", 0), ("flagging", 100), ("flagging", 600)],
+)
+def test_a_resumed_audit_equals_an_uninterrupted_one(
+    corpus: list[str], tmp_path: Path, stage: str, after: int
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    report = audit(corpus, out=whole, split=True)
+    killed_at(corpus, killed, stage, after)
+    assert not set(FILES) - {"rejected.jsonl"} & {path.name for path in killed.iterdir()}
+    again = audit(corpus, out=killed, split=True, resume=True)
+    assert outputs(killed) == outputs(whole)
+    told, expected = ({**r.to_dict(), "seconds": {}} for r in (again, report))
+    assert told == expected
+    assert {path.name for path in killed.iterdir()} == set(FILES)
+
+
+def test_what_is_finished_is_not_done_again(
+    corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at(corpus, tmp_path / "out", "flagging", 600)
+    read, flagged = [], []
+    file_batches, flag = local.Source.file_batches, Flagger.flag
+    monkeypatch.setattr(
+        local.Source,
+        "file_batches",
+        lambda self, number, reject=None: read.append(number) or file_batches(self, number, reject),
+    )
+    monkeypatch.setattr(
+        Flagger, "flag", lambda self, batch: flagged.append(len(batch)) or flag(self, batch)
+    )
+    report = audit(corpus, out=tmp_path / "out", split=True, resume=True)
+    assert read == [0, 1, 2]  # in the second pass alone
+    assert sum(flagged) <= report.dataset.records - 450
+
+
+def test_other_options_and_changed_files_are_refused(corpus: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    killed_at(corpus, out, "measuring", 0)
+    with pytest.raises(InputError, match=r"out: the interrupted audit there was of other seed;"):
+        audit(corpus, out=out, split=True, seed=1, resume=True)
+    with Path(corpus[0]).open("a", encoding="utf-8") as file:
+        file.write('{"question": "one", "answer": "more"}\n')
+    with pytest.raises(InputError, match="of other files;"):
+        audit(corpus, out=out, split=True, resume=True)
+    report = audit(corpus, out=out, split=True)
+    assert report.dataset.rejected == 1
+    assert not (out / journal.FOLDER).exists()
+
+
+def test_with_nothing_to_resume_it_begins(corpus: list[str], tmp_path: Path) -> None:
+    audit(corpus, out=tmp_path / "one")
+    audit(corpus, out=tmp_path / "two", resume=True)
+    one, two = ((tmp_path / name / "flagged.parquet").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_tables_cannot_be_resumed(templated: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="only an audit of files can be resumed"):
+        audit(templated, out=tmp_path, resume=True)
+
+
+def test_a_shard_cut_off_is_no_shard(corpus: list[str], tmp_path: Path) -> None:
+    """Files of the journal appear whole; what a kill left of one is not read."""
+    out = tmp_path / "out"
+    killed_at(corpus, out, "flagging", 600)
+    (out / journal.FOLDER / ".second-000099.arrow.1-abc.part").write_bytes(b"ARROW1")
+    audit(corpus, out=out, split=True, resume=True)
+    identity = orjson.loads((out / "rejected.jsonl").read_bytes().splitlines()[0])
+    assert identity["row"] == 0
