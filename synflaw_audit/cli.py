@@ -276,6 +276,8 @@ def explain(
     from synflaw_audit.catalogue import find_check, load_checks
     from synflaw_audit.report import explain as pages
 
+    if report is not None and checks is not None:
+        raise InputError("--checks says nothing of a --report, which holds what its checks said")
     if report is not None:
         read = pages.read_report(report)
         if check is None:

@@ -110,6 +110,7 @@ def _finding(check: Check, score: Score, verdict: Verdict, corpus: Corpus) -> Fi
         rows=len(corpus) if score.rows is None else score.rows,
         why=check.why.strip(),
         advice=check.advice,
+        status=check.status,
     )
 
 

@@ -58,6 +58,7 @@ def finding(code: str = "SF101", **changes: Any) -> Finding:
         risk_share=0.25,
         why="It teaches this.",
         advice=(Advice("rewrite", "Say it otherwise."), Advice("cap", "Keep some.")),
+        status="stable",
     )
     return replace(default, **changes)
 

@@ -77,6 +77,7 @@ def test_what_cannot_be_explained_is_one_line_and_exit_2(audited: Path, tmp_path
         ([], "checks list"),
         (["--report", tmp_path / "none"], "none: there is no such report"),
         (["--report", tmp_path], "report.json: not a report"),
+        (["--report", audited, "--checks", tmp_path], "--checks says nothing of a --report"),
         (["SF999", "--report", audited], "unknown check in this report 'SF999'"),
     ):
         done = synflaw("explain", *arguments)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reports import HOSTILE, finding, hostile_report, report, what_if
 from rich.console import Console
 
-from synflaw_audit.catalogue import Action, Advice
+from synflaw_audit.catalogue import Action, Advice, Status
 from synflaw_audit.errors import InputError
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.report.explain import findings_page
@@ -64,6 +64,7 @@ FINDINGS = st.lists(
             st.builds(Advice, st.sampled_from(get_args(Action)), TEXT.map("do {}".format)),
             max_size=2,
         ).map(tuple),
+        status=st.sampled_from(get_args(Status)),
     ),
     max_size=3,
 ).map(tuple)

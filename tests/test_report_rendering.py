@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 from html.parser import HTMLParser
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from markdown_it import MarkdownIt
 from reports import HOSTILE, finding, hostile_report, report, what_if
 from rich.console import Console
 
+from synflaw_audit.catalogue import Status
 from synflaw_audit.measures.separability import Picture as Places
 from synflaw_audit.report import explanation, words
 from synflaw_audit.report.explain import findings_page
@@ -315,6 +317,13 @@ class TestExplanation:
     ) -> None:
         made = finding(low=low, score=score, high=high, verdict=verdict)
         assert says in explanation.explained(made, report()).sure
+
+    def test_it_says_whether_the_limits_are_measured(self) -> None:
+        sure = [
+            explanation.explained(finding(status=status), report()).sure
+            for status in get_args(Status)
+        ]
+        assert ["experimental" in said for said in sure] == [True, False]
 
     def test_it_says_why_there_is_nothing_to_say(self) -> None:
         whole = finding(verdict="warn", flagged=None, risk_share=None)

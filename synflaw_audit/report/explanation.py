@@ -14,6 +14,7 @@ from synflaw_audit.report.findings import ExampleRow, Finding, Verdict, WhatIf
 from synflaw_audit.report.model import Report
 
 _SEVERITY: tuple[Verdict, ...] = ("fail", "warn", "undecided", "pass")
+_EXPERIMENTAL = "Its limits are experimental, not set by a measurement, so it only ever warns."
 EXAMPLE_CHARACTERS = 240
 
 
@@ -23,7 +24,8 @@ class Explanation:
 
     Attributes:
         what: Its score against the limits.
-        sure: The interval, how many rows it rests on, and whether the verdict holds within it.
+        sure: The interval, how many rows it rests on, whether the verdict holds within it, and
+            whether the limits are measured.
         rows: How many records it flags, and where they stand.
         examples: Some of those records.
         effect: What the flaw does to a model; may be empty.
@@ -143,7 +145,10 @@ def _sure(finding: Finding) -> str:
         if low == high
         else f"At the lower end it would {low}, at the upper end {high}: more rows could tell."
     )
-    return f"It rests on {rests}: with 95% confidence the score lies between {bounds}. {holds}"
+    limits = "" if finding.status == "stable" else f" {_EXPERIMENTAL}"
+    return (
+        f"It rests on {rests}: with 95% confidence the score lies between {bounds}. {holds}{limits}"
+    )
 
 
 def _judged(finding: Finding, score: float) -> Verdict:

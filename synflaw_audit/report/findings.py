@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from synflaw_audit.catalogue import Advice
+from synflaw_audit.catalogue import Advice, Status
 
 Verdict = Literal["pass", "warn", "fail", "undecided"]
 
@@ -64,6 +64,7 @@ class Finding:
         risk_share: Share of the risk that it accounts for; None if the risk does not read it.
         why: What the flaw does to a model.
         advice: What to do about it, the best first.
+        status: Of the check: whether a measurement has set its limits.
     """
 
     code: str
@@ -82,6 +83,7 @@ class Finding:
     risk_share: float | None = None
     why: str = ""
     advice: tuple[Advice, ...] = ()
+    status: Status = "experimental"
 
 
 @dataclass(frozen=True)
