@@ -6,12 +6,13 @@ The corpus is generated, with some lines that cannot be read, in ``--files`` fil
 time SIGKILL goes to the process alone, and otherwise also to its children. What stands in the
 folder just after the kill must be a whole file or none; after ``--resume``, ``flagged.parquet`` and
 ``rejected.jsonl`` must be those of the run that was not interrupted, byte for byte, and
-``report.json`` too but for its ``seconds``.
+``report.json`` too but for its ``seconds``; and no other files may be there.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import shutil
@@ -44,15 +45,18 @@ class Kill:
     Attributes:
         moment: Seconds from its start to the kill.
         children: Whether its children were killed too.
-        early: Outputs that stood there after the kill and are not what the whole run wrote.
         there: Outputs that stood there after the kill.
+        journal: Other files that stood there then, from which to go on.
+        early: Outputs that stood there and are not what the whole run wrote.
         wall: Seconds that the resumed run took.
-        different: Outputs of the resumed run that are not those of the whole run.
+        different: Outputs of the resumed run that are not those of the whole run, files that one
+            of the two has left and the other has not; or why it failed.
     """
 
     moment: float
     children: bool
     there: list[str]
+    journal: int
     early: list[str]
     wall: float
     different: list[str]
@@ -121,13 +125,28 @@ def killed(
         out = scratch / f"killed-{done}"
         if interrupted([*audit(corpus), "--out", out], moment, children):
             there = outputs(out)
-            resumed = cost_of([*audit(corpus), "--out", out, "--resume"])
+            journal = len(names(out) - names(scratch / "whole"))
             standing = [name for name in OUTPUTS if there[name] is not None]
             early = [name for name in standing if there[name] != expected[name]]
-            after = outputs(out)
-            different = [name for name in OUTPUTS if after[name] != expected[name]]
-            yield Kill(moment, children, standing, early, resumed.wall, different)
+            wall_again, different = resumed(corpus, out, expected, names(scratch / "whole"))
+            yield Kill(moment, children, standing, journal, early, wall_again, different)
             done += 1
+
+
+def resumed(corpus: Path, out: Path, expected: Outputs, files: set[str]) -> tuple[float, list[str]]:
+    """The seconds that a resumed audit takes, and what it did not do as the whole one."""
+    try:
+        cost = cost_of([*audit(corpus), "--out", out, "--resume"])
+    except subprocess.CalledProcessError as error:
+        return math.nan, (error.stderr.splitlines() or [f"exit code {error.returncode}"])[-1:]
+    found = outputs(out)
+    different = [name for name in OUTPUTS if found[name] != expected[name]]
+    return cost.wall, [*different, *sorted(names(out) ^ files)]
+
+
+def names(folder: Path) -> set[str]:
+    """All files under a folder that need not be there."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 def interrupted(command: list[str | Path], moment: float, children: bool) -> bool:
@@ -182,9 +201,9 @@ def render(options: argparse.Namespace, wall: float, expected: Outputs, kills: l
         f"{sizes} (the report without its seconds).\n",
         f"Same bytes after `--resume`: {same} of {len(kills)}. No half-written output after the "
         f"kill: {whole} of {len(kills)}.\n",
-        "| killed after, s | of the whole run | SIGKILL to | outputs there then | resumed in, s "
-        "| half-written | different |",
-        "|---:|---:|---|---|---:|---|---|",
+        "| killed after, s | of the whole run | SIGKILL to | outputs there then | half-written "
+        "| journal files | resumed in, s | different |",
+        "|---:|---:|---|---|---|---:|---:|---|",
     ]
     for kill in sorted(kills, key=lambda kill: kill.moment):
         cells = (
@@ -192,8 +211,9 @@ def render(options: argparse.Namespace, wall: float, expected: Outputs, kills: l
             f"{kill.moment / wall:.0%}",
             "process and children" if kill.children else "process",
             listed(kill.there),
-            f"{kill.wall:.1f}",
             listed(kill.early),
+            str(kill.journal),
+            f"{kill.wall:.1f}",
             listed(kill.different),
         )
         lines.append(f"| {' | '.join(cells)} |")
