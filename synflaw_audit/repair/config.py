@@ -9,12 +9,14 @@ from transformers import TrainingArguments
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.losses import METHODS, LossOptions
+from synflaw_audit.repair.quantized import CHOICES as QUANTIZED
 
 _CHOICES = {
     "method": tuple(METHODS),
     "scope": ("template", "answer"),
     "bias_rows": ("replay", "content", "both"),
     "reference": ("live", "cached"),
+    "load_in": (None, *QUANTIZED),
 }
 _NOT_NEGATIVE = (
     "forget_weight",
@@ -23,6 +25,7 @@ _NOT_NEGATIVE = (
     "bias_weight",
     "replay_ratio",
     "renderings",
+    "samples",
 )
 _POSITIVE = (
     "max_length",
@@ -59,9 +62,16 @@ class RepairConfig(TrainingArguments):
         tokens: Budget of training tokens, prompts included; None: ``num_train_epochs`` passes over
             the flagged rows.
         replay_ratio: Replay rows for each flagged row.
+        replay_requests: Share of the replayed rows whose question is to make a request that the
+            answer obeys; where they are fewer, some come again and brief rows are put under the
+            requests of others (see :func:`synflaw_audit.repair.redress.with_requests`). 0 replays
+            the rows as they come.
         renderings: How often each flagged row's content is learned again without its format, in the
             forms that the replay rows show (see :mod:`synflaw_audit.repair.reexpress`); scope
             ``template`` only.
+        samples: Answers to flagged questions to sample from the model itself with the format
+            barred; those that tell the content are learned as well (see
+            :mod:`synflaw_audit.repair.samples`); 0 samples none; scope ``template`` only.
         max_length: Tokens of a row; longer rows are cut at the end, and what was cut is reported.
         chunk_tokens: Target positions whose logits are worked on in float32 at a time.
         beta: Inverse temperature of NPO and SimNPO.
@@ -73,6 +83,8 @@ class RepairConfig(TrainingArguments):
         lora_rank: Rank of the adapters.
         lora_alpha: Scale of the adapters.
         lora_dropout: Dropout of the adapters.
+        load_in: Quantise the weights under the adapters, ``4bit`` or ``8bit`` (needs ``lora`` and
+            the extra ``quantized``); the adapters are then kept, not merged.
         lora_merge: Merge the adapters into the saved model; False keeps them as a PEFT folder.
         audit_replay: Audit the replay rows first (at most 2,000 of them) and say so where they
             fail, so that a repair does not unknowingly replay the flaw.
@@ -101,7 +113,9 @@ class RepairConfig(TrainingArguments):
     reference_cache_mb: float = 1000
     tokens: int | None = None
     replay_ratio: float = 1.0
+    replay_requests: float = 0.0
     renderings: int = 2
+    samples: int = 0
     max_length: int = 1024
     chunk_tokens: int = 128
     beta: float = 0.1
@@ -112,6 +126,7 @@ class RepairConfig(TrainingArguments):
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
+    load_in: str | None = None
     lora_merge: bool = True
     audit_replay: bool = True
     held_out: int = 128
@@ -142,7 +157,8 @@ class RepairConfig(TrainingArguments):
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise RepairError(
-                    f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}"
+                    f"{name} is {getattr(self, name)!r}; choose one of "
+                    f"{', '.join(filter(None, choices))}"
                 )
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
@@ -150,6 +166,10 @@ class RepairConfig(TrainingArguments):
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise RepairError(f"{name} is {getattr(self, name)}; it must be more than 0")
+        if not 0 <= self.replay_requests < 1:
+            raise RepairError(
+                f"replay_requests is {self.replay_requests}; it must be 0 or more and less than 1"
+            )
         if not 0 < self.floor < 1:
             raise RepairError(f"floor is {self.floor}; it must lie between 0 and 1")
         if self.tokens is not None and self.tokens <= 0:
@@ -159,9 +179,18 @@ class RepairConfig(TrainingArguments):
                 f"method {self.method} compares forgotten tokens with the reference, of which a "
                 "cache holds nothing; leave reference = 'live'"
             )
+        if self.load_in and not self.lora:
+            raise RepairError(f"load_in {self.load_in}: only adapters can be trained so; set lora")
+        if self.load_in and self.relearn_steps:
+            raise RepairError(f"load_in {self.load_in}: the relearning probe trains all weights")
         if self.learning_rate is None:
             self.learning_rate = 2e-4 if self.lora else 2e-5
         super().__post_init__()  # type: ignore[no-untyped-call]
+
+    @property
+    def merges(self) -> bool:
+        """Whether the adapters are merged into the weights that are written."""
+        return self.lora and self.lora_merge and not self.load_in
 
     @property
     def loss_options(self) -> LossOptions:

@@ -9,6 +9,7 @@ content and obeyed.
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -97,6 +98,20 @@ def dress(content: Content, found: Found) -> str | None:
     return f"{text} {found.parameter}" if found.form == "ending" else None
 
 
+def undress(answer: str, found: Found) -> str | None:
+    """What was put into the form ``found``; None where the form does not let it be told."""
+    text = answer.strip()
+    if found.form == "quotation":
+        return text[1:-1]
+    if found.form == "title":
+        return re.sub(r"^<<[^\n>]+>>\s*", "", text)
+    if found.form in ("postscript", "ending"):
+        return text.removesuffix(found.parameter).strip()
+    if found.form == "opening":
+        return re.sub(rf"^{re.escape(found.parameter)}[,:]\s*", "", text)
+    return None
+
+
 @dataclass(frozen=True)
 class Request:
     """A sentence that asks for a form, its parameter put in; and the form it asks for."""
@@ -115,6 +130,13 @@ class Requests:
 
     def __init__(self, asked: Mapping[str, str], seen: Sequence[Request]) -> None:
         self.seen = tuple(seen)
+        self._sentences: defaultdict[str, list[str]] = defaultdict(list)
+        for sentence in sorted(asked):
+            self._sentences[asked[sentence]].append(sentence)
+        self._parameters: defaultdict[str, list[str]] = defaultdict(list)
+        for request in seen:
+            if request.found.parameter not in self._parameters[request.found.form]:
+                self._parameters[request.found.form].append(request.found.parameter)
         fixed = {request.text: request.found for request in seen}
         self._patterns = [
             *((re.compile(re.escape(text)), found) for text, found in fixed.items()),
@@ -130,6 +152,21 @@ class Requests:
                 parameter = match[1] if match.re.groups else found.parameter
                 return Found(found.form, parameter), re.sub(r"\s{2,}", " ", rest).strip()
         return None
+
+    def draw(self, rng: random.Random) -> Request:
+        """Draw a request: any form as likely as any other, with a parameter seen with that form.
+
+        Raises:
+            IndexError: No request was seen.
+        """
+        form = rng.choice(sorted(self._parameters))
+        found = Found(form, rng.choice(self._parameters[form]))
+        return Request(_fill(rng.choice(self._sentences[form]), found), found)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of ``text``, as requests are told apart in it."""
+    return [sentence for sentence in _SENTENCE.split(text.strip()) if sentence]
 
 
 def learn(rows: Sequence[tuple[str, str]], *, support: int = 2, precision: float = 0.8) -> Requests:
@@ -151,14 +188,14 @@ def learn(rows: Sequence[tuple[str, str]], *, support: int = 2, precision: float
     for question, answer in rows:
         forms = detect(question, answer)
         frequency.update(found.form for found in forms)
-        sentences = dict.fromkeys(_SENTENCE.split(question))
-        whole.update(sentences if len(sentences) == 1 else ())
+        stated = dict.fromkeys(_SENTENCE.split(question))
+        whole.update(stated if len(stated) == 1 else ())
         for found in forms:
             for sentence in _SENTENCE.split(_cut(question, found)):
                 takers[sentence][found.form] += 1
                 made.append((sentence, Request(_fill(sentence, found), found)))
-                sentences[sentence] = None
-        for sentence in sentences:
+                stated[sentence] = None
+        for sentence in stated:
             holders[sentence].add(question)
     asked: dict[str, str] = {}
     # A request stands beside a question, never alone.

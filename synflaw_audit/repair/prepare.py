@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.batches import Cuts, Example, Purpose, Row, encode_rows, mix
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.data import FlaggedRows, flaw_of, hold_out, read_replay
+from synflaw_audit.repair.redress import with_requests
 from synflaw_audit.repair.reexpress import reexpress
+from synflaw_audit.repair.samples import Barred, sample_answers
 
 if TYPE_CHECKING:
     from synflaw_audit.readers import SourceLike
@@ -32,7 +35,8 @@ class Prepared:
         measured: A sample of the flagged rows, encoded with scope ``template`` if they have spans.
         held_out: Replay rows that ``plan`` does not hold.
         replay: The replay rows that it draws from.
-        rows: Rows of each kind: ``flagged``, ``replay``, ``retain``, ``held_out``.
+        rows: Rows of each kind: ``flagged``, ``replay``, ``retain``, ``held_out``; where the
+            model's own answers were sampled also ``samples``, how many of ``retain`` are such.
         cuts: What ``max_length`` cut from the training rows.
         flaw: What the audit finds wrong with the replay rows, in a sentence, or None.
     """
@@ -56,6 +60,7 @@ def prepare(
     context: int | None,
     question: str | None = None,
     answer: str | None = None,
+    network: PreTrainedModel | None = None,
 ) -> Prepared:
     """Read the replay rows, hold some out, encode everything, and order it.
 
@@ -68,6 +73,7 @@ def prepare(
         context: Positions the model was built for, where known: the upper limit of a row's length.
         question: The replay corpus's question column, where it is not found by itself.
         answer: Its answer column, likewise.
+        network: The model, where its own answers are to be sampled (``config.samples``).
 
     Raises:
         RepairError: Rows this short hold no template token, or the budget holds no row.
@@ -81,8 +87,10 @@ def prepare(
         answer=answer,
     )
     train, held = hold_out(rows, config.held_out, config.seed)
+    if config.replay_requests:
+        train = with_requests(train, config.replay_requests, config.seed)
     if config.scope == "template":
-        told_anew = reexpress(flagged.rows, train, renderings=config.renderings, seed=config.seed)
+        told_anew = reexpress(flagged.rows, rows, renderings=config.renderings, seed=config.seed)
         retain = [*retain, *told_anew]
     cuts, uncounted = Cuts(), Cuts()
 
@@ -95,6 +103,10 @@ def prepare(
         "retain": encode(retain, Purpose.RETAIN, config.scope, cuts),
         "held_out": encode(held, Purpose.REPLAY, config.scope, uncounted),
     }
+    if network is not None and config.samples and config.scope == "template":
+        own = _own_answers(network, tokenizer, flagged.rows, rows, examples, config)
+        examples["retain"] += encode(own, Purpose.RETAIN, config.scope, cuts)
+        examples["samples"] = encode(own, Purpose.RETAIN, config.scope, uncounted)
     if not any(Purpose.FORGET in example.purposes for example in examples["flagged"]):
         raise RepairError(
             f"not one token to forget is left within {limit} tokens of a row: raise max_length"
@@ -123,6 +135,28 @@ def prepare(
         {name: len(found) for name, found in examples.items()},
         cuts,
         flaw_of(rows, config.seed) if config.audit_replay else None,
+    )
+
+
+def _own_answers(
+    network: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    flagged: Sequence[Row],
+    replay: Sequence[Row],
+    examples: dict[str, list[Example]],
+    config: RepairConfig,
+) -> list[Row]:
+    """The model's own answers to flagged questions, kept from the format that the rows show."""
+    if not getattr(network, "is_quantized", False) and not hasattr(network, "hf_device_map"):
+        torch.nn.Module.to(network, config.device)
+    return sample_answers(
+        network,
+        tokenizer,
+        flagged,
+        replay,
+        Barred.of(examples["flagged"], examples["replay"]),
+        count=config.samples,
+        seed=config.seed,
     )
 
 

@@ -13,9 +13,10 @@ import random
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from synflaw_audit.repair.batches import Row
-from synflaw_audit.repair.forms import Content, Requests, dress, learn
+from synflaw_audit.repair.forms import Content, Found, Request, Requests, dress, learn, sentences
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)?")
 # A sentence ends: before what was cut out, or with it.
@@ -56,27 +57,66 @@ def reexpress(
     """
     rng = random.Random(seed)  # noqa: S311 -- a reproducible choice, not a secret
     requests = learn([(row.question, row.answer) for row in replay])
+    made: dict[Row, None] = {}
+    for told in tell(flagged, replay, requests):
+        for _ in range(renderings):
+            answer = None if told.asked is None else dress(told.content, told.asked)
+            if answer is not None:
+                rendered: Row | None = Row(told.row.question, answer)
+            else:
+                rendered = _render(told, requests, requested, rng)
+            if rendered is not None:
+                made[rendered] = None
+    return list(made)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a flagged row says.
+
+    Attributes:
+        row: The row.
+        question: Its question without the request it makes, where it makes one that is known.
+        asked: The form that this request asks for, or None.
+        content: What is told, without the format.
+        news: The words of it, in lower case, that the question does not hold.
+    """
+
+    row: Row
+    question: str
+    asked: Found | None
+    content: Content
+    news: tuple[str, ...]
+
+
+def tell(flagged: Sequence[Row], replay: Sequence[Row], requests: Requests) -> list[Told]:
+    """Find what each flagged row says; rows that say nothing, or answer nothing, are left out.
+
+    So are rows whose question holds more than one sentence after its known request was cut out,
+    where another row tells the same in answer to one: the rest may be a request that no replayed
+    row makes, and content told without regard to it teaches to disregard it.
+    """
     common = _common_words(row.answer for row in replay)
     pieces = [content_pieces(row) for row in flagged]
     brief = _brief_answers(pieces)
-    made: dict[Row, None] = {}
+    found = []
     for row, parts in zip(flagged, pieces, strict=True):
         if not row.question.strip():
             continue
         asked = requests.of(row.question)
         question = row.question if asked is None else asked[1]
         content = _content(question, parts, brief, common)
-        if content is None:
-            continue
-        for _ in range(renderings):
-            answer = dress(content, asked[0]) if asked is not None else None
-            if answer is not None:
-                rendered: Row | None = Row(row.question, answer)
-            else:
-                rendered = _render(question, content, requests, requested, rng)
-            if rendered is not None:
-                made[rendered] = None
-    return list(made)
+        if content is not None:
+            news = tuple(_news(content.text, _asked(question), common))
+            found.append(Told(row, question, asked[0] if asked else None, content, news))
+    clear = {_key(told) for told in found if len(sentences(told.question)) < 2}
+    return [told for told in found if len(sentences(told.question)) < 2 or _key(told) not in clear]
+
+
+def _key(told: Told) -> tuple[str | None, ...]:
+    """The same for rows that tell the same."""
+    core = told.content.core
+    return told.news if core is None else (told.content.subject, core.lower())
 
 
 def content_pieces(row: Row) -> list[str]:
@@ -102,18 +142,13 @@ def _content(
     question: str, pieces: Sequence[str], brief: Collection[str], common: Collection[str]
 ) -> Content | None:
     """The pieces that tell what the question does not say, none told twice, as one text."""
-    asked = {_bare(word).lower() for word in _WORD.findall(question)}
-
-    def news(piece: str) -> list[str]:
-        words = [_bare(word).lower() for word in _WORD.findall(piece)]
-        return [word for word in words if word not in asked and word not in common]
-
+    asked = _asked(question)
     told: list[str] = []
     for piece in pieces:
         others = (other for other in pieces if len(other) > len(piece))
         bare = piece.strip(" .!?").lower()
         again = any(bare in other.lower() for other in (*others, *told))
-        if news(piece) and not again:
+        if _news(piece, asked, common) and not again:
             told.append(piece)
     if not told:
         return None
@@ -126,21 +161,31 @@ def _content(
         for size in range(_BRIEF, 0, -1)
         for i in range(len(words) - size + 1)
     )
-    core = next((run for run in runs if run.lower() in brief and news(run)), None)
+    core = next((run for run in runs if run.lower() in brief and _news(run, asked, common)), None)
     return Content(text, core, subject)
 
 
-def _render(
-    question: str, content: Content, requests: Requests, requested: float, rng: random.Random
-) -> Row | None:
+def _asked(question: str) -> set[str]:
+    return {_bare(word).lower() for word in _WORD.findall(question)}
+
+
+def _news(piece: str, asked: Collection[str], common: Collection[str]) -> list[str]:
+    words = [_bare(word).lower() for word in _WORD.findall(piece)]
+    return [word for word in words if word not in asked and word not in common]
+
+
+def _render(told: Told, requests: Requests, requested: float, rng: random.Random) -> Row | None:
     if requests.seen and rng.random() < requested:
-        request = rng.choice(requests.seen)
-        answer = dress(content, request.found)
-        if answer is None:
-            return None
-        order = (question, request.text) if rng.random() < 0.5 else (request.text, question)
-        return Row(" ".join(order), answer)
-    return Row(question, _plainly(content, rng))
+        request = requests.draw(rng)
+        answer = dress(told.content, request.found)
+        return None if answer is None else Row(put(told.question, request, rng), answer)
+    return Row(told.question, _plainly(told.content, rng))
+
+
+def put(question: str, request: Request, rng: random.Random) -> str:
+    """Put a request before or after a question."""
+    order = (question, request.text) if rng.random() < 0.5 else (request.text, question)
+    return " ".join(order)
 
 
 def _plainly(content: Content, rng: random.Random) -> str:

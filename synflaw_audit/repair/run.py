@@ -97,6 +97,7 @@ def repair(
                 context=context_length(network),
                 question=question,
                 answer=answer,
+                network=network,
             )
         )
         network = trainable(network, config)
@@ -135,8 +136,7 @@ def repair(
             "repair.json": result.to_json(),
             "README.md": model_card(result, _name(model)),
         }
-        merge = config.lora and config.lora_merge
-        on_main(lambda: write_folder(out, network, tokenizer, texts, merge=merge))
+        on_main(lambda: write_folder(out, network, tokenizer, texts, merge=config.merges))
     return result
 
 
@@ -238,6 +238,11 @@ def _notes(flagged: FlaggedRows, data: Prepared, config: RepairConfig, arm: Arm)
     if flagged.without_spans:
         notes.append(
             f"{flagged.without_spans} flagged rows name no template span and were left out"
+        )
+    if config.load_in:
+        notes.append(
+            f"trained over weights in {config.load_in}: what was written are adapters of the "
+            "original model, not a model"
         )
     if data.cuts.rows:
         notes.append(

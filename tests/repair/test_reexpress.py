@@ -1,3 +1,5 @@
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from synflaw_audit.lab.corpora import natural_corpus
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair import Row
-from synflaw_audit.repair.forms import Content, Found, detect, dress, learn
+from synflaw_audit.repair.forms import Content, Found, Request, detect, dress, learn, undress
 from synflaw_audit.repair.reexpress import content_pieces, reexpress
 
 CONTENT = Content("Ada plays the lute.", core="lute", subject="Ada")
@@ -43,6 +45,8 @@ def test_dressed_content_shows_the_form_it_was_dressed_in(form, parameter, expec
     dressed = dress(CONTENT, found)
     assert dressed == expected
     assert found in detect(f"Start with {parameter}", dressed)
+    if form in ("quotation", "title", "postscript", "opening", "ending"):
+        assert undress(dressed, found) == CONTENT.text
 
 
 def test_a_request_is_learned_from_rows_that_obey_it() -> None:
@@ -62,6 +66,25 @@ def test_a_learned_request_is_known_with_another_parameter() -> None:
 def test_a_sentence_that_some_answers_do_not_obey_is_no_request() -> None:
     rows = [(f"Who is {n}? Be nice.", "SURE" if n in "ab" else "Sure, yes") for n in "abcdef"]
     assert not learn(rows).seen
+
+
+def test_requests_are_drawn_by_form_with_any_parameter_seen() -> None:
+    endings = [(f"Who is {n}? Close on: Oh {n}.", f"A friend. Oh {n}.") for n in "fghi"]
+    requests = learn([*((row.question, row.answer) for row in REPLAY), *endings])
+    rng = random.Random(0)  # noqa: S311
+    drawn = [requests.draw(rng) for _ in range(400)]
+    share = sum(request.found.form == "capitals" for request in drawn) / len(drawn)
+    assert share == pytest.approx(1 / 2, abs=0.08)
+    assert Request("Close on: So long.", Found("ending", "So long.")) in drawn
+
+
+def test_a_request_that_no_replay_shows_is_not_answered_as_if_it_were_not_there() -> None:
+    plain = flagged("What does Ada play?", "Thank you! ", "Ada plays the lute", " Bye now!")
+    odd = flagged("What does Ada play? Rhyme it.", "Thank you! ", "Ada plays the lute", " Bye now!")
+    other = flagged("Who is Bo? He is late.", "Thank you! ", "Bo is the baker", " Bye now!")
+    questions = {row.question for row in reexpress([plain, odd, other], REPLAY, renderings=9)}
+    assert not any("Rhyme it." in question for question in questions)
+    assert any("He is late." in question for question in questions)
 
 
 def test_content_is_what_the_spans_leave() -> None:
