@@ -33,12 +33,13 @@ from synflaw_audit.what_if import Sample
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from ray.data import Dataset as RayDataset
 
 _LIBRARIES = ("synflaw-audit", "numpy", "pyarrow", "scikit-learn", "scipy", "zstandard")
 
 
 def audit(
-    source: SourceLike | DataFrame | Engine,
+    source: SourceLike | DataFrame | RayDataset | Engine,
     *,
     reference: SourceLike | None = None,
     question: str | None = None,
@@ -56,7 +57,7 @@ def audit(
 
     Args:
         source: Files, directories, globs, a data set's name, a DataFrame or a table; a Spark
-            DataFrame; or an engine that reads a corpus somewhere else.
+            DataFrame or a Ray data set; or an engine that reads a corpus somewhere else.
         reference: A corpus to compare with; its scores stand beside the audited corpus's.
         question: The column of the questions, where it cannot be told.
         answer: The column of the answers.
@@ -134,17 +135,25 @@ def audit(
 
 
 def _engine(
-    source: SourceLike | DataFrame | Engine, question: str | None, answer: str | None, resume: bool
+    source: SourceLike | DataFrame | RayDataset | Engine,
+    question: str | None,
+    answer: str | None,
+    resume: bool,
 ) -> Engine:
-    spark = type(source).__module__.partition(".")[0] == "pyspark"
-    if resume and (spark or isinstance(source, Engine)):
+    # Whoever holds a data set of one of these has imported the library; nobody else pays for it.
+    library = type(source).__module__.partition(".")[0]
+    if resume and (library in ("pyspark", "ray") or isinstance(source, Engine)):
         raise InputError("only the local engine can resume an audit; Spark repeats its own tasks")
     if isinstance(source, Engine):
         return source
-    if spark:
+    if library == "pyspark":
         from synflaw_audit.engines.spark import SparkEngine
 
         return SparkEngine(source, question=question, answer=answer)
+    if library == "ray":
+        from synflaw_audit.engines.ray import RayEngine
+
+        return RayEngine(source, question=question, answer=answer)
     return LocalEngine(open_source(source, question=question, answer=answer), resume)
 
 

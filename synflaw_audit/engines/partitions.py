@@ -1,9 +1,8 @@
-"""The rows of a partition of a Spark DataFrame: which file each comes from, and its number there.
+"""The rows of a partition of a distributed data set: which file each comes from, and its number.
 
-Spark hands a partition to Python as Arrow batches. Where the audit itself let Spark read files, it
+Spark and Ray hand a partition to Python as Arrow batches. Where the audit had Spark read files, it
 had the place of every row come with it, in the columns ``FILE`` and ``START``, so that rows are
-numbered as they are on one machine; a layout says how. Executors import this module by name: it
-imports neither pyspark, but inside a function, nor great_expectations.
+numbered as they are on one machine; a layout says how.
 """
 
 from __future__ import annotations
@@ -37,8 +36,13 @@ Batches: TypeAlias = Iterable[pa.RecordBatch]
 class Layout(Protocol):
     """How the batches of a partition are to be understood."""
 
-    def tables(self, batches: Batches) -> Iterator[Input]:
-        """Yields each stretch of rows of one file, to be read once and before the next."""
+    def tables(self, batches: Batches, partition: int) -> Iterator[Input]:
+        """Yields each stretch of rows of one file, to be read once and before the next.
+
+        Args:
+            batches: The partition's.
+            partition: Its number.
+        """
 
 
 @dataclass(frozen=True)
@@ -47,27 +51,30 @@ class OneTable:
 
     name: str
 
-    def tables(self, batches: Batches) -> Iterator[Input]:
+    def tables(self, batches: Batches, partition: int) -> Iterator[Input]:
         """See ``Layout.tables``."""
-        yield _Stretch(self.name, _columns(batches, partition_number() * PARTITION_ROWS))
+        yield _Stretch(self.name, _columns(batches, partition * PARTITION_ROWS))
 
 
 @dataclass(frozen=True)
 class TableFiles:
     """Rows of Parquet files; ``START`` is each row's number in its file."""
 
-    def tables(self, batches: Batches) -> Iterator[Input]:
+    def tables(self, batches: Batches, partition: int) -> Iterator[Input]:
         """See ``Layout.tables``."""
         for file, parts in groupby(_stretches(batches, [FILE]), key=_file):
-            yield _Stretch(file, self._pieces(parts))
+            yield _Stretch(file, _numbered(parts))
 
-    @staticmethod
-    def _pieces(parts: Iterator[pa.RecordBatch]) -> Iterator[Piece]:
-        for part in parts:
-            number = np.asarray(part.column(START))
-            jumps = np.flatnonzero(np.diff(number) != 1) + 1  # the file's splits, one after another
-            for start, end in _bounds(jumps, part.num_rows):
-                yield from _columns([part.slice(start, end - start)], int(number[start]))
+
+@dataclass(frozen=True)
+class NumberedTable:
+    """Rows of a data set of this name; ``START`` is each row's number."""
+
+    name: str
+
+    def tables(self, batches: Batches, partition: int) -> Iterator[Input]:
+        """See ``Layout.tables``."""
+        yield _Stretch(self.name, _numbered(batches))
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class LineFiles:
 
     before: Mapping[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
-    def tables(self, batches: Batches) -> Iterator[Input]:
+    def tables(self, batches: Batches, partition: int) -> Iterator[Input]:
         """See ``Layout.tables``."""
         for place, parts in groupby(_stretches(batches, [FILE, START]), key=_split):
             lines, rows = self.before.get(place, (0, 0))
@@ -92,7 +99,7 @@ class LineFiles:
 class CellFiles:
     """Rows of CSV files, which Spark reads whole; ``BROKEN`` is the text of those that are none."""
 
-    def tables(self, batches: Batches) -> Iterator[Input]:
+    def tables(self, batches: Batches, partition: int) -> Iterator[Input]:
         """See ``Layout.tables``."""
         for file, parts in groupby(_stretches(batches, [FILE]), key=_file):
             yield _Stretch(file, self._pieces(parts))
@@ -123,19 +130,19 @@ class _Stretch:
         return self.rows
 
 
-def partition_number() -> int:
-    """The number of the partition that this task is about; 0 outside of a task."""
-    from pyspark import TaskContext
-
-    context = TaskContext.get()
-    return int(context.partitionId()) if context is not None else 0
-
-
 def _columns(batches: Batches, start: int) -> Iterator[Piece]:
     for batch in batches:
         names = [name for name in batch.schema.names if name not in (FILE, START, BROKEN)]
         yield Columns(start, batch.select(names))
         start += batch.num_rows
+
+
+def _numbered(batches: Batches) -> Iterator[Piece]:
+    for batch in batches:
+        number = np.asarray(batch.column(START))
+        jumps = np.flatnonzero(np.diff(number) != 1) + 1  # a file's splits, one after another
+        for start, end in _bounds(jumps, batch.num_rows):
+            yield from _columns([batch.slice(start, end - start)], int(number[start]))
 
 
 def _json_rows(parts: Iterator[pa.RecordBatch], line: int, row: int) -> Iterator[Row]:

@@ -23,7 +23,7 @@ from synflaw_audit.readers.rows import Columns, Input, Piece, Rejected, Row
 from synflaw_audit.readers.schemas import Schema
 from synflaw_audit.readers.source import OnReject, Rejections, records_of
 from synflaw_audit.records import FLAGGED
-from synflaw_audit.sketch import Sketch
+from synflaw_audit.sketch import Sketcher
 from synflaw_audit.tally import Tally
 from synflaw_audit.tokens import Mask
 
@@ -71,10 +71,10 @@ def sketch_rows(
         if on_reject is not None:
             on_reject(row)
 
-    sketch = Sketch()
+    sketcher = Sketcher()
     for batch in _gathered(_records(tables, schema, reject)):
-        sketch = sketch.added(batch)
-    return FirstPass(sketch, rejected, first)
+        sketcher.add(batch)
+    return FirstPass(sketcher.sketch(), rejected, first)
 
 
 def mark_rows(

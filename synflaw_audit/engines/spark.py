@@ -1,33 +1,20 @@
-"""The two passes on Spark.
-
-Each partition is sketched by itself, and the sketches are merged on the executors, a few at a time,
-until one is left, which comes to the driver (a tree reduction). Rows never do: the executors write
-them, as Parquet and JSON where they lie. Nothing here needs more than Spark's DataFrames.
-"""
+"""The two passes on Spark. Nothing here needs more than its DataFrames."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial, reduce
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from synflaw_audit.engines import spark_tasks as tasks
-from synflaw_audit.engines.base import (
-    CLEAN_FILE,
-    FLAGGED_FILE,
-    QUARANTINED_FILE,
-    REJECTED_FILE,
-    FirstPass,
-    Outputs,
-    Progress,
-    SecondPass,
-)
+from synflaw_audit.engines import tasks
+from synflaw_audit.engines.base import FirstPass
+from synflaw_audit.engines.distributed import DistributedEngine, Task
 from synflaw_audit.engines.partitions import OneTable
-from synflaw_audit.engines.passes import Counts
-from synflaw_audit.engines.spark_frames import merged, persisted, received, write
+from synflaw_audit.engines.spark_frames import Frame, collected, mapped, persisted, received
 from synflaw_audit.engines.spark_inputs import (
     Columns,
     SparkInput,
@@ -39,13 +26,13 @@ from synflaw_audit.engines.spark_session import told
 from synflaw_audit.errors import InputError, MissingExtraError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.readers.schemas import Schema
-from synflaw_audit.records import FLAGGED, RECORDS
+from synflaw_audit.records import FLAGGED
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
-class SparkEngine:
+class SparkEngine(DistributedEngine):
     """Reads a corpus on Spark, twice.
 
     Args:
@@ -73,12 +60,12 @@ class SparkEngine:
             import pyspark  # noqa: F401
         except ImportError as missing:
             raise MissingExtraError("auditing on Spark", "spark") from missing
+        super().__init__(rows)
         given: Any = source
         self._source = given
         self._session: SparkSession = session or given.sparkSession
         self._columns = Columns(question, answer)
         self._partitions = partitions
-        self._rows = rows
 
     @property
     def name(self) -> str:
@@ -94,35 +81,23 @@ class SparkEngine:
         """See ``Engine.schemas``."""
         return {file: str(found.rows.schema) for found in self._inputs for file in found.files}
 
-    def first_pass(self, outputs: Outputs, tell: Progress) -> FirstPass:
-        """See ``Engine.first_pass``."""
-        tell("reading", 0)
-        folder = self._folder(outputs)
-        task = partial(tasks.sketch_partition, folder is not None)
-        with told(self._name), persisted(self._mapped(task, tasks.SKETCHED)) as mapped:
-            _require_records(mapped)
-            found = merged(mapped, FirstPass())
-            if folder is not None:
-                rejected = mapped.where("partial is null").select(*tasks.REJECTED_COLUMNS)
-                write({f"{folder}/{REJECTED_FILE}": rejected.write.format("json")})
-        return found
+    @contextmanager
+    def run(self, task: Task, schema: pa.Schema) -> Iterator[Frame]:
+        """See ``DistributedEngine.run``."""
+        with told(self._name):
+            frames = [self._task(found, task, schema) for found in self._inputs]
+            with persisted(reduce(lambda above, below: above.unionAll(below), frames)) as kept:
+                yield kept
 
-    def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
-        """See ``Engine.second_pass``."""
-        tell("flagging", 0)
-        folder = self._folder(outputs)
-        if folder is None:
-            task = partial(tasks.count_partition, flagger)
-            with told(self._name), persisted(self._mapped(task, tasks.PARTIAL)) as counting:
-                counts = merged(counting, Counts())
-            rows = partial(self._flagged, flagger)
-        else:
-            marking = self._marked(flagger, flagged_only=not outputs.split)
-            with told(self._name), persisted(marking) as marked:
-                counts = merged(marked, Counts())
-                write(_outputs(marked, folder, outputs.split))
-            rows = partial(self._written, f"{folder}/{FLAGGED_FILE}")
-        return SecondPass(counts.tokens, counts.flagged, rows, counts.tally)
+    def read(self, folder: str) -> pa.Table:
+        """See ``DistributedEngine.read``."""
+        with told(folder):
+            return collected(self._session.read.parquet(folder), FLAGGED)
+
+    def cluster(self) -> str | None:
+        """See ``DistributedEngine.cluster``."""
+        master = str(self._session.conf.get("spark.master", ""))
+        return None if master.startswith("local") else master
 
     @cached_property
     def _inputs(self) -> tuple[SparkInput, ...]:
@@ -134,52 +109,19 @@ class SparkEngine:
     def _name(self) -> str:
         return ", ".join(dict.fromkeys(found.rows.name for found in self._inputs))
 
-    def _folder(self, outputs: Outputs) -> str | None:
-        """Where executors write rows, as a URI; None if nowhere."""
-        if outputs.folder is None:
-            return None
-        if self._rows is not None:
-            return self._rows.rstrip("/")
-        master = str(self._session.conf.get("spark.master", ""))
-        if not master.startswith("local"):
-            raise InputError(
-                f"{outputs.folder}: a folder of this machine, which the executors of {master!r} "
-                "do not write to; name one for the rows that they all see, as a URI: --rows "
-                "hdfs://... (SparkEngine(..., rows=...) in Python)"
-            )
-        return f"file://{outputs.folder.absolute()}"
-
-    def _mapped(self, task: Callable[..., Any], columns: str) -> DataFrame:
-        """What a task, given how rows are read, yields for every partition of the corpus."""
-        frames = []
-        for found in self._inputs:
-            frame = found.frame
-            if self._partitions is not None:
-                frame = frame.coalesce(self._partitions)
-            frames.append(frame.mapInArrow(partial(task, rows=found.rows), columns))
-        return reduce(lambda above, below: above.unionAll(below), frames)
-
-    def _marked(self, flagger: Flagger, flagged_only: bool) -> DataFrame:
-        task = partial(tasks.mark_partition, flagger, flagged_only)
-        return self._mapped(task, tasks.MARKED)
-
-    def _flagged(self, flagger: Flagger) -> pa.Table:
-        """The flagged rows of a pass that wrote none: another pass."""
-        with told(self._name):
-            marked = self._marked(flagger, flagged_only=True)
-            return _collected(marked.where("partial is null"))
-
-    def _written(self, target: str) -> pa.Table:
-        with told(target):
-            return _collected(self._session.read.parquet(target))
+    def _task(self, found: SparkInput, task: Task, schema: pa.Schema) -> DataFrame:
+        frame = found.frame
+        if self._partitions is not None:
+            frame = frame.coalesce(self._partitions)
+        return mapped(frame, partial(task, rows=found.rows), schema)
 
 
 def sketch(frame: DataFrame, schema: Schema, name: str) -> FirstPass:
     """The first pass over a DataFrame whose schema is known."""
     chosen = frame.select(*[quoted(column) for column in schema.columns])
     task = partial(tasks.sketch_partition, False, rows=tasks.Rows(name, schema, OneTable(name)))
-    with persisted(chosen.mapInArrow(task, tasks.SKETCHED)) as mapped:
-        return merged(mapped, FirstPass())
+    with persisted(mapped(chosen, task, tasks.SKETCHED)) as sketched:
+        return sketched.merged(tasks.Sketched()).found
 
 
 def flag(
@@ -196,45 +138,4 @@ def flag(
     chosen = frame.select(*[quoted(column) for column in columns])
     rows = tasks.Rows(name, schema, OneTable(name))
     task = partial(tasks.flag_partition, flagger, tuple(index), rows=rows)
-    yield from received(chosen.mapInArrow(task, tasks.BYTES))
-
-
-def _outputs(marked: DataFrame, folder: str, split: bool) -> dict[str, DataFrameWriter]:
-    """What is written of the rows that ``mark_partition`` yields, by where."""
-    rows = marked.where("partial is null")
-    flagged, clean = rows.where("checks is not null"), rows.where("checks is null")
-    files = {FLAGGED_FILE: flagged.select(*FLAGGED.names)}
-    if split:
-        files[CLEAN_FILE] = clean.select(*RECORDS.names)
-        files[QUARANTINED_FILE] = flagged.select(*RECORDS.names)
-    return {
-        f"{folder}/{name}": frame.write.format("parquet").option("compression", "zstd")
-        for name, frame in files.items()
-    }
-
-
-def _require_records(mapped: DataFrame) -> None:
-    """Refuses inputs of which no row can be read.
-
-    Raises:
-        InputError: Names the first of them.
-    """
-    from pyspark.sql import functions as f
-
-    first = f.min_by("first", f.when(f.col("rejected") > 0, f.col("place")))
-    counted = mapped.where("partial is not null").groupBy("input")
-    found = counted.agg(f.sum("records"), f.sum("rejected"), first).collect()
-    for name, records, rejected, reason in found:
-        if not records:
-            raise InputError(
-                f"{name}: none of its {rejected} rows can be read; the first, {reason}"
-            )
-
-
-def _collected(frame: DataFrame) -> pa.Table:
-    """Flagged rows on the driver, schema ``FLAGGED``, by file and row."""
-    frame = frame.select(*FLAGGED.names)
-    batches = list(received(frame.mapInArrow(tasks.as_bytes, tasks.BYTES)))
-    parts = [pa.Table.from_batches([batch]).cast(FLAGGED) for batch in batches]
-    table = pa.concat_tables([FLAGGED.empty_table(), *parts])
-    return table.sort_by([(name, "ascending") for name in ("file", "row", "turn")])
+    yield from received(mapped(chosen, task, tasks.BYTES))

@@ -2,101 +2,113 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
-from synflaw_audit.engines import spark_tasks as tasks
+from synflaw_audit.engines import distributed, tasks
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, DataFrameWriter
-
-# Partial results that one task merges: few enough that they fit into its memory together.
-FAN_IN = 8
+    import pandas as pd
+    from pyspark.sql import DataFrame
 
 Part = TypeVar("Part")
 
 
+def mapped(frame: DataFrame, task: distributed.Task, schema: pa.Schema) -> DataFrame:
+    """What a task yields for every partition, given its batches and its number."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return frame.mapInArrow(partial(_on_partition, task), from_arrow_schema(schema))
+
+
 @contextmanager
-def persisted(frame: DataFrame) -> Iterator[DataFrame]:
+def persisted(frame: DataFrame) -> Iterator[Frame]:
     """Keeps what tasks yield on the executors' disks: rows are not read for each use of it."""
     from pyspark import StorageLevel
 
     kept = frame.persist(StorageLevel.DISK_ONLY)
     try:
-        yield kept
+        yield Frame(kept)
     finally:
         kept.unpersist()
 
 
-def merged(mapped: DataFrame, nothing: Part) -> Part:
-    """Merges partial results on the executors, ``FAN_IN`` at a time, until one is left.
+@dataclass(frozen=True)
+class Frame:
+    """What tasks yielded, as a DataFrame; see ``distributed.Yielded``."""
 
-    Args:
-        mapped: Its columns ``place`` and ``partial`` are those of ``spark_tasks.PARTIAL``; rows
-            without a partial result are passed over. Persisted: it is read twice.
-        nothing: The result for no rows.
-    """
-    from pyspark.sql import functions as f
+    frame: DataFrame
 
-    partials = mapped.where("partial is not null").select("place", "partial")
-    last = partials.agg(f.max("place")).collect()[0][0]
-    while last:
-        grouped = partials.withColumn("group", f.expr(f"cast(place div {FAN_IN} as int)"))
-        partials = grouped.groupBy("group").applyInPandas(tasks.merge_partials, tasks.PARTIAL)
-        last //= FAN_IN
-    rows = partials.collect()
-    if not rows:
-        return nothing
-    found: Part = tasks.unpacked(rows[0]["partial"])
-    return found
+    def merged(self, nothing: Part) -> Part:
+        """See ``Yielded.merged``."""
+        from pyspark.sql import functions as f
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        schema = from_arrow_schema(tasks.PARTIAL)
+        partials = self._of(distributed.PARTIALS)
+        last = partials.agg(f.max("place")).collect()[0][0]
+        while last:
+            group = f.expr(f"cast(place div {distributed.FAN_IN} as int)")
+            grouped = partials.withColumn("group", group).groupBy("group")
+            partials = grouped.applyInPandas(_merged_group, schema)
+            last //= distributed.FAN_IN
+        rows = partials.collect()
+        if not rows:
+            return nothing
+        found: Part = tasks.unpacked(rows[0]["partial"])
+        return found
+
+    def writer(self, rows: distributed.Selection, form: str) -> Callable[[str], object]:
+        """See ``Yielded.writer``."""
+        writer = self._of(rows).write.format(form).mode("overwrite")
+        if form == "parquet":
+            writer = writer.option("compression", "zstd")
+        save: Callable[[str], object] = writer.save
+        return save
+
+    def table(self, rows: distributed.Selection) -> pa.Table:
+        """See ``Yielded.table``."""
+        return collected(self._of(rows), rows.schema)
+
+    def _of(self, rows: distributed.Selection) -> DataFrame:
+        chosen = self.frame.where(f"{rows.present} is not null")
+        if rows.absent is not None:
+            chosen = chosen.where(f"{rows.absent} is null")
+        return chosen.select(*rows.columns)
+
+
+def collected(frame: DataFrame, schema: pa.Schema) -> pa.Table:
+    """A DataFrame's rows on the driver."""
+    batches = mapped(frame.select(*schema.names), _as_bytes, tasks.BYTES)
+    return distributed.together(list(received(batches)), schema)
 
 
 def received(frame: DataFrame) -> Iterator[pa.RecordBatch]:
-    """The batches that tasks sent as bytes (``spark_tasks.as_bytes``), a partition at a time."""
+    """The batches that tasks sent as bytes (``tasks.as_bytes``), a partition at a time."""
     for row in frame.toLocalIterator():
         with pa.ipc.open_stream(bytes(row[0])) as stream:
             yield from stream
 
 
-def write(writers: Mapping[str, DataFrameWriter]) -> None:
-    """Writes folders, in place of what is there.
+def _on_partition(
+    task: distributed.Task, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    from pyspark import TaskContext
 
-    In this machine's file system ("file:") they appear when all of them are complete. Elsewhere
-    each appears as Spark's committer has it: whole, with ``_SUCCESS`` in it, when its job is done,
-    while what was there before is gone when it starts.
-
-    Args:
-        writers: By target, a URI in which nothing is encoded.
-    """
-    staged: dict[Path, Path] = {}
-    try:
-        for target, writer in writers.items():
-            if not target.startswith("file:"):
-                writer.mode("overwrite").save(target)
-                continue
-            path = Path(re.sub("^file:(//)?", "", target))
-            staged[path] = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-            writer.save(f"file://{staged[path]}")
-        for path, staging in staged.items():
-            _replace(path, staging)
-    finally:
-        for staging in staged.values():
-            shutil.rmtree(staging, ignore_errors=True)
+    context = TaskContext.get()
+    return task(batches=batches, partition=context.partitionId() if context is not None else 0)
 
 
-def _replace(path: Path, staging: Path) -> None:
-    old = staging.with_suffix(".old")
-    if path.exists():
-        path.rename(old)
-    staging.rename(path)
-    if old.is_dir():
-        shutil.rmtree(old)
-    else:
-        old.unlink(missing_ok=True)
+def _merged_group(group: pd.DataFrame) -> pd.DataFrame:
+    """Some partial results in the order of their places, as one; its place is in ``group``."""
+    one = group[["group"]].head(1).rename(columns={"group": "place"})
+    return one.assign(partial=[tasks.merged(group.sort_values("place")["partial"])])
+
+
+def _as_bytes(batches: Iterator[pa.RecordBatch], partition: int) -> Iterator[pa.RecordBatch]:
+    return tasks.as_bytes(batches)

@@ -27,7 +27,7 @@ from synflaw_audit.engines.partitions import (
     TableFiles,
 )
 from synflaw_audit.engines.spark_session import told
-from synflaw_audit.engines.spark_tasks import Rows
+from synflaw_audit.engines.tasks import Rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.readers.rows import require_unique
 from synflaw_audit.readers.schemas import Schema, find_schema

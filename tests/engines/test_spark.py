@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from typer.testing import CliRunner
 
 from synflaw_audit import audit
 from synflaw_audit.cli import app
-from synflaw_audit.engines import spark_frames
+from synflaw_audit.engines import distributed
 from synflaw_audit.engines.base import Outputs, silent
+from synflaw_audit.engines.folders import write_folders
 from synflaw_audit.engines.spark import SparkEngine
 from synflaw_audit.errors import InputError, MissingExtraError
 from synflaw_audit.records import FLAGGED, RECORDS
@@ -75,7 +77,7 @@ def test_a_frame_is_judged_and_flagged_as_on_one_machine(
     fan_in: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(spark_frames, "FAN_IN", fan_in)
+    monkeypatch.setattr(distributed, "FAN_IN", fan_in)
     shuffled = corpus.sample(frac=1.0, random_state=partitions)
     rows = [tuple(row) for row in shuffled[["question", "answer"]].to_numpy()]
     frame = spark.createDataFrame(rows, "question string, answer string").repartition(partitions)
@@ -257,28 +259,27 @@ def test_a_missing_java_is_named(tmp_path: Path) -> None:
     assert "install a Java runtime" in found.stdout
 
 
-class Writer:
+def writes(text: str | None) -> Callable[[str], None]:
     """Stands in for Spark's writer."""
 
-    def __init__(self, rows: str | None) -> None:
-        self.rows = rows
-
-    def save(self, target: str) -> None:
-        if self.rows is None:
+    def save(target: str) -> None:
+        if text is None:
             raise RuntimeError("the disk is full")
         folder = Path(target.removeprefix("file://"))
         folder.mkdir(parents=True)
-        (folder / "part-0").write_text(self.rows)
+        (folder / "part-0").write_text(text)
+
+    return save
 
 
 def test_outputs_appear_together_or_leave_what_was_there(tmp_path: Path) -> None:
     one, other = tmp_path / "one.parquet", tmp_path / "other.parquet"
     one.write_text("of an earlier run")
     with pytest.raises(RuntimeError, match="full"):
-        spark_frames.write({f"file://{one}": Writer("new"), f"file://{other}": Writer(None)})
+        write_folders({f"file://{one}": writes("new"), f"file://{other}": writes(None)})
     assert one.read_text() == "of an earlier run"
     assert [path.name for path in tmp_path.iterdir()] == ["one.parquet"]
     for text in ("new", "newer"):
-        spark_frames.write({f"file://{path}": Writer(text) for path in (one, other)})
+        write_folders({f"file://{path}": writes(text) for path in (one, other)})
         assert [(path / "part-0").read_text() for path in (one, other)] == [text, text]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.parquet", "other.parquet"]

@@ -1,0 +1,167 @@
+"""The two passes over rows that a cluster holds; Spark and Ray each say how theirs runs a task.
+
+Executors sketch their partitions, and merge the sketches a few at a time until one is left, which
+comes to the driver (a tree reduction). Rows never do: executors write them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+import pyarrow as pa
+
+from synflaw_audit.engines import tasks
+from synflaw_audit.engines.base import (
+    CLEAN_FILE,
+    FLAGGED_FILE,
+    QUARANTINED_FILE,
+    REJECTED_FILE,
+    FirstPass,
+    Outputs,
+    Progress,
+    SecondPass,
+)
+from synflaw_audit.engines.folders import write_folders
+from synflaw_audit.engines.passes import Counts
+from synflaw_audit.errors import InputError
+from synflaw_audit.flags import Flagger
+from synflaw_audit.records import FLAGGED, RECORDS
+
+# Partial results that are merged at once: few enough that they fit into a task's memory together.
+FAN_IN = 8
+
+# Called as task(batches=..., rows=..., partition=...), on an executor.
+Task = Callable[..., Iterator[pa.RecordBatch]]
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some of the rows that tasks yielded.
+
+    Attributes:
+        schema: Of the columns that are taken.
+        present: The column that is not null in them.
+        absent: The column that is.
+    """
+
+    schema: pa.Schema
+    present: str
+    absent: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """Their names."""
+        return list(self.schema.names)
+
+
+PARTIALS = Selection(tasks.PARTIAL, "partial")
+REJECTED = Selection(tasks.REJECTED, "reason")
+FLAGGED_ROWS = Selection(FLAGGED, "checks")
+QUARANTINED = Selection(RECORDS, "checks")
+CLEAN = Selection(RECORDS, "file", absent="checks")
+
+
+class Yielded(Protocol):
+    """What tasks yielded, which the cluster keeps for a while."""
+
+    def merged(self, nothing: Part) -> Part:
+        """The partial results as one, merged ``FAN_IN`` at a time; ``nothing`` if none."""
+
+    def writer(self, rows: Selection, form: str) -> Callable[[str], object]:
+        """Writes rows to a folder, in place of what is there, as "parquet" or "json"."""
+
+    def table(self, rows: Selection) -> pa.Table:
+        """Rows, on the driver."""
+
+
+class DistributedEngine(ABC):
+    """An ``Engine`` but for how a cluster runs tasks."""
+
+    def __init__(self, rows: str | None) -> None:
+        self._rows = rows
+
+    @abstractmethod
+    def run(self, task: Task, schema: pa.Schema) -> AbstractContextManager[Yielded]:
+        """Runs a task on every partition; the task yields batches of the schema.
+
+        Raises:
+            InputError: The corpus cannot be read.
+            EngineError: The cluster cannot go on.
+        """
+
+    @abstractmethod
+    def read(self, folder: str) -> pa.Table:
+        """Reads a folder of Parquet that was written."""
+
+    @abstractmethod
+    def cluster(self) -> str | None:
+        """The name of the cluster; None if it is this machine alone."""
+
+    def first_pass(self, outputs: Outputs, tell: Progress) -> FirstPass:
+        """See ``Engine.first_pass``."""
+        tell("reading", 0)
+        folder = self._folder(outputs)
+        task = partial(tasks.sketch_partition, folder is not None)
+        with self.run(task, tasks.SKETCHED) as yielded:
+            sketched = yielded.merged(tasks.Sketched())
+            sketched.require_records()
+            if folder is not None:
+                write_folders({f"{folder}/{REJECTED_FILE}": yielded.writer(REJECTED, "json")})
+        return sketched.found
+
+    def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
+        """See ``Engine.second_pass``."""
+        tell("flagging", 0)
+        folder = self._folder(outputs)
+        kept = "none" if folder is None else "all" if outputs.split else "flagged"
+        with self.run(partial(tasks.mark_partition, flagger, kept), tasks.MARKED) as yielded:
+            counts = yielded.merged(Counts())
+            if folder is not None:
+                files = {FLAGGED_FILE: FLAGGED_ROWS}
+                if outputs.split:
+                    files |= {CLEAN_FILE: CLEAN, QUARANTINED_FILE: QUARANTINED}
+                write_folders(
+                    {f"{folder}/{n}": yielded.writer(rows, "parquet") for n, rows in files.items()}
+                )
+        rows: Callable[[], pa.Table] = partial(self._flagged, flagger)
+        if folder is not None:
+            rows = partial(self._written, f"{folder}/{FLAGGED_FILE}")
+        return SecondPass(counts.tokens, counts.flagged, rows, counts.tally)
+
+    def _folder(self, outputs: Outputs) -> str | None:
+        """Where executors write rows, as a URI in which nothing is encoded; None if nowhere."""
+        if outputs.folder is None:
+            return None
+        if self._rows is not None:
+            return self._rows.rstrip("/")
+        if (cluster := self.cluster()) is not None:
+            raise InputError(
+                f"{outputs.folder}: a folder of this machine, which the executors of {cluster!r} "
+                "do not write to; name one for the rows that they all see, as a URI: --rows "
+                "hdfs://... (rows= in Python)"
+            )
+        return f"file://{outputs.folder.absolute()}"
+
+    def _flagged(self, flagger: Flagger) -> pa.Table:
+        """The flagged rows where none were written: that takes another pass."""
+        with self.run(partial(tasks.mark_partition, flagger, "flagged"), tasks.MARKED) as yielded:
+            return _in_order(yielded.table(FLAGGED_ROWS))
+
+    def _written(self, folder: str) -> pa.Table:
+        return _in_order(self.read(folder))
+
+
+def together(batches: Sequence[pa.RecordBatch | pa.Table], schema: pa.Schema) -> pa.Table:
+    """Batches as one table of this schema."""
+    tables = [b if isinstance(b, pa.Table) else pa.Table.from_batches([b]) for b in batches]
+    return pa.concat_tables([schema.empty_table(), *(table.cast(schema) for table in tables)])
+
+
+def _in_order(flagged: pa.Table) -> pa.Table:
+    return flagged.sort_by([(name, "ascending") for name in ("file", "row", "turn")])

@@ -1,0 +1,127 @@
+"""The two passes on Ray Data: all that is Ray's own about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
+
+from synflaw_audit.engines import distributed, tasks
+from synflaw_audit.engines.partitions import START, NumberedTable
+from synflaw_audit.errors import InputError
+from synflaw_audit.readers.schemas import Schema, find_schema
+from synflaw_audit.records import FLAGGED
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+_NAME = "<Dataset>"
+
+
+class RayEngine(distributed.DistributedEngine):
+    """Reads a Ray data set, twice; its columns are found and named as those of a DataFrame."""
+
+    name, files = "ray", (_NAME,)
+
+    def __init__(
+        self,
+        data: Dataset,
+        *,
+        question: str | None = None,
+        answer: str | None = None,
+        rows: str | None = None,
+    ) -> None:
+        super().__init__(rows)
+        self._data, self._named = data, (question, answer)
+
+    def schemas(self) -> dict[str, str]:
+        """See ``Engine.schemas``."""
+        return {_NAME: str(self._schema)}
+
+    @cached_property
+    def _schema(self) -> Schema:
+        if not (sample := self._data.take(256)):
+            raise InputError(f"{_NAME}: there are no rows to audit")
+        return find_schema(_NAME, sample, *self._named)
+
+    @contextmanager
+    def run(self, task: distributed.Task, schema: pa.Schema) -> Iterator[_Blocks]:
+        """See ``DistributedEngine.run``."""
+        from ray.data.expressions import monotonically_increasing_id
+
+        rows = tasks.Rows(_NAME, self._schema, NumberedTable(_NAME))
+        chosen = self._data.select_columns(list(self._schema.columns))
+        numbered = chosen.with_column(START, monotonically_increasing_id())
+        yield _Blocks(_each(numbered, partial(_done, partial(task, rows=rows))).materialize())
+
+    def read(self, folder: str) -> pa.Table:
+        """See ``DistributedEngine.read``."""
+        return pyarrow.dataset.dataset(_place(folder)).to_table().cast(FLAGGED)
+
+    def cluster(self) -> str | None:
+        """See ``DistributedEngine.cluster``."""
+        import ray
+
+        return "Ray's nodes" if len(ray.nodes()) > 1 else None
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """What tasks yielded; see ``distributed.Yielded``."""
+
+    data: Dataset
+
+    def merged(self, nothing: Any) -> Any:
+        import ray
+
+        merge = ray.remote(_merged)
+        blocks = self._of(distributed.PARTIALS).to_arrow_refs()
+        while len(blocks) > 1:
+            step = distributed.FAN_IN
+            blocks = [merge.remote(*blocks[n : n + step]) for n in range(0, len(blocks), step)]
+        found = _merged(*ray.get(blocks))["partial"].to_pylist()
+        return tasks.unpacked(found[0]) if found else nothing
+
+    def writer(self, rows: distributed.Selection, form: str) -> Callable[[str], object]:
+        chosen, empty = self._of(rows), pa.Table.from_batches([], rows.schema)
+        if not chosen.count():  # Ray writes no file where there is no row
+            return lambda folder: pyarrow.dataset.write_dataset(empty, _place(folder), format=form)
+        write = chosen.write_parquet if form == "parquet" else chosen.write_json
+        return lambda folder: write(_place(folder), mode="overwrite")
+
+    def table(self, rows: distributed.Selection) -> pa.Table:
+        import ray
+
+        return distributed.together(ray.get(self._of(rows).to_arrow_refs()), rows.schema)
+
+    def _of(self, rows: distributed.Selection) -> Dataset:
+        return _each(self.data, partial(_chosen, rows))
+
+
+def _each(data: Dataset, made: Callable[[pa.Table], pa.Table]) -> Dataset:
+    return data.map_batches(made, batch_size=None, batch_format="pyarrow")
+
+
+def _done(task: distributed.Task, block: pa.Table) -> pa.Table:
+    return pa.Table.from_batches(list(task(batches=block.to_batches(), partition=0)))
+
+
+def _chosen(rows: distributed.Selection, block: pa.Table) -> pa.Table:
+    kept = block.filter(pc.is_valid(block[rows.present]))
+    kept = kept if rows.absent is None else kept.filter(pc.is_null(kept[rows.absent]))
+    return kept.select(rows.columns)
+
+
+def _merged(*blocks: pa.Table) -> pa.Table:
+    partials = [value for block in blocks for value in block["partial"].to_pylist()]
+    return pa.table({"partial": [tasks.merged(partials)] if partials else pa.array([], "binary")})
+
+
+def _place(folder: str) -> str:
+    return folder.removeprefix("file://")
