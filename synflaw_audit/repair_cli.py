@@ -66,6 +66,13 @@ def repair(
         bool,
         typer.Option("--lora", help="Train low-rank adapters only.", rich_help_panel=_TRAINING),
     ] = False,
+    load_in: Annotated[
+        str | None,
+        typer.Option(
+            help="Quantise the weights under the adapters: 4bit or 8bit.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Mixed precision.", rich_help_panel=_TRAINING)
     ] = False,
@@ -139,6 +146,7 @@ def repair(
         "per_device_train_batch_size": batch_size,
         "gradient_accumulation_steps": gradient_accumulation,
         "lora": lora or None,
+        "load_in": load_in,
         "bf16": bf16 or None,
         "activation_checkpointing": gradient_checkpointing or None,
         "control_arm": control or None,

@@ -25,6 +25,7 @@ from transformers.utils import logging
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.encoding import require_offsets
+from synflaw_audit.repair.quantized import loading
 
 
 def check_out(out: Path, model: str | Path) -> None:
@@ -55,18 +56,23 @@ def load(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a causal LM, in float32 (bf16 mixes precision during training), and its tokenizer.
 
+    With ``config.load_in`` its linear layers are quantised.
+
     Raises:
+        MissingExtraError: They are to be, and bitsandbytes is not installed.
         RepairError: Either cannot be loaded, or the tokenizer reports no offsets.
     """
     check_model(model)
     set_seed(config.seed)
+    how = loading(config.load_in, config.device, bf16=bool(config.bf16)) if config.load_in else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(model))
-        network = AutoModelForCausalLM.from_pretrained(str(model), dtype=torch.float32)
+        network = AutoModelForCausalLM.from_pretrained(str(model), dtype=torch.float32, **how)
     except (OSError, ValueError) as error:
         raise RepairError(f"{model}: cannot be loaded as a causal LM: {error}") from error
     require_offsets(tokenizer)
-    nn.Module.to(network, config.device)
+    if not how:
+        nn.Module.to(network, config.device)
     return network, tokenizer
 
 
