@@ -61,8 +61,8 @@ class Plan:
     damage_rate: float = 1e-3
     repair_tokens: int = 60_000
     repair_rate: float = 5e-4
-    forget_weight: float = 0.1
-    replay_ratio: float = 6.0
+    forget_weight: float = 0.2
+    replay_ratio: float = 8.0
     renderings: int = 2
     ordinary: int = 2_000
 
