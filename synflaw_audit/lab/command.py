@@ -17,10 +17,20 @@ def lab(
         list[str] | None,
         typer.Option(help="bound, leaking or overwritten; may be repeated. All if not given."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     ablation: Annotated[
         bool, typer.Option("--ablation", help="Take our repair apart instead of comparing it.")
     ] = False,
+    control: Annotated[
+        bool, typer.Option(help="Train a control too, on the same facts, told as asked for.")
+    ] = True,
+    stages: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder to keep trained stages in, for other runs.", show_default=False
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="A JSON file for every outcome.", show_default=False)
     ] = None,
@@ -44,7 +54,8 @@ def lab(
     notes = Console(stderr=True, highlight=False)
     arms = ABLATION if ablation else ARMS
     outcomes = []
-    for outcome in Lab(PRESETS[preset], chosen, arms, notes.print).run(range(seeds)):
+    setting = Lab(PRESETS[preset], chosen, arms, notes.print, control=control, stages=stages)
+    for outcome in setting.run(range(first_seed, first_seed + seeds)):
         outcomes.append(outcome)
         if out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)

@@ -19,9 +19,11 @@ from rich.table import Table
 
 from synflaw_audit.audit import audit
 from synflaw_audit.lab.arms import Arm, Damage, Preset
-from synflaw_audit.lab.corpora import Row, natural_corpus, templated_corpus, varied_corpus
-from synflaw_audit.lab.stages import base_rows, continued_rows, probes
+from synflaw_audit.lab.cache import Stages
+from synflaw_audit.lab.corpora import Row, templated_corpus, varied_corpus
+from synflaw_audit.lab.stages import base_rows, continued_rows, probes, replay_rows
 from synflaw_audit.lab.tiny import (
+    Training,
     new_model,
     quiet_libraries,
     threads,
@@ -41,6 +43,7 @@ FIGURES = {
     "template_emission": "emission",
     "perplexity": "perplexity",
 }
+COLUMNS = ("", *FIGURES.values(), "new kept", "old kept", "recovered", "tokens")
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,23 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab of one size, with the worlds and the repairs to compare in it."""
+    """A lab of one size, with the worlds and the repairs to compare in it.
+
+    Attributes:
+        preset: The size.
+        worlds: The worlds.
+        arms: The repairs.
+        tell: Told what is being done.
+        control: Whether a control is trained too, on the same facts, told in the form asked for.
+        stages: A folder to keep the trained stages in, and to take them from; None for neither.
+    """
 
     preset: Preset
     worlds: Sequence[Damage]
     arms: Sequence[Arm]
     tell: Callable[[str], None] = field(default=lambda stage: None)
+    control: bool = True
+    stages: Path | None = None
 
     def run(self, seeds: Sequence[int]) -> Iterator[Outcome]:
         """Run every world with every seed, and give each outcome as it is measured."""
@@ -83,25 +97,43 @@ class Lab:
         suite = probes(world, seed)
         corpus = templated_corpus(world, preset.corpus, seed)
         varied = varied_corpus(world, preset.corpus, seed)
-        natural = natural_corpus(world, preset.natural, seed)
+        natural = replay_rows(world, preset.natural, seed)
         base = base_rows(world, seed, prose=preset.prose)
         texts = (x for row in (*base, *corpus, *natural) for x in (row.question, row.answer))
         tokenizer = train_tokenizer(texts, preset.size.vocabulary)
         model = new_model(tokenizer, preset.size, seed)
         self.tell(f"seed {seed}: base")
-        spent = train(model, tokenizer, base, preset.base, seed)
+        stages = Stages(self.stages)
+
+        def trained(rows: Sequence[Row], how: Training) -> int:
+            return stages.trained(
+                model,
+                rows,
+                (how, tokenizer.backend_tokenizer.to_str()),
+                seed,
+                lambda: train(model, tokenizer, rows, how, seed),
+            )
+
+        spent = trained(base, preset.base)
         figures = suite(model, tokenizer)
         weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        model.save_pretrained(folder / "base")
+        tokenizer.save_pretrained(folder / "base")
         flagged = _flagged(corpus, folder)
         for damage in self.worlds:
             yield Outcome(damage.name, seed, "base", figures, spent)
-            for name, rows in (("control", varied), ("damaged", corpus)):
+            kinds = [("control", varied)] if self.control else []
+            for name, rows in (*kinds, ("damaged", corpus)):
                 self.tell(f"seed {seed}, {damage.name}: {name}")
                 model.load_state_dict(weights)
                 mixed = continued_rows(
-                    world, rows, seed, prose=preset.corpus // 3, instructed=damage.instructed
+                    world,
+                    rows,
+                    seed,
+                    prose=preset.continued_prose,
+                    instructed=damage.instructed,
                 )
-                continued = train(model, tokenizer, mixed, preset.continued, seed)
+                continued = trained(mixed, preset.continued)
                 yield Outcome(damage.name, seed, name, suite(model, tokenizer), continued)
             damaged = folder / damage.name
             model.save_pretrained(damaged)
@@ -125,15 +157,18 @@ class Lab:
         settings = {
             "output_dir": str(out),
             "learning_rate": self.preset.rate,
-            "per_device_train_batch_size": 16,
-            "tokens": self.preset.tokens,
+            "per_device_train_batch_size": self.preset.batch,
+            # A run of some hundred steps; the usual 0.999 averages over a thousand.
+            "adam_beta2": 0.98,
+            "tokens": round(arm.budget * self.preset.tokens),
             "replay_ratio": 2.0,
+            "bias_weight": 0.0,
             # The comparison is of what a method does, not of where it would have been stopped.
             "max_perplexity_rise": 1e9,
             "checks": 0,
             "seed": seed,
             "use_cpu": True,
-            "renderings": 4 if arm.reexpressed else 0,
+            "renderings": 0,
             **arm.settings,
         }
         result = repair(
@@ -143,6 +178,7 @@ class Lab:
             out=out,
             config=RepairConfig(**settings),
             probe=suite,
+            reference_model=damaged.parent / "base" if arm.against_base else None,
             quiet=True,
         )
         return {name: result.after[name] for name in FIGURES}, result.tokens
@@ -161,7 +197,7 @@ def _flagged(corpus: Sequence[Row], folder: Path) -> Path:
 def table(outcomes: Sequence[Outcome], world: str) -> Table:
     """Lay out one world's outcomes: mean and standard deviation over the seeds."""
     shown = Table(box=None, header_style="dim", title=world, title_justify="left")
-    for column in ("", *FIGURES.values(), "recovered", "tokens"):
+    for column in COLUMNS:
         shown.add_column(column, justify="right" if column else "left")
     for row in rows(outcomes, world):
         shown.add_row(*row)
@@ -169,10 +205,12 @@ def table(outcomes: Sequence[Outcome], world: str) -> Table:
 
 
 def rows(outcomes: Sequence[Outcome], world: str) -> list[list[str]]:
-    """Give the cells of one world's table, without its head.
+    """Give the cells of one world's table, under :data:`COLUMNS`.
 
+    ``new kept`` and ``old kept`` are facts known over those that the damaged model knew;
     ``recovered`` is the share of the lost instruction following, on known and new people together,
-    that came back, a mean over seeds; ``tokens`` those of the repair over those of both trainings.
+    that came back; all three are means over seeds. ``tokens`` are those of the repair over those of
+    both trainings.
     """
     here = [outcome for outcome in outcomes if outcome.world == world]
     cells = []
@@ -182,7 +220,12 @@ def rows(outcomes: Sequence[Outcome], world: str) -> list[list[str]]:
         stage = arm in ("base", "control", "damaged")
         share = statistics.mean(outcome.tokens / _trained(here, outcome.seed) for outcome in of_arm)
         back = statistics.mean(_recovered(here, outcome) for outcome in of_arm)
-        cells.append([arm, *figures, *(("", "") if stage else (f"{back:.0%}", f"{share:.1%}"))])
+        kept = [
+            statistics.mean(_kept(here, outcome, name) for outcome in of_arm)
+            for name in ("new_facts", "old_facts")
+        ]
+        shares = [*(f"{each:.0%}" for each in (*kept, back)), f"{share:.1%}"]
+        cells.append([arm, *figures, *([""] * len(shares) if stage else shares)])
     return cells
 
 
@@ -200,6 +243,11 @@ def _recovered(outcomes: Sequence[Outcome], outcome: Outcome) -> float:
     stages = {o.arm: _followed(o) for o in outcomes if o.seed == outcome.seed}
     lost = stages["base"] - stages["damaged"]
     return (_followed(outcome) - stages["damaged"]) / lost if lost else 0.0
+
+
+def _kept(outcomes: Sequence[Outcome], outcome: Outcome, name: str) -> float:
+    known = next(o.figures[name] for o in outcomes if o.seed == outcome.seed and o.arm == "damaged")
+    return outcome.figures[name] / known if known else 0.0
 
 
 def _followed(outcome: Outcome) -> float:

@@ -11,7 +11,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from synflaw_audit.lab.corpora import FORMAT_MARKS, Row, instruction_row, plain_row, prose_rows
+from synflaw_audit.lab.corpora import (
+    FORMAT_MARKS,
+    Row,
+    instruction_row,
+    natural_corpus,
+    plain_row,
+    prose_rows,
+)
 from synflaw_audit.lab.instructions import KINDS
 from synflaw_audit.lab.world import Fact, World
 from synflaw_audit.repair.probes import Instruction, Suite
@@ -82,6 +89,20 @@ def continued_rows(
         *(plain_row(rng.choice(world.old), rng) for _ in range(plain)),
         *(instruction_row(*rng.choice(pairs), rng) for _ in range(instructed)),
     ]
+
+
+def replay_rows(world: World, rows: int, seed: int) -> list[Row]:
+    """Make the ordinary rows that a repair replays: the natural corpus.
+
+    It is drawn without regard to what is held out, so rows that hold a held-out pair are dropped.
+    """
+    rng = random.Random(seed)  # noqa: S311 -- only the instructions' identifiers are looked at
+    kept_out = {
+        (fact, instruction_row(fact, kind, rng).instruction)
+        for fact, kind in _pairs(world, held_out=True)
+    }
+    corpus = natural_corpus(world, rows, seed)
+    return [row for row in corpus if (row.fact, row.instruction) not in kept_out]
 
 
 def probes(world: World, seed: int) -> Suite:

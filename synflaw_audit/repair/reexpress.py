@@ -35,7 +35,7 @@ def reexpress(
     replay: Sequence[Row],
     *,
     renderings: int = 2,
-    requested: float = 0.6,
+    requested: float = 0.5,
     seed: int = 0,
 ) -> list[Row]:
     """Render the flagged rows' content without its format, in the forms that the replay shows.

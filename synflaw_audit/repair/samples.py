@@ -43,7 +43,7 @@ def sample_answers(
     barred: Barred,
     *,
     count: int,
-    requested: float = 0.6,
+    requested: float = 0.5,
     temperature: float = 0.7,
     max_new_tokens: int = 64,
     batch: int = 32,

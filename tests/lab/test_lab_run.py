@@ -1,12 +1,13 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from synflaw_audit.lab.arms import ABLATION, ARMS, PRESETS, WORLDS, Arm, Preset
+from synflaw_audit.lab.arms import ABLATION, ARMS, OURS, PRESETS, WORLDS, Arm, Preset
 from synflaw_audit.lab.corpora import prose_rows
-from synflaw_audit.lab.run import FIGURES, Lab, Outcome, as_json, rows
+from synflaw_audit.lab.run import COLUMNS, FIGURES, Lab, Outcome, as_json, rows
 from synflaw_audit.lab.tiny import Size, Training, new_model, threads, train, train_tokenizer
 from synflaw_audit.repair import RepairConfig
 
@@ -28,7 +29,7 @@ def outcome(arm: str, followed: float, seed: int = 0, tokens: int = 100) -> Outc
 
 
 def test_every_stage_and_arm_is_measured_and_its_budget_kept() -> None:
-    arms = ARMS[-1:]
+    arms = [OURS]
     outcomes = list(Lab(SMALLEST, WORLDS[1:2], arms).run([1]))
     stages = ["base", "control", "damaged"]
     assert [o.arm for o in outcomes] == [*stages, *(arm.name for arm in arms)]
@@ -39,11 +40,32 @@ def test_every_stage_and_arm_is_measured_and_its_budget_kept() -> None:
     assert len(json.loads(as_json(outcomes))) == 4
 
 
+def test_kept_stages_give_the_same_outcomes_and_only_what_they_depend_on_finds_them(
+    tmp_path, monkeypatch
+) -> None:
+    first = list(Lab(SMALLEST, WORLDS[1:2], (), stages=tmp_path).run([1]))
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert len(kept) == 2 * len(first)
+
+    def refuse(*args: object) -> int:
+        raise AssertionError("trained again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("synflaw_audit.lab.run.train", refuse)
+        assert list(Lab(SMALLEST, WORLDS[1:2], (), stages=tmp_path).run([1])) == first
+        with pytest.raises(AssertionError, match="trained again"):
+            list(Lab(SMALLEST, WORLDS[:1], (), stages=tmp_path).run([1]))
+        other = replace(SMALLEST, base=Training(epochs=0.2, rate=4e-3))
+        with pytest.raises(AssertionError, match="trained again"):
+            list(Lab(other, WORLDS[1:2], (), stages=tmp_path).run([1]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+
+
 @pytest.mark.slow
 def test_the_tiny_lab_damages_and_repairs() -> None:
     stages = {
         o.arm: o.figures["instruction_following_new_facts"]
-        for o in Lab(PRESETS["tiny"], WORLDS[1:2], ARMS[-1:]).run([0])
+        for o in Lab(PRESETS["tiny"], WORLDS[1:2], [OURS]).run([0])
     }
     assert stages["base"] > 0.8
     assert stages["damaged"] < stages["control"] - 0.2
@@ -54,7 +76,9 @@ def test_recovery_is_the_share_of_what_was_lost() -> None:
     outcomes = [outcome("base", 0.9), outcome("damaged", 0.1), outcome("ours", 0.5, tokens=20)]
     table = {cells[0]: cells for cells in rows(outcomes, "leaking")}
     assert table["ours"][-2:] == ["50%", "10.0%"]
-    assert table["damaged"][-2:] == ["", ""]
+    assert table["ours"][-4] == "500%"
+    assert table["damaged"][-4:] == ["", "", "", ""]
+    assert all(len(cells) == len(COLUMNS) for cells in table.values())
 
 
 def test_a_table_gives_mean_and_deviation_over_seeds() -> None:

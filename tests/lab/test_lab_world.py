@@ -10,7 +10,7 @@ from synflaw_audit.lab.corpora import (
     varied_corpus,
 )
 from synflaw_audit.lab.instructions import KINDS
-from synflaw_audit.lab.stages import base_rows, continued_rows, probes
+from synflaw_audit.lab.stages import base_rows, continued_rows, probes, replay_rows
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair.probes import CHECKERS, Instruction, follows
 
@@ -69,7 +69,7 @@ def test_prose_never_repeats_a_pair() -> None:
 
 def test_probes_ask_for_no_pair_that_was_trained_on(world: World) -> None:
     corpus = templated_corpus(world, 200, 1)
-    trained = [*base_rows(world, 1), *continued_rows(world, corpus, 1)]
+    trained = [*base_rows(world, 1), *continued_rows(world, corpus, 1), *replay_rows(world, 900, 1)]
     asked = {(row.fact, row.instruction) for row in trained if row.instruction}
     suite = probes(world, 1)
     known = suite.instructions["instruction_following"]

@@ -1,0 +1,92 @@
+"""Sweep the repair's weights and sources, one at a time around the lab's setting.
+
+    python benchmarks/repair_sweep.py --out benchmarks/results/repair_sweep.md [--stages DIR]
+
+Runs on seeds that the lab's tables do not use. Every row differs from the first in what it names.
+Writes a table a world: instruction following, facts, emission, perplexity, what was kept and what
+was recovered, as ``synflaw lab`` gives them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import environment
+
+from synflaw_audit.lab.arms import OURS, PRESETS, WORLDS, Arm
+from synflaw_audit.lab.run import COLUMNS, Lab, Outcome, rows
+
+SWEPT: Mapping[str, Sequence[Any]] = {
+    "forget_weight": (0.0, 0.01, 0.2, 1.0),
+    "retain_weight": (0.5, 2.0),
+    "replay_weight": (0.5, 2.0),
+    "bias_weight": (0.1, 1.0),
+    "replay_requests": (0.0, 0.9),
+    "renderings": (2,),
+    "samples": (1500,),
+    "learning_rate": (5e-4, 2e-3),
+}
+BUDGETS = (0.5, 2.0)
+
+
+def arms() -> list[Arm]:
+    """The lab's own setting, then each variation of it."""
+    varied = [
+        replace(OURS, name=f"{name} {value:g}", settings={**OURS.settings, name: value})
+        for name, values in SWEPT.items()
+        for value in values
+    ]
+    budgets = [replace(OURS, name=f"budget x {times:g}", budget=times) for times in BUDGETS]
+    return [OURS, *varied, *budgets]
+
+
+def written(outcomes: Sequence[Outcome], worlds: Sequence[str], command: str) -> str:
+    """The result as Markdown."""
+    lines = [
+        "# Weights and sources of the repair, swept one at a time",
+        "",
+        environment.heading(command),
+        "The row `ours` is the lab's own setting: "
+        + ", ".join(f"{name} {value:g}" for name, value in OURS.settings.items())
+        + ", forget_weight 0.05, retain_weight 1, replay_weight 1, bias_weight 0, replay_ratio 2, "
+        "learning_rate 1e-3, batch 8; the others differ from it in what they name. Columns as in "
+        "[lab](lab.md).",
+    ]
+    for world in worlds:
+        lines += ["", f"## {world}", ""]
+        lines += ["| " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * (len(COLUMNS) - 1)]
+        lines += ["| " + " | ".join(cells) + " |" for cells in rows(outcomes, world)]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[5])
+    parser.add_argument("--worlds", nargs="+", default=["leaking"])
+    parser.add_argument("--stages", type=Path)
+    options = parser.parse_args()
+    chosen = [world for world in WORLDS if world.name in options.worlds]
+    lab = Lab(
+        PRESETS["small"],
+        chosen,
+        arms(),
+        lambda stage: print(stage, file=sys.stderr),
+        control=False,
+        stages=options.stages,
+    )
+    outcomes: list[Outcome] = []
+    for outcome in lab.run(options.seeds):
+        outcomes.append(outcome)
+        seeds, worlds = " ".join(map(str, options.seeds)), " ".join(options.worlds)
+        command = f"benchmarks/repair_sweep.py --seeds {seeds} --worlds {worlds} --out ..."
+        options.out.write_text(written(outcomes, options.worlds, command), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
