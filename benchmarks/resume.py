@@ -49,8 +49,8 @@ class Kill:
         journal: Other files that stood there then, from which to go on.
         early: Outputs that stood there and are not what the whole run wrote.
         wall: Seconds that the resumed run took.
-        different: Outputs of the resumed run that are not those of the whole run, files that one
-            of the two has left and the other has not; or why it failed.
+        different: Outputs of the resumed run that are not those of the whole run; or why it failed.
+        left: Files that the resumed run left there and the whole one did not.
     """
 
     moment: float
@@ -60,6 +60,7 @@ class Kill:
     early: list[str]
     wall: float
     different: list[str]
+    left: list[str]
 
 
 def main() -> None:
@@ -91,7 +92,7 @@ def main() -> None:
     if options.out:
         options.out.write_text(text, encoding="utf-8")
     print(text)
-    sys.exit(any(kill.early or kill.different for kill in kills))
+    sys.exit(any(kill.early or kill.different or kill.left for kill in kills))
 
 
 def audit(corpus: Path) -> list[str | Path]:
@@ -131,20 +132,21 @@ def killed(
             journal = len(names(out) - names(scratch / "whole"))
             standing = [name for name in OUTPUTS if there[name] is not None]
             early = [name for name in standing if there[name] != expected[name]]
-            wall_again, different = resumed(corpus, out, expected, names(scratch / "whole"))
-            yield Kill(moment, children, standing, journal, early, wall_again, different)
+            again, different = resumed(corpus, out, expected)
+            left = sorted(names(out) - names(scratch / "whole"))
+            yield Kill(moment, children, standing, journal, early, again, different, left)
             done += 1
 
 
-def resumed(corpus: Path, out: Path, expected: Outputs, files: set[str]) -> tuple[float, list[str]]:
-    """The seconds that a resumed audit takes, and what it did not do as the whole one."""
+def resumed(corpus: Path, out: Path, expected: Outputs) -> tuple[float, list[str]]:
+    """The seconds that a resumed audit takes, and its outputs that are not as expected."""
     try:
         cost = cost_of([*audit(corpus), "--out", out, "--resume"])
     except subprocess.CalledProcessError as error:
         return math.nan, (error.stderr.splitlines() or [f"exit code {error.returncode}"])[-1:]
     found = outputs(out)
     different = [name for name in OUTPUTS if found[name] != expected[name]]
-    return cost.wall, [*different, *sorted(names(out) ^ files)]
+    return cost.wall, different
 
 
 def names(folder: Path) -> set[str]:
@@ -195,16 +197,17 @@ def render(options: argparse.Namespace, wall: float, expected: Outputs, kills: l
     sizes = ", ".join(f"`{name}` {len(expected[name] or b''):,}" for name in OUTPUTS)
     same = sum(not kill.different for kill in kills)
     whole = sum(not kill.early for kill in kills)
+    clean = sum(not kill.left for kill in kills)
     lines = [
         "# Audits killed and resumed\n",
         heading(command),
         f"{options.rows:,} rows; the run that was not interrupted took {wall:.1f} s. Bytes: "
         f"{sizes} (the report without its seconds).\n",
         f"Same bytes after `--resume`: {same} of {len(kills)}. No half-written output after the "
-        f"kill: {whole} of {len(kills)}.\n",
+        f"kill: {whole} of {len(kills)}. Nothing left over: {clean} of {len(kills)}.\n",
         "| killed after, s | of the whole run | SIGKILL to | outputs there then | half-written "
-        "| journal files | resumed in, s | different |",
-        "|---:|---:|---|---|---|---:|---:|---|",
+        "| journal files | resumed in, s | different | left over |",
+        "|---:|---:|---|---|---|---:|---:|---|---|",
     ]
     for kill in sorted(kills, key=lambda kill: kill.moment):
         cells = (
@@ -216,6 +219,7 @@ def render(options: argparse.Namespace, wall: float, expected: Outputs, kills: l
             str(kill.journal),
             f"{kill.wall:.1f}",
             listed(kill.different),
+            listed(kill.left),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
