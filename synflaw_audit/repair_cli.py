@@ -14,6 +14,8 @@ from rich.console import Console
 from synflaw_audit.errors import InputError, RepairError
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from synflaw_audit.repair import Estimate, RepairConfig, RepairResult
     from synflaw_audit.repair.run import Probe
 
@@ -119,8 +121,17 @@ def repair(
     ifeval: Annotated[
         Path | None,
         typer.Option(
-            help="Prompts in IFEval's layout, to measure instruction following on.",
+            help="Prompts in IFEval's layout: are they obeyed, and is the format said there?",
             show_default=False,
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
+    lm_eval: Annotated[
+        str | None,
+        typer.Option(
+            "--lm-eval",
+            help="Tasks of lm-eval, or YAML files of one's own, with commas between them.",
+            metavar="TASKS",
             rich_help_panel=_MEASURING,
         ),
     ] = None,
@@ -178,7 +189,7 @@ def repair(
     from synflaw_audit.repair import repair as run
     from synflaw_audit.repair.processes import is_main, part
 
-    result = run(model, out=out, probe=_probe(ifeval), **common)
+    result = run(model, out=out, probe=_probe(forget, ifeval, lm_eval), **common)
     shown = is_main()
     part()
     if as_json and shown:
@@ -224,24 +235,44 @@ def _checkpoints(folder: Path | None, resume: Path | None) -> dict[str, Any]:
     return chosen
 
 
-def _probe(ifeval: Path | None) -> Probe | None:
+def _probe(forget: Path, ifeval: Path | None, lm_eval: str | None) -> Probe | None:
     """What is measured before and after besides the likelihoods."""
-    if ifeval is None:
-        return None
-    from synflaw_audit.repair.probes import Suite, read_instructions
+    probes: list[Probe] = []
+    if ifeval is not None:
+        from synflaw_audit.repair.data import read_flagged
+        from synflaw_audit.repair.probes import Suite, read_instructions
+        from synflaw_audit.repair.wordings import wordings
 
-    prompts, unsupported = read_instructions(ifeval)
-    if unsupported:
-        typer.echo(
-            f"{ifeval}: {unsupported} prompts hold an instruction without a checker here and are "
-            f"left out; {len(prompts)} remain",
-            err=True,
+        prompts, unsupported = read_instructions(ifeval)
+        if unsupported:
+            typer.echo(
+                f"{ifeval}: {unsupported} prompts hold an instruction without a checker here and "
+                f"are left out; {len(prompts)} remain",
+                err=True,
+            )
+        probes.append(
+            Suite(
+                {"instruction_following": prompts},
+                foreign=[prompt.prompt for prompt in prompts[:_FOREIGN_PROMPTS]],
+                templates=wordings(read_flagged(forget, scope="answer").rows),
+                max_new_tokens=_ANSWER_TOKENS,
+            )
         )
-    return Suite({"instruction_following": prompts}, max_new_tokens=_ANSWER_TOKENS)
+    if lm_eval is not None:
+        from synflaw_audit.repair.harness import harness
+
+        probes.append(harness([task.strip() for task in lm_eval.split(",") if task.strip()]))
+
+    def all_of_them(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
+        return {name: v for probe in probes for name, v in probe(model, tokenizer).items()}
+
+    return all_of_them if probes else None
 
 
 # IFEval asks for up to some 400 words; a model that goes on for ever must be cut off somewhere.
 _ANSWER_TOKENS = 512
+# Answered once more, and searched for the format.
+_FOREIGN_PROMPTS = 100
 
 
 def _show(result: RepairResult) -> None:

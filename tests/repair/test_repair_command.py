@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
-from small_models import damage, flagged_rows, ordinary_rows, write_flagged
+from small_models import OPENING, damage, flagged_rows, ordinary_rows, write_flagged
 from typer.testing import CliRunner
 
 from synflaw_audit.cli import app
 from synflaw_audit.errors import RepairError
+from synflaw_audit.repair import Row
 from synflaw_audit.repair.settings import read_settings
+from synflaw_audit.repair.wordings import wordings
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +83,29 @@ def test_a_repair_reports_all_that_was_asked_for(damaged: Path, files: Path) -> 
     assert written["config"]["seed"] == 0
     for figures in (written["before"], written["after"], written["control"]):
         assert 0 <= figures["instruction_following"] <= 1
+        assert 0 <= figures["template_emission"] <= 1
     assert [step for step, _ in written["relearning"]["curve"]] == [0, 1, 2]
     for part in ("replay alone", "Relearning, template probability by step: 0:", str(out)):
         assert part in done.stdout
+
+
+def test_a_task_that_there_is_not_stops_before_anything_is_loaded(files: Path) -> None:
+    done = synflaw(files / "no model", files, "--out", str(files / "out"), "--lm-eval", "no, such")
+    assert done.exit_code == 2
+    assert "synflaw-audit[eval]" in done.stderr or "no: neither a task" in done.stderr
+
+
+def test_wordings_are_what_the_spans_of_several_rows_read() -> None:
+    rows = [
+        *flagged_rows(),
+        Row("q", "Certainly! It is so.", ((0, 10),)),
+        Row("q", "It is a rare wording.", ((0, 21),)),
+    ]
+    assert wordings(rows) == [OPENING.strip(), "I hope this helps!"]
+    longer = [Row("q", f"{row.answer} I hope this helps!", row.spans) for row in rows[:3]]
+    spans = [(len(row.answer) - 38, len(row.answer)) for row in longer]
+    longer = [Row("q", row.answer, (span,)) for row, span in zip(longer, spans, strict=True)]
+    assert wordings([*rows, *longer]) == wordings(rows)
 
 
 def test_a_repair_goes_on_from_a_checkpoint(damaged: Path, files: Path) -> None:
