@@ -4,9 +4,9 @@
 model folder; ``RepairTrainer`` and ``RepairConfig`` are its middle, a ``transformers.Trainer`` and
 its arguments. In the order in which data passes through them: ``data`` reads, ``encoding`` tells
 format tokens from content, ``batches`` mixes and pads, ``forward`` and ``losses`` compute,
-``reference`` is what to stay close to, ``trainer`` trains, ``guard`` watches, ``measure`` and
-``card`` report, ``relearning`` and ``estimate`` answer further questions; ``prepare``, ``folder``
-and ``run`` put it together.
+``reference`` and ``cache`` are what to stay close to, ``trainer`` trains, ``guard`` watches,
+``measure`` and ``card`` report, ``relearning``, ``estimate``, ``probes`` and ``harness`` answer
+further questions; ``prepare``, ``folder``, ``arm``, ``processes`` and ``run`` put it together.
 
 Needs the extra ``repair``.
 """
