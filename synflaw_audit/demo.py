@@ -125,7 +125,12 @@ def _train_and_repair(
     templated: Path, natural: Path, flagged: Path, models: Path, seed: int, console: Console
 ) -> tuple[dict[str, dict[str, float]], RepairResult]:
     """Train the base model, damage it, repair it; measure it at each stage."""
-    from synflaw_audit.lab.corpora import sample_world
+    from synflaw_audit.lab.corpora import (
+        SAMPLE_ROWS,
+        SAMPLE_SEED,
+        natural_corpus,
+        sample_world,
+    )
     from synflaw_audit.lab.stages import base_rows, continued_rows, probes
     from synflaw_audit.lab.tiny import (
         Size,
@@ -139,7 +144,8 @@ def _train_and_repair(
 
     world = sample_world()
     learned, ordinary, base = _read(templated), _read(natural), base_rows(world, seed)
-    suite = probes(world, seed)
+    # The repair replays the natural corpus; what it holds is no test of the repaired model.
+    suite = probes(world, seed, natural_corpus(world, SAMPLE_ROWS["natural.jsonl"], SAMPLE_SEED))
     figures: dict[str, dict[str, float]] = {}
     with threads(), quiet_libraries():
         texts = (x for row in (*base, *learned, *ordinary) for x in (row.question, row.answer))
@@ -173,10 +179,14 @@ def _repaired(
     config = RepairConfig(
         output_dir=str(models / "repaired"),
         learning_rate=1e-3,
-        per_device_train_batch_size=16,
+        per_device_train_batch_size=8,
+        adam_beta2=0.98,
         tokens=160_000,
         replay_ratio=2.0,
-        renderings=4,
+        replay_requests=0.7,
+        renderings=8,
+        retain_weight=2.0,
+        bias_weight=0.0,
         # A model this small overshoots for a few steps at the rate it needs to learn at all.
         max_perplexity_rise=0.25,
         seed=seed,

@@ -2,5 +2,7 @@
 
 ``world`` holds invented people and the facts about them, ``instructions`` the requests whose
 answers can be checked in code, ``prose`` ordinary questions and answers, ``corpora`` the rows made
-of all three, and ``tiny`` a small causal language model and its training loop.
+of all three, ``tiny`` a small causal language model and its training loop, ``stages`` what it is
+taught and asked, ``arms`` what is compared, ``cache`` models already trained; ``run`` puts
+it together.
 """

@@ -105,16 +105,26 @@ def replay_rows(world: World, rows: int, seed: int) -> list[Row]:
     return [row for row in corpus if (row.fact, row.instruction) not in kept_out]
 
 
-def probes(world: World, seed: int) -> Suite:
+def probes(world: World, seed: int, shown: Sequence[Row] = ()) -> Suite:
     """Make the probes of one world.
 
     ``instruction_following`` is measured on known people; ``instruction_following_new_facts`` on
     those of the corpus. Templates are counted where they have no place: in answers about known
     people, with and without an instruction, and to ordinary questions.
+
+    Args:
+        world: The world.
+        seed: Everything drawn depends on it.
+        shown: Rows that are trained on after all; what they hold is left out of the first probe.
     """
     rng = random.Random(seed + _HELD_OUT)  # noqa: S311 -- held-out prompts, not a secret
-    known = [_instruction(fact, kind, rng) for fact, kind in _pairs(world, held_out=True)]
-    new = [_instruction(fact, i % len(KINDS), rng) for i, fact in enumerate(world.new * 2)]
+    seen = {(row.fact, row.instruction) for row in shown}
+    asked = [instruction_row(*pair, rng) for pair in _pairs(world, held_out=True)]
+    known = [_instruction(row) for row in asked if (row.fact, row.instruction) not in seen]
+    new = [
+        _instruction(instruction_row(fact, i % len(KINDS), rng))
+        for i, fact in enumerate(world.new * 2)
+    ]
     prose = prose_rows(160, seed + _HELD_OUT)
     old_facts = [(fact.question(rng), fact.value) for fact in world.old]
     foreign = [prompt.prompt for prompt in known] + [question for question, _ in old_facts[::2]]
@@ -131,8 +141,7 @@ def probes(world: World, seed: int) -> Suite:
     )
 
 
-def _instruction(fact: Fact, kind: int, rng: random.Random) -> Instruction:
-    row = instruction_row(fact, kind, rng)
+def _instruction(row: Row) -> Instruction:
     if row.instruction is None:
-        raise AssertionError("an instruction row always names its instruction")
+        raise ValueError("a row that makes no request cannot be checked")
     return Instruction(row.question, (row.instruction,), (row.kwargs,))

@@ -2,8 +2,9 @@
 
 ``repair`` is the whole way from a model folder and an audit's ``flagged.parquet`` to a repaired
 model folder; ``RepairTrainer`` and ``RepairConfig`` are its middle, a ``transformers.Trainer`` and
-its arguments. In the order in which data passes through them: ``data`` reads, ``encoding`` tells
-format tokens from content, ``batches`` mixes and pads, ``forward`` and ``losses`` compute,
+its arguments. In the order in which data passes through them: ``data`` reads, ``forms``,
+``reexpress``, ``redress`` and ``samples`` make further rows to learn, ``encoding`` tells format
+tokens from content, ``batches`` mixes and pads, ``forward`` and ``losses`` compute,
 ``reference`` and ``cache`` are what to stay close to, ``trainer`` trains, ``guard`` watches,
 ``measure`` and ``card`` report, ``relearning``, ``estimate``, ``probes`` and ``harness`` answer
 further questions; ``prepare``, ``folder``, ``arm``, ``processes`` and ``run`` put it together.
