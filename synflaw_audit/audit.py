@@ -20,6 +20,7 @@ from synflaw_audit.corpus import Corpus
 from synflaw_audit.embedders import embedder_named
 from synflaw_audit.engines.base import Engine, Outputs, Progress, silent
 from synflaw_audit.engines.local import LocalEngine, sketched
+from synflaw_audit.engines.memory import Memory, within
 from synflaw_audit.errors import InputError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.judge import beside, judge, summaries
@@ -51,6 +52,7 @@ def audit(
     out: Path | None = None,
     split: bool = False,
     resume: bool = False,
+    memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Audits a question-answer corpus.
@@ -68,6 +70,7 @@ def audit(
         out: A directory that gets ``flagged.parquet`` and ``rejected.jsonl``.
         split: It also gets every record once, in ``clean.parquet`` or ``quarantined.parquet``.
         resume: Go on where an interrupted audit of the same files into ``out`` stopped, if one did.
+        memory_limit: Bytes to keep within, by smaller batches and a smaller sample.
         progress: Called with the stage and the number of records done.
 
     Returns:
@@ -79,24 +82,26 @@ def audit(
         MissingExtraError: If the embedder or model needs an extra that is not installed.
     """
     clock, tell = Clock(), progress or silent
-    engine = _engine(source, question, answer, resume)
+    memory = within(memory_limit)
     known = load_checks() if checks is None else tuple(checks)
     named = {"embedder": embedder, "perplexity model": perplexity_model, "seed": seed}
     settings = named | {
         "checks": [asdict(check) for check in known],
         "reference": None if reference is None else list(open_source(reference).files),
         "split": split,
+        "memory limit": memory_limit,
         "versions": versions(),
     }
     outputs = Outputs(out, split, settings)
     with clock("read"):
+        engine = _engine(source, question, answer, resume, memory)
         first = engine.first_pass(outputs, tell)
     sketch, model = first.sketch, language_model_named(perplexity_model)
     corpus = Corpus(sketch, embedder_named(embedder, seed), language_model=model)
     compared: tuple[Finding, ...] = ()
     if reference is not None:
         with clock("reference"):
-            sketched_too = sketched(open_source(reference), tell).sketch
+            sketched_too = sketched(open_source(reference), tell, memory=memory).sketch
             other = Corpus(sketched_too, corpus.embedder, language_model=model)
             corpus = replace(corpus, reference=other)
             compared = judge(other, known).findings
@@ -139,6 +144,7 @@ def _engine(
     question: str | None,
     answer: str | None,
     resume: bool,
+    memory: Memory,
 ) -> Engine:
     # Whoever holds a data set of one of these has imported the library; nobody else pays for it.
     library = type(source).__module__.partition(".")[0]
@@ -154,7 +160,9 @@ def _engine(
         from synflaw_audit.engines.ray import RayEngine
 
         return RayEngine(source, question=question, answer=answer)
-    return LocalEngine(open_source(source, question=question, answer=answer), resume)
+    size = memory.batch_records
+    opened = open_source(source, question=question, answer=answer, batch_records=size)
+    return LocalEngine(opened, resume, memory)
 
 
 def _flagging(findings: Sequence[Finding], flagger: Flagger, tally: Tally) -> tuple[Finding, ...]:

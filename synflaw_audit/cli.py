@@ -99,6 +99,10 @@ Resume = Annotated[
     bool,
     typer.Option("--resume", help="Go on where an interrupted run into the same --out stopped."),
 ]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option("--memory-limit", help="Memory to keep within, such as 600MB.", metavar="SIZE"),
+]
 Embedder = Annotated[
     str, typer.Option("--embedder", help="lsa, or the name of a sentence-transformers model.")
 ]
@@ -150,6 +154,7 @@ def audit(
     ] = False,
     seed: Seed = 0,
     resume: Resume = False,
+    memory_limit: MemoryLimit = None,
     engine: Engines = EngineName.LOCAL,
     master: Master = None,
     partitions: Partitions = None,
@@ -176,6 +181,7 @@ def audit(
         what_if=what_if,
         seed=seed,
         resume=resume,
+        memory_limit=memory_limit,
         quiet=quiet or as_json,
     )
     _present(report, out, as_json=as_json, quiet=quiet)
@@ -201,6 +207,7 @@ def gate(
     perplexity_model: PerplexityModel = "ngram",
     seed: Seed = 0,
     resume: Resume = False,
+    memory_limit: MemoryLimit = None,
     engine: Engines = EngineName.LOCAL,
     master: Master = None,
     partitions: Partitions = None,
@@ -232,6 +239,7 @@ def gate(
         perplexity_model=perplexity_model,
         seed=seed,
         resume=resume,
+        memory_limit=memory_limit,
         quiet=quiet or as_json,
         split=True,
     )
@@ -322,10 +330,12 @@ def _audited(
     question: str | None,
     answer: str | None,
     what_if: bool = False,
+    memory_limit: str | None = None,
     **options: Any,
 ) -> Report:
     """Audit and write everything that an audit writes."""
     from synflaw_audit.audit import audit as run
+    from synflaw_audit.engines.memory import parsed
     from synflaw_audit.sinks import write_text
 
     if out.exists() and not out.is_dir():
@@ -341,6 +351,7 @@ def _audited(
             answer=answer,
             checks=checks,
             out=out,
+            memory_limit=parsed(memory_limit) if memory_limit else None,
             progress=progress,
             **options,
         )

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synflaw_audit.kernels.phrases import grouped, holders
-from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Tokens, extended
+from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Places, Tokens, extended
 
 LONGEST = 12
 NUMBER = np.uint64(0xA4093822299F31D0)
@@ -79,9 +79,9 @@ class Level:
     """All frequent phrases of one length: where they occur, and what is known of each."""
 
     length: int
-    at: Ints  # positions of the occurrences, ascending
-    group: Ints  # the phrase of each occurrence
-    gram: Ids  # per occurrence
+    at: Places  # positions of the occurrences, ascending
+    group: Places  # the phrase of each occurrence
+    gram: Ids  # per phrase, ascending
     rows: Ints  # per phrase
     share: Floats  # per phrase
     count: Ints  # per phrase, occurrences
@@ -100,7 +100,7 @@ class _Support:
     min_share: float
     min_rows: int
 
-    def count(self, group: Ints, at: Ints, phrases: int) -> tuple[Ints, Floats, Mask]:
+    def count(self, group: Places, at: Places, phrases: int) -> tuple[Ints, Floats, Mask]:
         """Rows and share of each phrase, and which phrases are frequent."""
         rows, units = holders(group, phrases, at, self.offsets, self.order, self.unit)
         share = np.minimum(rows / len(self.unit), units / self.units)
@@ -112,30 +112,30 @@ def numbered(tokens: Tokens) -> Ids:
     return np.where(tokens.number, NUMBER, tokens.ids)
 
 
-def _level(length: int, at: Ints, gram: Ids, support: _Support) -> Level:
+def _level(length: int, at: Places, gram: Ids, support: _Support) -> Level:
     """Groups occurrences by phrase and keeps the frequent phrases, in the order of their hashes."""
     distinct, group = grouped(gram)
     rows, share, frequent = support.count(group, at, len(distinct))
     chosen = np.flatnonzero(frequent)
     chosen = chosen[np.argsort(distinct[chosen])]
-    number = np.full(len(distinct), -1, dtype=np.int64)
+    number = np.full(len(distinct), -1, dtype=np.int32)
     number[chosen] = np.arange(len(chosen))
-    kept = np.flatnonzero(frequent[group])
-    of = number[group[kept]]
+    kept = frequent[group]
+    of, at = number[group[kept]], at[kept]
     return Level(
         length=length,
-        at=at[kept],
+        at=at,
         group=of,
-        gram=gram[kept],
+        gram=distinct[chosen],
         rows=rows[chosen],
         share=share[chosen],
         count=np.bincount(of, minlength=len(chosen)),
         longer=np.zeros(len(chosen), dtype=np.int64),
-        example=_firsts(of, at[kept], len(chosen)),
+        example=_firsts(of, at, len(chosen)),
     )
 
 
-def _firsts(group: Ints, at: Ints, groups: int) -> Ints:
+def _firsts(group: Places, at: Places, groups: int) -> Ints:
     """The first of the ascending places of each group."""
     first = np.empty(groups, dtype=np.int64)
     first[group[::-1]] = at[::-1]  # the last that is written stays
@@ -145,15 +145,16 @@ def _firsts(group: Ints, at: Ints, groups: int) -> Ints:
 def _levels(tokens: Tokens, support: _Support) -> Iterator[Level]:
     """Frequent phrases of one token, then two, ...: each from the frequent ones below it."""
     ids = numbered(tokens)
-    below = _level(1, np.arange(len(ids)), extended(np.zeros_like(ids), ids), support)
+    places = np.arange(len(ids), dtype=np.int32)
+    below = _level(1, places, extended(np.zeros_like(ids), ids), support)
     while len(below.at):
         # A longer phrase can be frequent only where both of its parts are.
-        index = np.full(len(ids) + 1, -1, dtype=np.int64)
+        index = np.full(len(ids) + 1, -1, dtype=np.int32)
         index[below.at] = np.arange(len(below.at))
         after = np.minimum(below.at + below.length, len(ids) - 1)
         both = (index[below.at + 1] >= 0) & (tokens.row[below.at] == tokens.row[after])
         both &= below.length < LONGEST
-        gram = extended(below.gram[both], ids[after[both]])
+        gram = extended(below.gram[below.group[both]], ids[after[both]])
         above = _level(below.length + 1, below.at[both], gram, support)
         held = above.rows[above.group]
         np.maximum.at(below.longer, below.group[index[above.at]], held)
@@ -276,7 +277,7 @@ def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -
     return Phrases.joined(_none(), *parts)
 
 
-def _inner(best: Floats, of: Floats, at: Ints) -> Floats:
+def _inner(best: Floats, of: Floats, at: Ints | Places) -> Floats:
     """What is told of a phrase's best part, which lies in one of its two parts a token shorter."""
     return np.where(best[at] >= best[at + 1], of[at], of[at + 1])
 
@@ -312,10 +313,8 @@ def _judged(tokens: Tokens, frequency: Ints, total: int, labels: Mask, level: Le
     margin = bits - idiom - LOOSE * (1 - set_off)
     margin[~_worded(tokens, level)] = -np.inf
     margin[_share_of(labels[level.at], level) > 0.5] = -np.inf
-    gram = np.zeros(len(level.count), dtype=np.uint64)
-    gram[level.group] = level.gram
-    length = np.full(len(gram), level.length)
-    return Phrases(gram, length, level.example, level.share, bits, set_off, margin)
+    length = np.full(len(level.gram), level.length)
+    return Phrases(level.gram, length, level.example, level.share, bits, set_off, margin)
 
 
 def _none() -> Phrases:

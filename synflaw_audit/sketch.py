@@ -21,7 +21,7 @@ from synflaw_audit.kernels.text import digests
 from synflaw_audit.tokens import Ids, Ints, Mask, extended, utf8
 
 ROWS = 20_000  # distinct pairs kept
-BYTES = 32_000_000  # of text kept, whatever the number of rows
+BYTES = 16_000_000  # of text kept, whatever the number of rows
 HASHES = 65_536  # distinct answers whose number of records is kept
 LABEL_WORDS, LABEL_BYTES = 3, 32
 

@@ -122,6 +122,7 @@ class TestAudit:
             "perplexity_model": "m",
             "seed": 7,
             "resume": False,
+            "memory_limit": None,
             "out": tmp_path,
             "checks": load_checks(),
         }

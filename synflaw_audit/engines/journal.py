@@ -65,11 +65,11 @@ class Journal:
             self.remove()
         self._shards = self._finished()
 
-    def first_pass(self) -> tuple[int, FirstPass, list[Rejected]]:
+    def first_pass(self, empty: FirstPass) -> tuple[int, FirstPass, list[Rejected]]:
         """How many files the first pass has finished, and what it found in them."""
         path = self._folder / "first.npz"
         if not path.exists():
-            return 0, FirstPass(), []
+            return 0, empty, []
         with np.load(path, allow_pickle=False) as kept:
             rejected = [Rejected(**row) for row in orjson.loads(kept["rejected"].tobytes())]
             reason = bytes(kept["first_rejected"]).decode()

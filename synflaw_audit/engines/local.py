@@ -25,13 +25,14 @@ from synflaw_audit.engines.base import (
     SecondPass,
 )
 from synflaw_audit.engines.journal import SHARD_RECORDS, Found, Journal
+from synflaw_audit.engines.memory import Memory
 from synflaw_audit.errors import InputError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.readers import Rejected, Source
 from synflaw_audit.readers.source import OnReject
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.sinks import FlaggedWriter, RejectedWriter, Sink, SplitWriter, closing
-from synflaw_audit.sketch import Sketcher
+from synflaw_audit.sketch import Sketch, Sketcher
 from synflaw_audit.tally import Tally
 from synflaw_audit.tokens import Mask
 
@@ -53,11 +54,13 @@ class LocalEngine:
     Attributes:
         source: The corpus.
         resume: Go on where an interrupted audit into the same folder stopped.
+        memory: What is held at a time.
         threads: That flag rows while this one reads them.
     """
 
     source: Source
     resume: bool = False
+    memory: Memory = field(default_factory=Memory)
     threads: int = field(default_factory=_threads)
     _journal: Journal | None = field(default=None, init=False, repr=False)
 
@@ -82,12 +85,12 @@ class LocalEngine:
             InputError: Also if it is to resume and cannot.
         """
         if outputs.folder is None:
-            return sketched(self.source, tell)
+            return sketched(self.source, tell, memory=self.memory)
         outputs.folder.mkdir(parents=True, exist_ok=True)
         self._journal = self._opened(outputs)
         rejects = RejectedWriter(outputs.folder / REJECTED_FILE)
         with closing([rejects]):
-            return sketched(self.source, tell, rejects, self._journal)
+            return sketched(self.source, tell, rejects, self._journal, self.memory)
 
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
         """See ``Engine.second_pass``."""
@@ -137,9 +140,12 @@ def sketched(
     tell: Progress,
     on_reject: OnReject | None = None,
     journal: Journal | None = None,
+    memory: Memory | None = None,
 ) -> FirstPass:
     """Sketches a corpus, from where the journal has got to, and keeps that up to date."""
-    done, before, known = journal.first_pass() if journal else (0, FirstPass(), [])
+    sample_bytes = (memory or Memory()).sample_bytes
+    empty = FirstPass(Sketch(size=sample_bytes))
+    done, before, known = journal.first_pass(empty) if journal else (0, empty, [])
     sketcher, rejected, first = Sketcher(before.sketch), len(known), before.first_rejected
     for row in known:
         if on_reject is not None:

@@ -52,12 +52,12 @@ def found_in(table: Places, keys: Ids, key: np.uint64) -> int:
 
 
 @compiled
-def grouped(values: Ids) -> tuple[Ids, Ints]:
+def grouped(values: Ids) -> tuple[Ids, Places]:
     """The distinct values in the order they come, and the index among them of each value."""
     distinct = np.empty(1024, np.uint64)
     table = np.full(slots_for(len(distinct)), -1, np.int32)
     rest = np.uint64(len(table) - 1)
-    group = np.empty(len(values), np.int64)
+    group = np.empty(len(values), np.int32)
     count = 0
     for i in range(len(values)):
         slot = values[i] & rest
@@ -85,7 +85,7 @@ def grouped(values: Ids) -> tuple[Ids, Ints]:
 
 @compiled
 def holders(
-    group: Ints, groups: int, at: Ints, offsets: Ints, order: Ints, unit: Ints
+    group: Places, groups: int, at: Places, offsets: Ints, order: Ints, unit: Ints
 ) -> tuple[Ints, Ints]:
     """How many rows, and how many units, hold each group.
 

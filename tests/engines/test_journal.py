@@ -39,7 +39,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches and shards so small that a small corpus has many."""
     monkeypatch.setattr(journal, "SHARD_RECORDS", 150)
     monkeypatch.setattr(local, "SHARD_RECORDS", 150)
-    small = lambda *args, **options: open_source(*args, **options, batch_records=64)  # noqa: E731
+    small = lambda *args, **options: open_source(*args, **options | {"batch_records": 64})  # noqa: E731
     monkeypatch.setattr(sys.modules["synflaw_audit.audit"], "open_source", small)
 
 
