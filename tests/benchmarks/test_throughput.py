@@ -185,6 +185,6 @@ def test_results_say_what_failed(tmp_path: Path) -> None:
     found = floor(path)
     seconds = flat({"read": 1.5, "measure": {"compression": 0.25}, "total": 2.0})
     audit = Measured("generated, jsonl", True, 50, once, found, [found["cpu"]], seconds)
-    text = render(Results("`command`", [audit], audit, {"drain3": "No module named 'drain3'"}))
+    text = render(Results("`command`", 1.0, [audit], audit, {"drain3": "No module named 'drain3'"}))
     assert "| measure.compression | 0.25 |" in text
     assert "drain3 did not run: `No module named 'drain3'`" in text
