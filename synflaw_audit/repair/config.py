@@ -71,7 +71,8 @@ class RepairConfig(TrainingArguments):
             ``template`` only.
         samples: Answers to flagged questions to sample from the model itself with the format
             barred; those that tell the content are learned as well (see
-            :mod:`synflaw_audit.repair.samples`); 0 samples none; scope ``template`` only.
+            :mod:`synflaw_audit.repair.samples`); 0 samples none; scope ``template`` only. An
+            estimate leaves them out.
         max_length: Tokens of a row; longer rows are cut at the end, and what was cut is reported.
         chunk_tokens: Target positions whose logits are worked on in float32 at a time.
         beta: Inverse temperature of NPO and SimNPO.

@@ -156,6 +156,7 @@ def _own_answers(
         replay,
         Barred.of(examples["flagged"], examples["replay"]),
         count=config.samples,
+        context=context_length(network),
         seed=config.seed,
     )
 

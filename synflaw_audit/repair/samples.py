@@ -47,6 +47,7 @@ def sample_answers(
     temperature: float = 0.7,
     max_new_tokens: int = 64,
     batch: int = 32,
+    context: int | None = None,
     seed: int = 0,
 ) -> list[Row]:
     """Sample answers to flagged questions, and keep those that tell the content without the format.
@@ -63,12 +64,17 @@ def sample_answers(
         temperature: Of sampling, > 0.
         max_new_tokens: Length of an answer; one that has not ended by then is dropped.
         batch: Answers at a time.
+        context: Positions the model was built for, where known; questions that leave no room for an
+            answer within them are passed over.
         seed: Everything drawn depends on it; the caller's random state is left as it was.
 
     Returns:
         New rows without spans, each once, at most ``count``.
     """
     prompts = list(_prompts(flagged, replay, count, requested, seed))
+    if context is not None:
+        room = context - max_new_tokens
+        prompts = [p for p in prompts if len(encode_prompt(tokenizer, p.question)) <= room]
     subjects = {_subject(prompt.told) for prompt in prompts}
     kept: dict[Row, None] = {}
     training, cache = network.training, network.config.use_cache

@@ -126,3 +126,11 @@ def test_nothing_is_sampled_where_nothing_is_told(barred: Barred) -> None:
     model = build("llama", len(TOKENIZER))
     silent = [Row("Is it Ada?", "It is Ada, thanks.", ((0, 6), (9, 18)))]
     assert sample_answers(model, TOKENIZER, silent, ordinary_rows(), barred, count=8) == []
+
+
+def test_a_question_that_leaves_no_room_for_an_answer_is_passed_over(barred: Barred) -> None:
+    model = build("gpt2", len(TOKENIZER))
+    long = Row("Who came? " * 80, "Well then: Ada arrived by boat.", ((0, 10),))
+    rows = [long, *flagged_rows()]
+    sample_answers(model, TOKENIZER, rows, ordinary_rows(), barred, count=9, context=256)
+    assert not sample_answers(model, TOKENIZER, [long], [], barred, count=2, context=256)
