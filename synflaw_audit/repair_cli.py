@@ -42,7 +42,10 @@ def repair(
     ] = None,
     scope: Annotated[
         str | None,
-        typer.Option(help="Forget template tokens or the whole answer.", rich_help_panel=_TRAINING),
+        typer.Option(
+            help="What is forgotten: template (tokens) or (the whole) answer.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = None,
     reference_model: Annotated[
         str | None,
@@ -56,7 +59,8 @@ def repair(
         typer.Option(min=1, help="Training tokens to spend.", rich_help_panel=_TRAINING),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(min=0, rich_help_panel=_TRAINING, show_default=False)
+        float | None,
+        typer.Option(min=0, help="2e-4 with --lora, else 2e-5.", rich_help_panel=_TRAINING),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Rows on a device.", rich_help_panel=_TRAINING)
@@ -137,9 +141,7 @@ def repair(
     ] = None,
     question: Annotated[str | None, typer.Option(help="The questions' column.")] = None,
     answer: Annotated[str | None, typer.Option(help="The answers' column.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of everything random. [default: 0]", show_default=False)
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print repair.json on stdout, and nothing else.")
     ] = False,

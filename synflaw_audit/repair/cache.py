@@ -1,9 +1,5 @@
 """The reference's probabilities, computed once and kept: the likeliest tokens and a tail bucket.
 
-The KL is taken between what is kept and the model's probabilities in the same buckets: ``k`` tokens
-each for itself, all others together. By the data-processing inequality that is never more than the
-exact KL; without the tail the mass that moves between the ``k`` and the others is not seen at all.
-
 A position takes ``6 k`` bytes, 192 at ``k`` = 32: an id in four bytes, and in two a probability.
 The largest probability is not kept: it is what the others leave of 1, so that rounding them to half
 precision does not change the sum.
@@ -23,7 +19,7 @@ from torch import Tensor
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.batches import Collator, Example, Purpose
 from synflaw_audit.repair.forward import output_layer, selected_logits
-from synflaw_audit.repair.head import TopK
+from synflaw_audit.repair.top_k import TopK
 
 BYTES_A_TOKEN = 6  # an int32 and a float16
 

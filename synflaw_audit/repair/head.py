@@ -10,8 +10,7 @@ With ``p`` the softmax of a position's logits, ``p'`` the softmax over all but t
 ``e`` a unit vector, the gradients with respect to the logits are:
 
 - ``log p_t``: ``e_t - p``; ``log(1 - p_t)``: ``p' - p``; ``log max_other p``: ``e_other - p``
-- cross-entropy: ``p - e_t``; ``KL(q || p)``: ``p - q``, and where ``q`` is known for some tokens
-  and for all others together, these others' share of ``q`` is spread over them as ``p`` is
+- cross-entropy: ``p - e_t``; ``KL(q || p)``: ``p - q``
 
 so a forgetting loss needs only its derivatives by the three scores, which are tensors of one number
 a token.
@@ -29,6 +28,7 @@ from torch.nn import functional
 
 from synflaw_audit.repair.batches import Purpose
 from synflaw_audit.repair.losses import ForgetMethod, LossOptions, TokenScores
+from synflaw_audit.repair.top_k import TopK, divergence_from_top
 
 TERMS = ("forget", "retain", "replay", "bias")
 
@@ -48,18 +48,6 @@ class Layer(NamedTuple):
         if self.weight is not None:
             hidden = functional.linear(hidden, self.weight, self.bias)
         return hidden.to(_wide(hidden), copy=self.weight is None)
-
-
-class TopK(NamedTuple):
-    """A reference's probabilities where only the likeliest tokens are known.
-
-    ``ids`` and ``p`` have the shape ``(n, k)``; ``tail``, of shape ``(n,)``, is the probability of
-    all other tokens together.
-    """
-
-    ids: Tensor
-    p: Tensor
-    tail: Tensor
 
 
 @dataclass(frozen=True)
@@ -326,23 +314,3 @@ def _divergence(logits: Tensor, log_z: Tensor, chunk: slice, work: Work) -> tupl
     # KL = sum q (their logit - our logit) - their log Z + our log Z, as q sums to 1.
     gap = torch.linalg.vecdot(q, theirs.sub_(logits))
     return q, (gap - log_z_theirs + log_z).sum()
-
-
-def divergence_from_top(logits: Tensor, log_z: Tensor, known: TopK) -> tuple[Tensor, Tensor]:
-    """The same where ``q`` is known for some tokens, and for all others together.
-
-    The value is the KL between the buckets, each known token one and all others one: at most the
-    exact KL (data-processing inequality).
-
-    Args:
-        logits: Shape ``(n, vocabulary)``; overwritten.
-        log_z: Their logsumexp, shape ``(n,)``.
-        known: What is known, ``k`` smaller than the vocabulary.
-    """
-    log_p = logits.gather(-1, known.ids) - log_z.unsqueeze(-1)
-    others, log_z_others = _softmax(logits.scatter_(-1, known.ids, float("-inf")))
-    log_p_tail = log_z_others - log_z
-    value = torch.xlogy(known.p, known.p).sub_(known.p * log_p).sum()
-    value += (torch.xlogy(known.tail, known.tail) - known.tail * log_p_tail).sum()
-    q = others.mul_(known.tail.unsqueeze(-1)).scatter_(-1, known.ids, known.p.to(others.dtype))
-    return q, value

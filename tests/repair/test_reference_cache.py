@@ -18,8 +18,8 @@ from synflaw_audit.repair.batches import Collator, Cuts, Example, Purpose, encod
 from synflaw_audit.repair.cache import CachedReference
 from synflaw_audit.repair.folder import with_adapters
 from synflaw_audit.repair.forward import selected_logits
-from synflaw_audit.repair.head import TopK, divergence_from_top
 from synflaw_audit.repair.losses import bias_kl
+from synflaw_audit.repair.top_k import TopK, divergence_from_top
 
 TOKENIZER = train_tokenizer()
 VOCABULARY = len(TOKENIZER)
@@ -35,7 +35,7 @@ def plan() -> list[Example]:
 
 def top(logits: Tensor, k: int) -> TopK:
     p, ids = logits.softmax(-1).topk(k)
-    return TopK(ids, p, 1 - p.sum(-1))
+    return TopK(ids, p, (1 - p.sum(-1)).clamp(min=0))
 
 
 def from_top(logits: Tensor, known: TopK) -> tuple[Tensor, Tensor]:
