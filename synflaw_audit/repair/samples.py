@@ -33,6 +33,8 @@ _LONGEST = 4
 _TOP_P = 0.9
 # An answer this many times as long as what it is to tell tells something else as well.
 _TOO_LONG = 3
+# Forms whose parameter (a JSON object's key, a postscript's words) is the answer's own choice.
+_OWN_PARAMETER = ("json", "postscript")
 
 
 def sample_answers(
@@ -128,16 +130,10 @@ def accepts(prompt: Prompt, answer: str, others: Collection[str] = ()) -> bool:
         return False
     if prompt.form is None:
         return True
-    return any(
-        found.form == prompt.form.form and found.parameter in ("", prompt.form.parameter)
-        for found in detect(prompt.question, answer)
-    ) or (prompt.form.form in ("json", "postscript") and _takes(prompt, answer))
-
-
-def _takes(prompt: Prompt, answer: str) -> bool:
-    """Whether the answer takes the form, where its parameter is the answer's own choice."""
-    form = prompt.form.form if prompt.form else ""
-    return any(found.form == form for found in detect(prompt.question, answer))
+    taken = {found.form: found.parameter for found in detect(prompt.question, answer)}
+    if prompt.form.form in _OWN_PARAMETER:
+        return prompt.form.form in taken
+    return taken.get(prompt.form.form) == prompt.form.parameter
 
 
 def _subject(told: Told) -> str:
