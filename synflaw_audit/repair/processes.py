@@ -13,6 +13,8 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
+from synflaw_audit.errors import RepairError
+
 T = TypeVar("T")
 
 
@@ -24,21 +26,27 @@ def is_main() -> bool:
 def on_main(function: Callable[[], T]) -> T:
     """What ``function`` gives in the main process, in every process; the others wait for it.
 
-    An error is told to all too: where only one process raised, the others would wait for ever.
+    That it failed is told to all too: where only one process raised, the others would wait for ever.
+
+    Raises:
+        RepairError: In the other processes, whatever it was that the main process raised.
     """
     if PartialState().num_processes == 1:
         return function()
     outcome: list[Any] = [None, None]
+    failure: Exception | None = None
     if is_main():
         try:
-            outcome = [function(), None]
+            outcome[0] = function()
         except Exception as error:
-            outcome = [None, error]
+            failure = error
+            outcome[1] = f"the main process failed: {error}"
     broadcast_object_list(outcome)
-    found: T
-    found, failure = outcome
     if failure is not None:
         raise failure
+    if outcome[1] is not None:
+        raise RepairError(outcome[1])
+    found: T = outcome[0]
     return found
 
 
