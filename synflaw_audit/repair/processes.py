@@ -26,7 +26,7 @@ def is_main() -> bool:
 def on_main(function: Callable[[], T]) -> T:
     """What ``function`` gives in the main process, in every process; the others wait for it.
 
-    That it failed is told to all too: where only one process raised, the others would wait for ever.
+    They are also told that it failed: where one process alone raised, the others would wait on.
 
     Raises:
         RepairError: In the other processes, whatever it was that the main process raised.
