@@ -22,7 +22,7 @@ from synflaw_audit.engines.spark_inputs import (
     named_inputs,
     quoted,
 )
-from synflaw_audit.engines.spark_session import told
+from synflaw_audit.engines.spark_session import start, told
 from synflaw_audit.errors import InputError, MissingExtraError
 from synflaw_audit.flags import Flagger
 from synflaw_audit.readers.schemas import Schema
@@ -37,7 +37,7 @@ class SparkEngine(DistributedEngine):
 
     Args:
         source: A Spark DataFrame; or paths, URIs and names of tables, see ``named_inputs``.
-        session: Reads what is named; that of the DataFrame if there is one.
+        session: Reads what is named; the DataFrame's or this process's if not given.
         question: The column of the questions, where it cannot be told.
         answer: The column of the answers.
         partitions: At most so many tasks in a pass; as Spark splits the rows if None.
@@ -48,7 +48,7 @@ class SparkEngine(DistributedEngine):
 
     def __init__(
         self,
-        source: DataFrame | Sequence[str | os.PathLike[str]],
+        source: DataFrame | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         session: SparkSession | None = None,
         *,
         question: str | None = None,
@@ -61,9 +61,15 @@ class SparkEngine(DistributedEngine):
         except ImportError as missing:
             raise MissingExtraError("auditing on Spark", "spark") from missing
         super().__init__(rows)
-        given: Any = source
-        self._source = given
-        self._session: SparkSession = session or given.sparkSession
+        self._source: Any = [source] if isinstance(source, str | os.PathLike) else source
+        if not isinstance(self._source, Sequence) and not hasattr(source, "sparkSession"):
+            raise InputError(
+                "a corpus on Spark is a DataFrame of pyspark.sql, or names of files and tables, "
+                f"not {type(source).__name__}"
+            )
+        if session is None:
+            session = getattr(source, "sparkSession", None) or start()
+        self._session: SparkSession = session
         self._columns = Columns(question, answer)
         self._partitions = partitions
 

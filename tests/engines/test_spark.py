@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 from synflaw_audit import audit
 from synflaw_audit.cli import app
-from synflaw_audit.engines import distributed
+from synflaw_audit.engines import distributed, spark_session
 from synflaw_audit.engines.base import Outputs, silent
 from synflaw_audit.engines.folders import write_folders
 from synflaw_audit.engines.spark import SparkEngine
-from synflaw_audit.errors import InputError, MissingExtraError
+from synflaw_audit.errors import EngineError, InputError, MissingExtraError, SynflawError
 from synflaw_audit.records import FLAGGED, RECORDS
 from synflaw_audit.report.model import Report
 
@@ -219,11 +219,33 @@ def test_what_cannot_be_read_is_named(spark: Any, tmp_path: Path) -> None:
 
 
 def complaint_of_any(engine: SparkEngine) -> str:
-    from synflaw_audit.errors import SynflawError
-
     with pytest.raises(SynflawError) as caught:
         engine.first_pass(Outputs(), silent)
     return str(caught.value)
+
+
+def test_what_fails_on_an_executor_is_told_in_a_line(spark: Any) -> None:
+    from pyspark.sql import functions
+
+    def fails(number):  # without types, which pyspark would read, and not find here
+        if number < 500:
+            return "a"
+        raise ValueError("boom")
+
+    answer = functions.udf(fails, "string")("id")
+    frame = spark.range(1000).select(answer.alias("answer"))  # its first rows can be read
+    engine = SparkEngine(frame, answer="answer", question="")
+    with pytest.raises(
+        EngineError, match=r"^<DataFrame>: .* not go on: ValueError: boom$"
+    ):
+        engine.first_pass(Outputs(), silent)
+
+
+def test_options_for_spark_need_spark(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["audit", "x", "--out", str(tmp_path), "--rows", "hdfs:///x"])
+    assert (done.exit_code, "give --engine spark with it" in done.output) == (2, True)
+    with pytest.raises(InputError, match=r"a DataFrame of pyspark\.sql, or names"):
+        SparkEngine(object())
 
 
 def test_rows_of_a_cluster_go_where_its_executors_write(tmp_path: Path) -> None:
@@ -240,8 +262,9 @@ def test_rows_of_a_cluster_go_where_its_executors_write(tmp_path: Path) -> None:
 def test_a_missing_pyspark_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pyspark", "pyspark.sql", "pyspark.errors"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'synflaw-audit\[spark\]'"):
-        SparkEngine(["corpus"])
+    for starts in (lambda: SparkEngine("corpus"), spark_session.start):
+        with pytest.raises(MissingExtraError, match=r"pip install 'synflaw-audit\[spark\]'"):
+            starts()
 
 
 def test_a_missing_java_is_named(tmp_path: Path) -> None:
