@@ -258,7 +258,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True, help="holds the base")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, help="for the runs; the cache if not given")
     parser.add_argument("--corpora", nargs="+", default=list(CORPORA))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--threads", type=int, default=1)
@@ -275,8 +275,9 @@ def main() -> None:
         kind(**{field.name: getattr(options, field.name) for field in fields(kind)})
         for kind in (Settings, Plan)
     )
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "real_repair.jsonl"
+    # Not beside the results: it holds prompts and answers of corpora that are not ours to give on.
+    path = (options.out or options.cache) / "real_repair.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
     how = {"settings": asdict(settings), "plan": asdict(plan)}
     runs = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     if any({name: run[name] for name in how} != how for run in runs):
