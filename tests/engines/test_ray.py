@@ -75,7 +75,5 @@ def test_nothing_readable_is_named() -> None:
 
     engine = RayEngine(ray.data.from_items([{"question": "q", "answer": None}] * 3))
     assert isinstance(engine, Engine)
-    with pytest.raises(
-        InputError, match="none of its 3 rows can be read; the first, row 0"
-    ):
+    with pytest.raises(InputError, match="none of its 3 rows can be read; the first, row 0"):
         engine.first_pass(Outputs(), silent)

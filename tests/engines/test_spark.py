@@ -235,9 +235,7 @@ def test_what_fails_on_an_executor_is_told_in_a_line(spark: Any) -> None:
     answer = functions.udf(fails, "string")("id")
     frame = spark.range(1000).select(answer.alias("answer"))  # its first rows can be read
     engine = SparkEngine(frame, answer="answer", question="")
-    with pytest.raises(
-        EngineError, match=r"^<DataFrame>: .* not go on: ValueError: boom$"
-    ):
+    with pytest.raises(EngineError, match=r"^<DataFrame>: .* not go on: ValueError: boom$"):
         engine.first_pass(Outputs(), silent)
 
 
