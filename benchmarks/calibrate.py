@@ -25,6 +25,7 @@ from fitting import (
     damage_of,
     fit,
     folds,
+    index,
     interval,
     left_out,
     left_out_chosen,
@@ -36,8 +37,10 @@ from fitting import (
 from synflaw_audit.report.model import Finding
 from synflaw_audit.risk import Calibration, Feature, Floats, risk
 
-# What the risk reads; fixed before any damage was measured.
-CHECKS = ("answer-template", "answer-opening", "compression")
+# What the risk reads: the checks of the answers' wording that foretell damage best. They were
+# chosen with the damage in view; what choosing without a family gives stands beside the result.
+CHECKS = ("answer-template", "answer-opening", "structural-tokens", "format-predictability")
+POWER = 0.5  # see ``fitting.index``
 DRAWS = 200
 PAIRS = (  # human and LLM answers to the same tasks
     ("gsm8k test, human", "gsm8k test, gpt3.5_cot_llmadapters"),
@@ -93,9 +96,17 @@ def calibrated(
     provenance: dict[str, Any] | None = None,
 ) -> Calibration:
     """The fit, its bootstrap over families, and its error on families left out."""
-    own = fit(scores, damage)
-    draws = [fit(scores[rows], damage[rows]) for rows in resampled(families, DRAWS, seed=0)]
-    errors = np.sort(np.abs(left_out(scores, damage, families) - damage))
+    one = index(scores)
+
+    def spread(fitted: Floats) -> Floats:
+        """Intercept and the index's weight, as intercept and a weight for each score."""
+        each = np.full(len(checks), fitted[1] / len(checks))
+        return np.concatenate([fitted[:1], each])
+
+    own = spread(fit(one, damage))
+    rows = resampled(families, DRAWS, seed=0)
+    draws = [spread(fit(one[drawn], damage[drawn])) for drawn in rows]
+    errors = np.sort(np.abs(left_out(one, damage, families) - damage))
     place = min(math.ceil((len(errors) + 1) * RESIDUAL_LEVEL), len(errors)) - 1
     return Calibration(
         intercept=round(float(own[0]), 4),
@@ -104,6 +115,7 @@ def calibrated(
             for check, weight, mean in zip(checks, own[1:], scores.mean(axis=0), strict=True)
         ),
         draws=tuple(tuple(round(float(x), 4) for x in draw) for draw in draws),
+        power=POWER,
         residual=round(float(errors[place]), 4),
         basis=basis,
         provenance=provenance or {},
@@ -159,14 +171,18 @@ def correlations(table: Table, checks: Sequence[str], selected: Floats) -> Itera
     """The correlation of everything with the damage."""
     yield "| score | Spearman with damage | 95% interval | with emission alone |"
     yield "|---|---|---|---|"
-    for title, names in (("risk", checks), ("all checks fitted", table.checks)):
-        scores = table.scores(names)
+    rivals = (
+        ("risk", index(table.scores(checks))),
+        ("a weight fitted for each of its checks", table.scores(checks)),
+        ("a weight fitted for each of all checks", table.scores(table.checks)),
+    )
+    for title, scores in rivals:
         unseen_pairs = place_unseen(scores, table.damage, table.families)
         yield f"| {title}, pairs of families left out | {rho(table, unseen_pairs)} |"
         made = left_out(scores, table.damage, table.families)
         yield f"| {title}, one family left out, pooled | {rho(table, made)} |"
     yield (
-        f"| at most {MOST_FEATURES} checks chosen anew, one family left out, pooled "
+        f"| at most {MOST_FEATURES} checks chosen anew for the index, one family left out, pooled "
         f"| {rho(table, selected)} |"
     )
     singles = {
@@ -183,7 +199,7 @@ def ablation(table: Table, checks: Sequence[str]) -> Iterator[str]:
     """What each check adds to the left-out correlation."""
 
     def left(names: Sequence[str]) -> tuple[float, float]:
-        scores = table.scores(names)
+        scores = index(table.scores(names))
         ranked = place_unseen(scores, table.damage, table.families)
         made = left_out(scores, table.damage, table.families)
         error = float(np.mean(np.abs(made - table.damage)))
@@ -228,10 +244,14 @@ def agreement(runs: pd.DataFrame) -> str:
     whole = [seed for seed, part in runs.groupby("seed") if len(part) == runs["slice"].nunique()]
     if len(whole) < 2:
         return "One seed is complete; how far seeds agree is not known."
-    one, other = (damage_of(runs[runs["seed"] == seed])["damage"] for seed in whole[:2])
+    agreed = []
+    for seed in whole:
+        one = damage_of(runs[runs["seed"] == seed])["damage"]
+        others = damage_of(runs[runs["seed"] != seed])["damage"].loc[one.index]
+        agreed.append(rank_correlation(one.to_numpy(), others.to_numpy()))
     return (
-        f"The damage of seed {whole[0]} and of seed {whole[1]}, each alone, correlate at "
-        f"{number(rank_correlation(one.to_numpy(), other.loc[one.index].to_numpy()))}."
+        f"{len(whole)} seeds. The damage of one seed and of the others together correlate at "
+        f"{number(min(agreed))} to {number(max(agreed))}."
     )
 
 
@@ -253,7 +273,9 @@ def report(table: Table, checks: Sequence[str], settings: dict[str, Any]) -> Ite
     yield "## Correlation with damage\n"
     yield (
         f"{len(table.damage)} slices of {len(set(table.families))} families. The risk reads "
-        f"{', '.join(checks)}, which were fixed before any damage was measured. Intervals: "
+        f"{', '.join(checks)}: one weight for the mean of their square roots. These checks and the "
+        "root were chosen with the damage in view; *chosen anew* is what choosing checks without "
+        "sight of the family gives. Intervals: "
         "bootstrap over families. A risk is never of a fit that saw the slice's family. *Pairs "
         "left out*: two slices are compared by a fit that saw neither's family. *Pooled*: risks of "
         "fits that left out one family each, all in one ranking; their intercepts differ, which "
@@ -289,8 +311,9 @@ LIMITS = """
   text diverge without leaking a formula. The last column of the first table has emission alone.
 - Slices of one family are not independent; with so few families the intervals are wide, and
   differences of a few hundredths between scores mean nothing.
-- Most scores were looked at beside the damage while the table was made. The checks of the risk
-  were fixed before; a single check that does as well or better here was not.
+- All scores were looked at beside the damage. Three checks fixed before any damage was measured
+  (answer-template, answer-opening, compression, a weight for each) reach 0.84 by pairs and 0.73
+  pooled on the same slices.
 """
 
 

@@ -30,7 +30,7 @@ class Feature:
 
     Attributes:
         check: Its name.
-        weight: Of its score, in logits; never negative.
+        weight: Of its transformed score, in logits; never negative.
         mean: Its mean score over the corpora of the fit, which stands in where it was not run.
     """
 
@@ -41,12 +41,13 @@ class Feature:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted risk: sigmoid(intercept + sum of weight * score).
+    """A fitted risk: sigmoid(intercept + sum of weight * score ** power).
 
     Attributes:
         intercept: In logits; the risk where every score is 0.
         features: The checks it reads.
         draws: Refits on corpora drawn with replacement, each the intercept and the weights.
+        power: Of the scores; below 1, a first share of format weighs more than a further one.
         residual: The 90% quantile of how far measured damage lay from the risk of a fit that had
             not seen the corpus or its relatives, in [0, 1].
         basis: What the numbers rest on, for the reader of a report.
@@ -56,6 +57,7 @@ class Calibration:
     intercept: float
     features: tuple[Feature, ...]
     draws: tuple[tuple[float, ...], ...]
+    power: float
     residual: float
     basis: str
     provenance: dict[str, Any]
@@ -63,6 +65,8 @@ class Calibration:
     def __post_init__(self) -> None:
         if not self.features:
             raise ValueError("a calibration needs a feature")
+        if not 0 < self.power <= 1:
+            raise ValueError(f"power must be above 0 and at most 1, not {self.power}")
         for row in ((self.intercept, *(f.weight for f in self.features)), *self.draws):
             if len(row) != 1 + len(self.features) or min(row[1:]) < 0:
                 raise ValueError("every fit has an intercept and a weight of at least 0 a feature")
@@ -107,6 +111,7 @@ def risk(findings: Iterable[Finding], fitted: Calibration | None = None) -> Risk
                 for feature in fitted.features
             ]
         )
+        ** fitted.power
         for bound in ("score", "low", "high")
     )
     own = np.array([[fitted.intercept, *fitted.weights]])
@@ -123,14 +128,14 @@ def risk(findings: Iterable[Finding], fitted: Calibration | None = None) -> Risk
 def shares(findings: Iterable[Finding], fitted: Calibration | None = None) -> dict[str, float]:
     """What share of the risk each finding accounts for, by the name of its check.
 
-    The risk beyond that of a corpus whose scores are all 0 is split in proportion to weight times
-    score, so the shares add up to (risk - risk at 0) / risk. Checks that the risk does not read
-    have no share.
+    The risk beyond that of a corpus whose scores are all 0 is split in proportion to what each
+    score adds in logits, so the shares add up to (risk - risk at 0) / risk. Checks that the risk
+    does not read have no share.
     """
     fitted = fitted or calibration()
     weight = {feature.check: feature.weight for feature in fitted.features}
     read = [finding for finding in findings if finding.name in weight]
-    pull = {finding.name: weight[finding.name] * finding.score for finding in read}
+    pull = {finding.name: weight[finding.name] * finding.score**fitted.power for finding in read}
     total = sum(pull.values())
     if not total:
         return dict.fromkeys(pull, 0.0)
@@ -144,7 +149,7 @@ def predicted(fits: Floats, scores: Sequence[float] | Floats) -> Floats:
 
     Args:
         fits: float64 [fits, 1 + features], intercept first.
-        scores: float64 [features] or [fits, features].
+        scores: float64 [features] or [fits, features], transformed.
 
     Returns:
         float64 [fits].

@@ -17,6 +17,7 @@ FITTED = Calibration(
     intercept=-1.0,
     features=(Feature("answer-template", 3.0, 0.2), Feature("answer-opening", 1.0, 0.1)),
     draws=((-1.2, 2.0, 1.0), (-0.8, 4.0, 1.0)),
+    power=1.0,
     residual=0.1,
     basis="calibrated: for a test",
     provenance={},
@@ -38,6 +39,12 @@ def test_the_risk_is_the_logistic_curve_of_the_weighted_scores() -> None:
     found = risk(findings((0.3, 0.3, 0.3), (0.1, 0.1, 0.1)), FITTED)
     assert found.score == pytest.approx(0.5)
     assert found.basis == "calibrated: for a test"
+
+
+def test_scores_are_transformed_before_they_are_weighed() -> None:
+    # -1 + 3 * sqrt(0.09) + 1 * sqrt(0.01) = 0
+    found = risk(findings((0.09,) * 3, (0.01,) * 3), replace(FITTED, power=0.5))
+    assert found.score == pytest.approx(0.5)
 
 
 def test_the_interval_is_at_least_the_error_on_unseen_corpora() -> None:
