@@ -58,6 +58,7 @@ class LsaEmbedder:
     def embed(self, texts: list[str]) -> Vectors:
         """Embeds texts; see ``Embedder.embed``."""
         from scipy.sparse.linalg import svds
+        from threadpoolctl import threadpool_limits
 
         terms = _tfidf(texts)
         # Few kinds of text have few dimensions: the others are there, and empty.
@@ -65,7 +66,9 @@ class LsaEmbedder:
         dimensions = min(vectors.shape[1], min(terms.shape) - 1)
         if dimensions >= 1:
             start = np.random.default_rng(self.seed).standard_normal(min(terms.shape))
-            left, values, _ = svds(terms, dimensions, v0=start)
+            # The matrices are small: a second thread would mostly wait, and burn its core at it.
+            with threadpool_limits(1):
+                left, values, _ = svds(terms, dimensions, v0=start)
             values[values < NOISE * values.max()] = 0
             vectors[:, :dimensions] = left[:, ::-1] * values[::-1]
         elif terms.nnz:  # all texts hold one and the same word

@@ -31,7 +31,7 @@ from synflaw_audit.flags import Flagger
 from synflaw_audit.readers import Rejected, Source
 from synflaw_audit.readers.source import OnReject
 from synflaw_audit.records import FLAGGED
-from synflaw_audit.sinks import FlaggedWriter, RejectedWriter, Sink, SplitWriter, closing
+from synflaw_audit.sinks import FlaggedWriter, RejectedWriter, Sink, SplitWriter, closing, sweep
 from synflaw_audit.sketch import Sketch, Sketcher
 from synflaw_audit.tally import Tally
 from synflaw_audit.tokens import Mask
@@ -88,6 +88,8 @@ class LocalEngine:
             return sketched(self.source, tell, memory=self.memory)
         outputs.folder.mkdir(parents=True, exist_ok=True)
         self._journal = self._opened(outputs)
+        if self.resume:
+            sweep(outputs.folder)
         rejects = RejectedWriter(outputs.folder / REJECTED_FILE)
         with closing([rejects]):
             return sketched(self.source, tell, rejects, self._journal, self.memory)

@@ -29,12 +29,15 @@ class EmbeddingConcentration:
 
     def score(self, corpus: Corpus) -> Score:
         """The concentration, and the Vendi score."""
+        from threadpoolctl import threadpool_limits
+
         vectors = corpus.vectors(self.rows)
         if len(vectors) < FOLDS or vectors.shape[1] < 2:
             return Score(0.0, 0.0, 1.0)
-        value, vendi = _concentration(vectors)
-        # The deviation between fifths, each a fifth of the sample, gives that of the whole.
-        folds = [_concentration(vectors[fold::FOLDS])[0] for fold in range(FOLDS)]
+        with threadpool_limits(1):
+            value, vendi = _concentration(vectors)
+            # The deviation between fifths, each a fifth of the sample, gives that of the whole.
+            folds = [_concentration(vectors[fold::FOLDS])[0] for fold in range(FOLDS)]
         half = CONFIDENCE_Z * float(np.std(folds, ddof=1)) / np.sqrt(FOLDS)
         observed = {
             "vendi": vendi,

@@ -66,6 +66,7 @@ def test_a_resumed_audit_equals_an_uninterrupted_one(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     report = audit(corpus, out=whole, split=True)
     killed_at(corpus, killed, stage, after)
+    (killed / ".flagged.parquet.1-abc.part").write_bytes(b"PAR1")  # what a signal leaves
     assert not set(FILES) - {"rejected.jsonl"} & {path.name for path in killed.iterdir()}
     again = audit(corpus, out=killed, split=True, resume=True)
     assert outputs(killed) == outputs(whole)
