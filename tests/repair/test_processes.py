@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from small_models import build, train_tokenizer
 
 from synflaw_audit.errors import MissingExtraError, RepairError
-from synflaw_audit.repair import processes
+from synflaw_audit.repair import RepairConfig, processes
+from synflaw_audit.repair.arm import gathered, trainable
+from synflaw_audit.repair.folder import load
 
 
 class Group:
@@ -53,3 +58,29 @@ def test_all_stop_when_the_main_process_fails(monkeypatch: pytest.MonkeyPatch) -
 def test_one_process_asks_nobody() -> None:
     assert processes.on_main(lambda: 7) == 7
     processes.part()
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_a_sharded_model_is_put_together_again(lora: bool, tmp_path: Path) -> None:
+    tokenizer = train_tokenizer()
+    tokenizer.save_pretrained(tmp_path)
+    build("llama", len(tokenizer)).save_pretrained(tmp_path)
+    settings = RepairConfig(use_cpu=True, lora=lora)
+    trained = trainable(load(tmp_path, settings)[0], settings).state_dict()
+    trained = {name: weight + torch.rand_like(weight) for name, weight in trained.items()}
+    arm: Any = SimpleNamespace(
+        trainer=SimpleNamespace(
+            is_deepspeed_enabled=False,
+            model="wrapped",
+            accelerator=SimpleNamespace(get_state_dict={"wrapped": trained}.__getitem__),
+        ),
+        failure=None,
+    )
+    found = gathered(arm, tmp_path, settings).state_dict()
+    assert found.keys() == trained.keys()
+    for name, weight in trained.items():
+        torch.testing.assert_close(found[name], weight)
+    arm.failure = "the loss was not finite"
+    original = trainable(load(tmp_path, settings)[0], settings).state_dict()
+    for name, weight in gathered(arm, tmp_path, settings).state_dict().items():
+        torch.testing.assert_close(weight, original[name])
