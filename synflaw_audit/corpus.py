@@ -8,14 +8,13 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from synflaw_audit import templates
 from synflaw_audit.embedders import Embedder, LsaEmbedder
 from synflaw_audit.perplexity import LanguageModel, NgramModel
 from synflaw_audit.sketch import Sketch
-from synflaw_audit.tokens import Ints, Tokens, tokenize
+from synflaw_audit.tokens import Ints, Tokens, factorized, tokenize
 
 Side = Literal["question", "answer"]
 
@@ -69,10 +68,10 @@ class Corpus:
     @cached_property
     def unit(self) -> Ints:
         """The question each row answers, as a number: int64 [rows]."""
-        codes, questions = pd.factorize(self.sketch.question.to_numpy(zero_copy_only=False))
+        codes, questions = factorized(self.sketch.question)
         if len(questions) < QUESTIONS_PER_ROW * len(self):
             return np.arange(len(self))
-        return np.asarray(codes, dtype=np.int64)
+        return codes
 
     @cached_property
     def answer_templates(self) -> templates.TemplateBook:

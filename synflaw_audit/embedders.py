@@ -7,11 +7,11 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from synflaw_audit.errors import InputError, MissingExtraError
+from synflaw_audit.kernels.phrases import grouped
 from synflaw_audit.tokens import tokenize
 
 Vectors = npt.NDArray[np.float64]
@@ -81,7 +81,7 @@ def _tfidf(texts: list[str]) -> csr_matrix:
     """Sublinear TF-IDF with smoothed document frequencies, rows of length one or zero."""
     tokens = tokenize(pa.array(texts, pa.string()))
     worded = ~tokens.breaks
-    code, kinds = pd.factorize(tokens.ids[worded])
+    kinds, code = grouped(tokens.ids[worded])
     shape = (len(texts), len(kinds))
     terms = csr_matrix((np.ones(len(code)), (tokens.row[worded], code)), shape)
     documents = np.bincount(terms.indices, minlength=len(kinds))

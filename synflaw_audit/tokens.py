@@ -36,7 +36,18 @@ from synflaw_audit.kernels.text import (
     scan,
 )
 
-__all__ = ["END", "START", "Ids", "Ints", "Mask", "Places", "Tokens", "extended", "tokenize"]
+__all__ = [
+    "END",
+    "START",
+    "Ids",
+    "Ints",
+    "Mask",
+    "Places",
+    "Tokens",
+    "extended",
+    "factorized",
+    "tokenize",
+]
 
 POINTS = 0x110000
 # Beyond these planes nothing is assigned but private use, which separates words as a space does.
@@ -174,6 +185,14 @@ def utf8(texts: pa.Array) -> tuple[Bytes, Ints]:
     bounds = np.frombuffer(where, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
     raw = np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]
     return raw, bounds - bounds[0]
+
+
+def factorized(texts: pa.Array) -> tuple[Ints, pa.Array]:
+    """Which distinct text each text is (int64 [texts]), and those, as they first come."""
+    if not len(texts):
+        return np.empty(0, dtype=np.int64), texts
+    encoded = texts.dictionary_encode()
+    return np.asarray(encoded.indices, dtype=np.int64), encoded.dictionary
 
 
 def tokenize(texts: pa.Array) -> Tokens:

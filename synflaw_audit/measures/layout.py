@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
-from synflaw_audit.tokens import Ints, Mask
+from synflaw_audit.tokens import Ints, Mask, factorized
 
 SHOWN = 5
 LABELS = 200  # distinct label words told apart; further ones are one kind
@@ -104,9 +104,9 @@ def skeletons(texts: pa.Array) -> tuple[list[str], Ints, list[str]]:
     starts = np.searchsorted(row[kept], np.arange(len(texts) + 1))
     written = "".join(kind[kept].tolist())
     raw = [written[a:b] for a, b in pairwise(starts.tolist())]
-    code, distinct = pd.factorize(np.array(raw, dtype=object))
-    folded, names = pd.factorize(np.array([_folded(name) for name in distinct], dtype=object))
-    return list(names), np.asarray(folded, dtype=np.int64)[code], labels
+    code, distinct = factorized(pa.array(raw, pa.string()))
+    folded, names = factorized(pa.array(map(_folded, distinct.to_pylist()), pa.string()))
+    return names.to_pylist(), folded[code], labels
 
 
 def spoken(skeleton: str, labels: list[str]) -> str:
@@ -140,10 +140,10 @@ def _kinds(lines: pa.Array, row: Ints) -> tuple[npt.NDArray[np.str_], list[str]]
         free &= ~mask
     labelled = np.flatnonzero(kind == _LABEL)
     found = pc.struct_field(pc.extract_regex(lines.take(labelled), _LABEL_NAME), "name")
-    names = pc.utf8_lower(pc.fill_null(found, "")).to_pandas()
+    names = pc.utf8_lower(pc.fill_null(found, "")).to_pylist()
     # The commonest words are told apart; ties go by the word, so that order changes nothing.
-    counts = names[names != ""].value_counts()
-    ranked = sorted(counts.index, key=lambda name: (-counts[name], name))[:LABELS]
+    counts = Counter(filter(None, names))
+    ranked = sorted(counts, key=lambda name: (-counts[name], name))[:LABELS]
     place = {name: chr(_NAMED + i) for i, name in enumerate(ranked)}
     kind[labelled] = [place.get(name, _LABEL) for name in names]
     return kind, ranked

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import rensa
 from scipy.sparse import coo_matrix
@@ -15,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import Marker, Score, met, share
 from synflaw_audit.sketch import labels_of
-from synflaw_audit.tokens import Ids, Ints, Places, Tokens, extended, tokenize
+from synflaw_audit.tokens import Ids, Ints, Places, Tokens, extended, factorized, tokenize
 
 SHINGLE = 3  # tokens
 BANDS, BAND = 24, 5  # of MinHash values: finds 99.9% of the pairs with a similarity of 0.8
@@ -58,7 +57,7 @@ class NearDuplicateShare:
         if total < 2:
             return Score(0.0, 0.0, 1.0)
         label = labels_of(texts)
-        distinct, code = _distinct(texts.filter(pa.array(~label)))
+        code, distinct = factorized(texts.filter(pa.array(~label)))
         group = clusters(tokenize(distinct), self.similarity)
         size = np.bincount(group[code], weight[~label]).astype(np.int64)
         repeated = size * met(size - 1, total - 1, self.draw - 1)
@@ -103,13 +102,6 @@ def clusters(tokens: Tokens, similarity: float) -> Ints:
             graph = coo_matrix(edges, shape=(len(tokens), len(tokens)))
             group = connected_components(graph, directed=False)[1][group]
     return np.unique(group, return_inverse=True)[1].astype(np.int64)
-
-
-def _distinct(texts: pa.Array) -> tuple[pa.Array, Ints]:
-    """The distinct texts, and which of them each text is."""
-    code, _ = pd.factorize(texts.to_numpy(zero_copy_only=False))
-    _, first = np.unique(code, return_index=True)
-    return texts.take(pa.array(first)), np.asarray(code, dtype=np.int64)
 
 
 def _shingles(tokens: Tokens) -> tuple[Ids, Places]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from synflaw_audit.corpus import Corpus
+from synflaw_audit.kernels.phrases import grouped, holders
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score, met
 from synflaw_audit.phrases import numbered
-from synflaw_audit.tokens import END, START, Ids, Ints, Tokens, extended
+from synflaw_audit.tokens import END, START, Ids, Ints, Places, Tokens, extended
 
 TOKENS = 500_000  # of answers looked at; the rows are in random order
 SHOWN = 5
@@ -48,9 +48,9 @@ class SelfRepetition:
         if len(units) < 2 or not len(gram):
             return Score(0.0, 0.0, 1.0)
         row = corpus.answer_tokens.row[at]
-        code, distinct = pd.factorize(gram)
-        held = np.unique(code * np.int64(len(units)) + unit[row]) // len(units)
-        units_with = np.bincount(held, minlength=len(distinct))
+        distinct, code = grouped(gram)
+        offsets, order = corpus.answer_tokens.offsets[: rows + 1], np.argsort(unit, kind="stable")
+        _, units_with = holders(code, len(distinct), at.astype(np.int32), offsets, order, unit)
         # A draw of so many tokens holds so many units.
         tokens = int(corpus.answer_tokens.counts[:rows].sum())
         drawn = min(self.draw * len(units) / tokens, len(units) - 1)
@@ -73,7 +73,7 @@ class SelfRepetition:
         return None
 
     def _commonest(
-        self, corpus: Corpus, at: Ints, code: Ints, units_with: Ints, units: int
+        self, corpus: Corpus, at: Ints, code: Places, units_with: Ints, units: int
     ) -> list[dict[str, str | float]]:
         tokens = corpus.answer_tokens
         first = np.unique(code, return_index=True)[1]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from synflaw_audit.corpus import Corpus
+from synflaw_audit.kernels.phrases import grouped, holders
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
 from synflaw_audit.phrases import Floats, numbered
 from synflaw_audit.sketch import labels_of
@@ -107,9 +107,10 @@ def _spread(corpus: Corpus) -> _Spread:
     texts = texts.filter(pa.array(~labels_of(texts)))
     tokens = tokenize(texts)
     rows, total = len(tokens), int(tokens.counts.sum())
-    code, ids = pd.factorize(numbered(tokens))
-    pairs = np.unique(code * np.int64(max(rows, 1)) + tokens.row)
-    held = np.bincount(pairs // max(rows, 1), minlength=len(ids))
+    ids, code = grouped(numbered(tokens))
+    each = np.arange(rows)
+    places = np.arange(len(code), dtype=np.int32)
+    held, _ = holders(code, len(ids), places, tokens.offsets, each, each)
     first = np.unique(code, return_index=True)[1]
     framing = (ids == START) | (ids == END) | tokens.stops[first]
     common = np.flatnonzero((held >= max(RARE * rows, 2)) & ~framing)
