@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Any, Protocol, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,8 @@ import pyarrow.compute as pc
 from synflaw_audit.readers.rows import Columns, Input, Piece, Row, Unreadable
 from synflaw_audit.readers.text import parse_json
 
-# Columns beside those of the rows: the file, where in it a stretch of rows starts (what that is
-# says the layout), and the text of a row that Spark could not take apart.
+# Columns beside those of the rows: the file's URI, where in it a stretch of rows starts (the layout
+# says what that is), and the text of a row that Spark could not take apart.
 FILE, START, BROKEN = "_synflaw_file", "_synflaw_start", "_synflaw_broken"
 LINE = "value"  # what Spark calls a line of a text file
 
@@ -63,7 +64,7 @@ class TableFiles:
     def tables(self, batches: Batches, partition: int) -> Iterator[Input]:
         """See ``Layout.tables``."""
         for file, parts in groupby(_stretches(batches, [FILE]), key=_file):
-            yield _Stretch(file, _numbered(parts))
+            yield _Stretch(file_name(file), _numbered(parts))
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class LineFiles:
         """See ``Layout.tables``."""
         for place, parts in groupby(_stretches(batches, [FILE, START]), key=_split):
             lines, rows = self.before.get(place, (0, 0))
-            yield _Stretch(place[0], iter([_json_rows(parts, lines, rows)]))
+            yield _Stretch(file_name(place[0]), iter([_json_rows(parts, lines, rows)]))
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class CellFiles:
     def tables(self, batches: Batches, partition: int) -> Iterator[Input]:
         """See ``Layout.tables``."""
         for file, parts in groupby(_stretches(batches, [FILE]), key=_file):
-            yield _Stretch(file, self._pieces(parts))
+            yield _Stretch(file_name(file), self._pieces(parts))
 
     @staticmethod
     def _pieces(parts: Iterator[pa.RecordBatch]) -> Iterator[Piece]:
@@ -128,6 +129,16 @@ class _Stretch:
 
     def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
         return self.rows
+
+
+def file_name(uri: str) -> str:
+    """A file's name in the records: its path if it is of this machine's file system, else its URI.
+
+    Args:
+        uri: As Spark tells it: percent-encoded, "file:/..." or "file:///...".
+    """
+    parts = urlsplit(uri)
+    return unquote(parts.path) if parts.scheme == "file" else uri
 
 
 def _columns(batches: Batches, start: int) -> Iterator[Piece]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from synflaw_audit.engines.partitions import (
     BROKEN,
@@ -25,6 +25,7 @@ from synflaw_audit.engines.partitions import (
     LineFiles,
     OneTable,
     TableFiles,
+    file_name,
 )
 from synflaw_audit.engines.spark_session import told
 from synflaw_audit.engines.tasks import Rows
@@ -94,7 +95,10 @@ def named_inputs(
     """
     if not names:
         raise InputError("no input: give at least one file, folder, pattern or table")
-    return tuple(found for name in names for found in _named(session, os.fspath(name), columns))
+    seen: set[str] = set()
+    return tuple(
+        found for name in names for found in _named(session, os.fspath(name), columns, seen)
+    )
 
 
 def quoted(column: str) -> str:
@@ -102,22 +106,28 @@ def quoted(column: str) -> str:
     return f"`{column.replace('`', '``')}`"
 
 
-def _named(session: SparkSession, name: str, columns: Columns) -> Iterator[SparkInput]:
+def _named(
+    session: SparkSession, name: str, columns: Columns, seen: set[str]
+) -> Iterator[SparkInput]:
+    """What one name stands for, but for what was seen before: no row is read twice."""
     with told(name):
         if _is_table(session, name):
-            yield frame_input(session.table(name), name, columns)
+            if name not in seen:
+                yield frame_input(session.table(name), name, columns)
+            seen.add(name)
             return
         listed = session.read.format("binaryFile").option("recursiveFileLookup", "true")
         uris = sorted(listed.load(name).inputFiles())
     readers = [(reader, [u for u in uris if _is(u, endings)]) for endings, reader in _READERS]
     if not any(found for _, found in readers):
-        shown = ", ".join(map(_path, uris[:10])) or "no files"
+        shown = ", ".join(map(file_name, uris[:10])) or "no files"
         known = ", ".join(ending for endings, _ in _READERS for ending in endings)
         raise InputError(f"{name}: nothing that Spark reads here: {shown}; readable are {known}")
     for reader, found in readers:
-        if found:
+        if new := tuple(uri for uri in found if uri not in seen):
+            seen.update(new)
             with told(name):
-                yield reader(_Files(session, name, tuple(found)), columns)
+                yield reader(_Files(session, name, new), columns)
 
 
 def _is_table(session: SparkSession, name: str) -> bool:
@@ -142,7 +152,7 @@ class _Files:
     @property
     def files(self) -> tuple[str, ...]:
         """Their names in the records."""
-        return tuple(map(_path, self.uris))
+        return tuple(map(file_name, self.uris))
 
     def paths(self) -> list[str]:
         """Them as Spark takes them: in these, unlike in its answers, nothing is encoded."""
@@ -158,7 +168,7 @@ def _parquet(files: _Files, columns: Columns) -> SparkInput:
     require_unique(files.name, frame.columns)
     sample = [row.asDict(recursive=True) for row in frame.take(SAMPLE_ROWS)]
     schema = _schema(files.name, sample, columns)
-    chosen = _chosen(frame, schema, _file().alias(FILE), _metadata("row_index").alias(START))
+    chosen = _chosen(frame, schema, _metadata("file_path", FILE), _metadata("row_index", START))
     return files.input(chosen, schema, TableFiles())
 
 
@@ -167,8 +177,8 @@ def _json_lines(files: _Files, columns: Columns) -> SparkInput:
 
     # Only a line feed ends a line, as for every reader of JSON lines.
     text = files.session.read.text(files.paths(), lineSep="\n")
-    start = _metadata("file_block_start").alias(START)
-    lines = text.select(f.col(LINE).cast("binary").alias(LINE), _file().alias(FILE), start)
+    start = _metadata("file_block_start", START)
+    lines = text.select(f.col(LINE).cast("binary").alias(LINE), _metadata("file_path", FILE), start)
     sample = [bytes(row[0]).strip() for row in lines.select(LINE).take(SAMPLE_ROWS)]
     rows = [value for value in map(parse_json, filter(None, sample)) if isinstance(value, dict)]
     if any(sample) and (not rows or sample[0] == b"["):
@@ -178,7 +188,7 @@ def _json_lines(files: _Files, columns: Columns) -> SparkInput:
         )
     schema = _schema(files.name, rows, columns)
     blank = f.col(LINE).rlike(r"^\s*$").cast("long")
-    counted = text.select(LINE, _file().alias(FILE), start).groupBy(FILE, START)
+    counted = text.select(LINE, _metadata("file_path", FILE), start).groupBy(FILE, START)
     counts = counted.agg(f.count("*"), f.sum(1 - blank)).collect()
     return files.input(lines, schema, LineFiles(_before(map(tuple, counts))))
 
@@ -199,7 +209,7 @@ def _csv(files: _Files, columns: Columns) -> SparkInput:
         columnNameOfCorruptRecord=BROKEN,
     )
     text = [f.coalesce(f.col(quoted(n)), f.lit("")).alias(n) for n in names]  # CSV has no null
-    frame = cells.select(*text, BROKEN, _file().alias(FILE))
+    frame = cells.select(*text, BROKEN, _metadata("file_path", FILE))
     whole = frame.where(f.col(BROKEN).isNull()).drop(BROKEN, FILE)
     schema = _schema(files.name, [row.asDict() for row in whole.take(SAMPLE_ROWS)], columns)
     chosen = _chosen(frame, schema, f.col(BROKEN), f.col(FILE))
@@ -251,26 +261,11 @@ def _before(counts: Iterable[tuple[Any, ...]]) -> dict[tuple[str, int], tuple[in
     return before
 
 
-def _metadata(field: str) -> Column:
+def _metadata(field: str, name: str) -> Column:
+    """What Spark tells of the file that a row comes from."""
     from pyspark.sql import functions as f
 
-    return f.col(f"_metadata.{field}")
-
-
-def _file() -> Column:
-    """A file's name in the records; see ``_path``."""
-    from pyspark.sql import functions as f
-
-    path = "regexp_replace(_metadata.file_path, '^file:(//)?', '')"
-    decoded = f.expr(f"url_decode(replace({path}, '+', '%2B'))")
-    uri = _metadata("file_path")
-    return f.when(uri.startswith("file:/"), decoded).otherwise(uri)
-
-
-def _path(uri: str) -> str:
-    """A file's path where it is one of this machine's file system, else its URI."""
-    parts = urlsplit(uri)
-    return unquote(parts.path) if parts.scheme == "file" else uri
+    return f.col(f"_metadata.{field}").alias(name)
 
 
 def _pattern(path: str) -> str:

@@ -6,6 +6,7 @@ by name, so it imports nothing that a worker need not have.
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field
@@ -157,12 +158,23 @@ def merged(partials: Iterable[bytes]) -> bytes:
 
 def packed(part: Sketched | Counts) -> bytes:
     """A partial result as it travels."""
-    return zstandard.compress(pickle.dumps(part), 1)
+    out = io.BytesIO()
+    _Pickler(out).dump(part)
+    return zstandard.compress(out.getbuffer(), 1)
 
 
 def unpacked(partial: bytes) -> Any:
     """What ``packed`` made, on an executor of this very job."""
     return pickle.loads(zstandard.decompress(bytes(partial)))  # noqa: S301 - see above
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles of an Arrow array what it shows; a slice would bring all that it was cut from."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, pa.Array):
+            return pa.concat_arrays([value]).__reduce__()
+        return NotImplemented
 
 
 def _partial(part: Sketched | Counts, partition: int) -> pa.RecordBatch:
