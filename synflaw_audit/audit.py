@@ -148,8 +148,11 @@ def _engine(
 ) -> Engine:
     # Whoever holds a data set of one of these has imported the library; nobody else pays for it.
     library = type(source).__module__.partition(".")[0]
-    if resume and (library in ("pyspark", "ray") or isinstance(source, Engine)):
-        raise InputError("only the local engine can resume an audit; Spark repeats its own tasks")
+    if library in ("pyspark", "ray") or isinstance(source, Engine):
+        if resume:
+            raise InputError("only the local engine resumes an audit; Spark repeats its own tasks")
+        if memory != within(None):
+            raise InputError("only the local engine keeps a memory limit; executors have their own")
     if isinstance(source, Engine):
         return source
     if library == "pyspark":

@@ -219,6 +219,14 @@ def test_what_cannot_be_read_is_named(spark: Any, tmp_path: Path) -> None:
     assert "not.parquet" in complaint_of_any(SparkEngine([str(tmp_path / "not.parquet")], spark))
 
 
+def test_what_only_one_machine_can_do_is_refused(spark: Any) -> None:
+    frame = spark.createDataFrame([("q", "a")], "question string, answer string")
+    with pytest.raises(InputError, match="only the local engine resumes"):
+        audit(frame, resume=True)
+    with pytest.raises(InputError, match="only the local engine keeps a memory limit"):
+        audit(SparkEngine(frame), memory_limit=600_000_000)
+
+
 def complaint_of_any(engine: SparkEngine) -> str:
     with pytest.raises(SynflawError) as caught:
         engine.first_pass(Outputs(), silent)
