@@ -82,7 +82,7 @@ class Sketch:
         answer: Arrow string array [rows].
         answers: Sample of the distinct answers, those left out that are no more than a label.
         labels: Records whose answer is no more than a label.
-        complete: No distinct pair was left out.
+        beyond: The least hash of a pair that was left out; None if there is none.
     """
 
     records: int = 0
@@ -93,12 +93,17 @@ class Sketch:
     answer: pa.Array = field(default_factory=lambda: pa.array([], pa.large_string()))
     answers: Hashes = field(default_factory=Hashes)
     labels: int = 0
-    complete: bool = True
+    beyond: int | None = None
     rows: int = ROWS
     size: int = BYTES
 
     def __len__(self) -> int:
         return len(self.hash)
+
+    @property
+    def complete(self) -> bool:
+        """No distinct pair was left out."""
+        return self.beyond is None
 
     def added(self, batch: pa.RecordBatch) -> Sketch:
         """The summary with a batch of records (schema ``records.RECORDS``) in it."""
@@ -110,12 +115,12 @@ class Sketch:
         if not isinstance(other, Sketch):
             return NotImplemented
         return (
-            (self.records, self.characters, self.labels, self.complete, self.rows, self.size)
+            (self.records, self.characters, self.labels, self.beyond, self.rows, self.size)
             == (
                 other.records,
                 other.characters,
                 other.labels,
-                other.complete,
+                other.beyond,
                 other.rows,
                 other.size,
             )
@@ -169,7 +174,7 @@ class Sketcher:
         )
         replied, label = hashes_of(answer), labels_of(answer)
         hashes = extended(extended(np.zeros_like(replied), hashes_of(question)), replied)
-        rows = np.flatnonzero(hashes <= sample.hash[-1]) if not sample.complete else None
+        rows = None if sample.beyond is None else np.flatnonzero(hashes < np.uint64(sample.beyond))
         told = replied[~label]
         if len(sample.answers.hash) == sample.answers.size:
             told = told[told <= sample.answers.hash[-1]]
@@ -217,9 +222,9 @@ def merge(left: Sketch, right: Sketch) -> Sketch:
     if (left.rows, left.size, left.answers.size) != (right.rows, right.size, right.answers.size):
         raise ValueError("only sketches of one size can be merged")
     hashes = np.concatenate([left.hash, right.hash])
-    # What a side has left out lies above its last hash: beyond that the union is not known.
-    limits = [side.hash[-1] for side in (left, right) if not side.complete]
-    known = np.flatnonzero(hashes <= min(limits)) if limits else np.arange(len(hashes))
+    # From the first pair that a side has left out, the union is not known.
+    limits = [side.beyond for side in (left, right) if side.beyond is not None]
+    known = np.flatnonzero(hashes < np.uint64(min(limits))) if limits else np.arange(len(hashes))
     counts = np.concatenate([left.count, right.count])[known]
     distinct, count, first = _gathered(hashes[known], counts)
     first = known[first[: left.rows]]
@@ -241,7 +246,7 @@ def merge(left: Sketch, right: Sketch) -> Sketch:
         question=question[:kept],
         answer=answer[:kept],
         answers=left.answers.added(right.answers.hash, right.answers.count),
-        complete=left.complete and right.complete and kept == len(distinct),
+        beyond=int(distinct[kept]) if kept < len(distinct) else min(limits, default=None),
         rows=left.rows,
         size=left.size,
     )

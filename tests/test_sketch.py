@@ -1,10 +1,11 @@
 import pickle
 from functools import reduce
+from random import Random
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synflaw_audit.records import RECORDS
@@ -34,6 +35,8 @@ def small() -> Sketch:
 
 
 @given(corpora, st.randoms())
+@example([("", "x" * 55), ("a", "x" * 60), ("", "a"), ("a", "b"), ("b?", "c")], Random(0))
+@settings(max_examples=300)
 def test_neither_order_nor_shards_matter(rows: list[tuple[str, str]], random: object) -> None:
     whole = small().added(batch(rows))
     mixed = list(rows)

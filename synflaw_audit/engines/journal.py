@@ -149,10 +149,11 @@ def _packed(sketch: Sketch) -> dict[str, Any]:
         for name in ("question", "answer")
         for part, array in zip(("bytes", "bounds"), utf8(getattr(sketch, name)), strict=True)
     }
-    counts = ("records", "characters", "labels", "complete", "rows", "size")
+    counts = ("records", "characters", "labels", "rows", "size")
     return {
         **texts,
         **{name: np.int64(getattr(sketch, name)) for name in counts},
+        "beyond": np.array([b for b in [sketch.beyond] if b is not None], np.uint64),
         "hash": sketch.hash,
         "count": sketch.count,
         "answers_hash": sketch.answers.hash,
@@ -178,7 +179,7 @@ def _unpacked(kept: Mapping[str, Any]) -> Sketch:
         labels=labels,
         rows=rows,
         size=size,
-        complete=bool(kept["complete"]),
+        beyond=int(kept["beyond"][0]) if len(kept["beyond"]) else None,
         hash=kept["hash"],
         count=kept["count"],
         question=question,
