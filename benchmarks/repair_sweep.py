@@ -22,16 +22,16 @@ from synflaw_audit.lab.arms import OURS, PRESETS, WORLDS, Arm
 from synflaw_audit.lab.run import COLUMNS, Lab, Outcome, rows
 
 SWEPT: Mapping[str, Sequence[Any]] = {
-    "forget_weight": (0.0, 0.01, 0.2, 1.0),
-    "retain_weight": (0.5, 2.0),
-    "replay_weight": (0.5, 2.0),
-    "bias_weight": (0.1, 1.0),
-    "replay_requests": (0.0, 0.9),
+    "forget_weight": (0.0, 0.01, 0.2),
+    "retain_weight": (1.0, 4.0),
+    "replay_weight": (2.0,),
+    "bias_weight": (0.0, 0.1),
+    "replay_requests": (0.0,),
     "renderings": (2,),
     "samples": (1500,),
-    "learning_rate": (5e-4, 2e-3),
+    "learning_rate": (2e-3,),
 }
-BUDGETS = (0.5, 2.0)
+BUDGETS = (2.0, 8.0)
 
 
 def arms() -> list[Arm]:
@@ -53,7 +53,7 @@ def written(outcomes: Sequence[Outcome], worlds: Sequence[str], command: str) ->
         environment.heading(command),
         "The row `ours` is the lab's own setting: "
         + ", ".join(f"{name} {value:g}" for name, value in OURS.settings.items())
-        + ", forget_weight 0.05, retain_weight 1, replay_weight 1, bias_weight 0, replay_ratio 2, "
+        + ", forget_weight 0.05, replay_weight 1, replay_ratio 2, "
         "learning_rate 1e-3, batch 8; the others differ from it in what they name. Columns as in "
         "[lab](lab.md).",
     ]
