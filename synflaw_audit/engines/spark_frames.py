@@ -23,7 +23,10 @@ def mapped(frame: DataFrame, task: distributed.Task, schema: pa.Schema) -> DataF
     """What a task yields for every partition, given its batches and its number."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    return frame.mapInArrow(partial(_on_partition, task), from_arrow_schema(schema))
+    # mapInArrow takes no column whose name has a dot or a backtick: they travel by number.
+    numbered = frame.toDF(*[f"column{number}" for number in range(len(frame.columns))])
+    named = partial(_on_partition, task, tuple(frame.columns))
+    return numbered.mapInArrow(named, from_arrow_schema(schema))
 
 
 @contextmanager
@@ -96,12 +99,13 @@ def received(frame: DataFrame) -> Iterator[pa.RecordBatch]:
 
 
 def _on_partition(
-    task: distributed.Task, batches: Iterator[pa.RecordBatch]
+    task: distributed.Task, names: tuple[str, ...], batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     from pyspark import TaskContext
 
     context = TaskContext.get()
-    return task(batches=batches, partition=context.partitionId() if context is not None else 0)
+    named = (batch.rename_columns(list(names)) for batch in batches)
+    return task(batches=named, partition=context.partitionId() if context is not None else 0)
 
 
 def _merged_group(group: pd.DataFrame) -> pd.DataFrame:

@@ -14,8 +14,11 @@ from synflaw_audit.errors import EngineError, InputError, MissingExtraError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# The last lines of a worker's traceback say what was wrong.
-_RAISED = re.compile(r"^(?:\w+\.)*(\w+): (.*)$", re.MULTILINE)
+# What was raised in a worker, or in Java; the last is the cause of those before.
+_RAISED = re.compile(
+    r"^(?:Caused by: |: )?(?:[\w$]+\.)*(\w*(?:Error|Exception)): (.+)$", re.MULTILINE
+)
+_FILE = re.compile(r"error while reading file (\S+?)\.?\s")
 
 
 def start(master: str | None = None, partitions: int | None = None) -> SparkSession:
@@ -91,8 +94,9 @@ def told(name: str) -> Iterator[None]:
 
 
 def _cause(error: Exception) -> str:
-    raised = _RAISED.findall(str(error))
-    return f"{raised[-1][0]}: {raised[-1][1]}" if raised else _first_line(error)
+    raised, files = _RAISED.findall(str(error)), _FILE.findall(str(error))
+    where = f"{files[0]}: " if files else ""
+    return where + (f"{raised[-1][0]}: {raised[-1][1]}" if raised else _first_line(error))
 
 
 def _first_line(error: Exception) -> str:

@@ -216,7 +216,18 @@ def test_what_cannot_be_read_is_named(spark: Any, tmp_path: Path) -> None:
     said = complaint(SparkEngine([str(tmp_path / "document.json")], spark))
     assert "no file of JSON lines" in said
     (tmp_path / "not.parquet").write_text("PAR")
-    assert "not.parquet" in complaint_of_any(SparkEngine([str(tmp_path / "not.parquet")], spark))
+    said = complaint_of_any(SparkEngine([str(tmp_path / "not.parquet")], spark))
+    assert "not.parquet is not a Parquet file" in said
+    (tmp_path / "one.csv").write_text("question,answer\nq,a\n")
+    (tmp_path / "two.csv").write_text("prompt,answer\nq,a\n")
+    said = complaint_of_any(SparkEngine([str(tmp_path / "*.csv")], spark))
+    assert "CSV header does not conform to the schema" in said
+
+
+def test_columns_may_have_any_name(spark: Any) -> None:
+    frame = spark.createDataFrame([("q", "a", 1)], "`my.q` string, `the ``a` string, n int")
+    engine = SparkEngine(frame, question="my.q", answer="the `a")
+    assert engine.first_pass(Outputs(), silent).sketch.answer.to_pylist() == ["a"]
 
 
 def test_what_only_one_machine_can_do_is_refused(spark: Any) -> None:
