@@ -32,6 +32,7 @@ IDIOM = ((24.0, 4.0), (12.0, 10.5))
 COST = 4.0  # bits that a longer phrase must be worth for each halving of its rows
 LOOSE = 20.0  # bits more that a phrase inside a sentence must carry
 CLOSED = 0.99  # a phrase whose rows are nearly all rows of one longer phrase is only part of it
+AGAIN = 0.5  # unless so few of its occurrences are: "Step 1:" begins an answer, "Step 2:" does not
 RIVAL = 0.9  # a part rules a longer phrase out only if the longer one loses rows
 LABEL = 3  # an answer of so few tokens is a label and follows no template
 
@@ -85,7 +86,7 @@ class Level:
     rows: Ints  # per phrase
     share: Floats  # per phrase
     count: Ints  # per phrase, occurrences
-    longer: Ints  # per phrase, rows of its commonest extension by one token
+    inside: Ints  # per phrase, occurrences in one longer phrase that nearly all its rows hold
     example: Ints  # per phrase
 
 
@@ -130,7 +131,7 @@ def _level(length: int, at: Places, gram: Ids, support: _Support) -> Level:
         rows=rows[chosen],
         share=share[chosen],
         count=np.bincount(of, minlength=len(chosen)),
-        longer=np.zeros(len(chosen), dtype=np.int64),
+        inside=np.zeros(len(chosen), dtype=np.int64),
         example=_firsts(of, at, len(chosen)),
     )
 
@@ -156,9 +157,9 @@ def _levels(tokens: Tokens, support: _Support) -> Iterator[Level]:
         both &= below.length < LONGEST
         gram = extended(below.gram[below.group[both]], ids[after[both]])
         above = _level(below.length + 1, below.at[both], gram, support)
-        held = above.rows[above.group]
-        np.maximum.at(below.longer, below.group[index[above.at]], held)
-        np.maximum.at(below.longer, below.group[index[above.at + 1]], held)
+        for part in (below.group[index[above.at]], below.group[index[above.at + 1]]):
+            covering = above.rows[above.group] > CLOSED * below.rows[part]
+            np.maximum.at(below.inside, part[covering], above.count[above.group[covering]])
         yield below
         below = above
 
@@ -262,7 +263,7 @@ def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -
         shorter &= level.rows < RIVAL * _inner(worth, rows, at)
         # A whole answer that holds a formulaic phrase is that phrase with its slot filled in.
         filled = _whole(tokens, level) & (_inner(kept_margin, kept_margin, at) > 0)
-        closed = level.longer <= CLOSED * level.rows
+        closed = level.inside <= AGAIN * level.count
         kept = closed & ((found.margin <= 0) | ~(shorter | filled))
         margin = np.where(kept, found.margin, -np.inf)
         nested = (

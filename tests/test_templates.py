@@ -194,3 +194,22 @@ def test_pattern_shows_slots() -> None:
 def test_layout_alone_is_no_template(plain: list[str]) -> None:
     book, _ = fitted([f"{a}.\n\n{n}\n\n" for n, a in enumerate(plain)])
     assert all(template.share < 0.02 for template in book.templates)
+
+
+def test_a_label_that_begins_every_answer_is_covered_wherever_it_comes_again(
+    plain: list[str],
+) -> None:
+    """A part of what all rows begin with is more than that part where it recurs inside them."""
+    answers = [
+        "\n".join(f"Step {n}: {part}" for n, part in enumerate(re.split(r"(?<=\.)\s+", a), 1))
+        for a in plain
+    ]
+    _, tokens, match = matched(answers)
+    labels = covered = 0
+    for row, text in enumerate(answers):
+        held = {i for a, b in spans_of_row(text, tokens, match.covered, row) for i in range(a, b)}
+        for label in re.finditer(r"Step (?=\d+:)", text):
+            labels += 1
+            covered += set(range(*label.span())) <= held
+    assert labels > 1.5 * len(answers)
+    assert covered >= 0.95 * labels
