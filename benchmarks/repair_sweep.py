@@ -25,7 +25,7 @@ SWEPT: Mapping[str, Sequence[Any]] = {
     "forget_weight": (0.0, 0.01, 0.2),
     "retain_weight": (1.0, 4.0),
     "replay_weight": (2.0,),
-    "bias_weight": (0.0, 0.1),
+    "bias_weight": (0.1, 1.0),
     "replay_requests": (0.0,),
     "renderings": (2,),
     "samples": (1500,),
@@ -53,7 +53,7 @@ def written(outcomes: Sequence[Outcome], worlds: Sequence[str], command: str) ->
         environment.heading(command),
         "The row `ours` is the lab's own setting: "
         + ", ".join(f"{name} {value:g}" for name, value in OURS.settings.items())
-        + ", forget_weight 0.05, replay_weight 1, replay_ratio 2, "
+        + ", forget_weight 0.05, replay_weight 1, bias_weight 0, replay_ratio 2, "
         "learning_rate 1e-3, batch 8; the others differ from it in what they name. Columns as in "
         "[lab](lab.md).",
     ]

@@ -50,7 +50,7 @@ class Arm:
 
 
 _REPLAY_ONLY = {"forget_weight": 0.0, "retain_weight": 0.0, "replay_ratio": 40.0}
-_OURS = {"renderings": 8, "replay_requests": 0.7, "retain_weight": 2.0, "bias_weight": 1.0}
+_OURS = {"renderings": 8, "replay_requests": 0.7, "retain_weight": 2.0}
 
 OURS = Arm("ours", _OURS)
 ARMS = (
@@ -73,8 +73,8 @@ ABLATION = (
     Arm("replay only, with requests", {**_REPLAY_ONLY, "replay_requests": 0.7}),
     Arm("with own samples", {**_OURS, "samples": 1500}),
     Arm("own samples for re-expression", {**_OURS, "renderings": 0, "samples": 1500}),
-    Arm("without the KL", {**_OURS, "bias_weight": 0.0}),
-    Arm("with the KL to the base model", _OURS, against_base=True),
+    Arm("with a KL to the damaged model", {**_OURS, "bias_weight": 1.0}),
+    Arm("with a KL to the base model", {**_OURS, "bias_weight": 1.0}, against_base=True),
 )
 
 
