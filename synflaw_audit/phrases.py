@@ -32,7 +32,7 @@ IDIOM = ((24.0, 4.0), (12.0, 10.5))
 COST = 4.0  # bits that a longer phrase must be worth for each halving of its rows
 LOOSE = 20.0  # bits more that a phrase inside a sentence must carry
 CLOSED = 0.99  # a phrase whose rows are nearly all rows of one longer phrase is only part of it
-AGAIN = 0.5  # unless so few of its occurrences are: "Step 1:" begins an answer, "Step 2:" does not
+AGAIN = 0.75  # unless so few of its occurrences are: "Step 1:" begins an answer, "Step 2:" does not
 RIVAL = 0.9  # a part rules a longer phrase out only if the longer one loses rows
 LABEL = 3  # an answer of so few tokens is a label and follows no template
 
