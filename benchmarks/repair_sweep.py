@@ -83,6 +83,8 @@ def main() -> None:
     outcomes: list[Outcome] = []
     for outcome in lab.run(options.seeds):
         outcomes.append(outcome)
+        if outcome.arm == "base":
+            continue  # nothing can be compared before the damage is known
         seeds, worlds = " ".join(map(str, options.seeds)), " ".join(options.worlds)
         command = f"benchmarks/repair_sweep.py --seeds {seeds} --worlds {worlds} --out ..."
         options.out.write_text(written(outcomes, options.worlds, command), encoding="utf-8")
