@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import pyarrow as pa
 
@@ -79,21 +80,23 @@ class SecondPass:
     tally: Tally
 
 
-@runtime_checkable
-class Engine(Protocol):
+class Engine(ABC):
     """Runs the two passes over one corpus, which does not change between them.
 
     Whatever the engine, a corpus has the same sketch and the same flagged rows.
     """
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """Such as "local"."""
 
     @property
+    @abstractmethod
     def files(self) -> tuple[str, ...]:
         """Every file or table of the corpus."""
 
+    @abstractmethod
     def schemas(self) -> dict[str, str]:
         """How the columns of each of them are understood.
 
@@ -101,6 +104,7 @@ class Engine(Protocol):
             InputError: They cannot be.
         """
 
+    @abstractmethod
     def first_pass(self, outputs: Outputs, tell: Progress) -> FirstPass:
         """Sketches the corpus; rejected rows go to the outputs.
 
@@ -108,5 +112,6 @@ class Engine(Protocol):
             InputError: The corpus cannot be read, or holds no readable row.
         """
 
+    @abstractmethod
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
         """Flags the corpus; the outputs appear whole, or not at all if it fails."""

@@ -6,7 +6,7 @@ comes to the driver (a tree reduction). Rows never do: executors write them.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from synflaw_audit.engines.base import (
     FLAGGED_FILE,
     QUARANTINED_FILE,
     REJECTED_FILE,
+    Engine,
     FirstPass,
     Outputs,
     Progress,
@@ -80,7 +81,7 @@ class Yielded(Protocol):
         """Rows, on the driver."""
 
 
-class DistributedEngine(ABC):
+class DistributedEngine(Engine):
     """An ``Engine`` but for how a cluster runs tasks."""
 
     def __init__(self, rows: str | None) -> None:

@@ -19,6 +19,7 @@ from synflaw_audit.engines.base import (
     FLAGGED_FILE,
     QUARANTINED_FILE,
     REJECTED_FILE,
+    Engine,
     FirstPass,
     Outputs,
     Progress,
@@ -48,7 +49,7 @@ def _threads() -> int:
 
 
 @dataclass
-class LocalEngine:
+class LocalEngine(Engine):
     """Reads a corpus of files or tables, twice.
 
     Attributes:
