@@ -183,10 +183,9 @@ def _repaired(
         adam_beta2=0.98,
         tokens=160_000,
         replay_ratio=2.0,
-        replay_requests=0.7,
+        replay_requests=0.5,
         renderings=8,
         retain_weight=2.0,
-        bias_weight=0.0,
         # A model this small overshoots for a few steps at the rate it needs to learn at all.
         max_perplexity_rise=0.25,
         seed=seed,
