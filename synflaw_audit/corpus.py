@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from synflaw_audit import templates
 from synflaw_audit.embedders import Embedder, LsaEmbedder
 from synflaw_audit.perplexity import LanguageModel, NgramModel
 from synflaw_audit.sketch import Sketch
+from synflaw_audit.template_fitting import fit
+from synflaw_audit.templates import TemplateBook
 from synflaw_audit.tokens import Ints, Tokens, factorized, tokenize
 
 Side = Literal["question", "answer"]
@@ -74,12 +75,12 @@ class Corpus:
         return codes
 
     @cached_property
-    def answer_templates(self) -> templates.TemplateBook:
+    def answer_templates(self) -> TemplateBook:
         """The templates of the answers."""
-        return templates.fit(self.sketch.answer, self.answer_tokens, self.unit, self.weight)
+        return fit(self.sketch.answer, self.answer_tokens, self.unit, self.weight)
 
     @cached_property
-    def question_templates(self) -> templates.TemplateBook:
+    def question_templates(self) -> TemplateBook:
         """The templates of the questions, from the first ``QUESTIONS`` rows.
 
         Questions may be long (a passage to read), and no row is marked for its question, so a
@@ -87,9 +88,9 @@ class Corpus:
         """
         texts = self.sketch.question[:QUESTIONS]
         rows = np.arange(len(texts))
-        return templates.fit(texts, tokenize(texts), rows, self.weight[:QUESTIONS], "Q")
+        return fit(texts, tokenize(texts), rows, self.weight[:QUESTIONS], "Q")
 
-    def templates(self, side: Side) -> templates.TemplateBook:
+    def templates(self, side: Side) -> TemplateBook:
         """The templates of the questions or answers."""
         return self.question_templates if side == "question" else self.answer_templates
 

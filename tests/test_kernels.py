@@ -68,7 +68,8 @@ def test_rows_and_units_that_hold_a_phrase(rows: list[list[int]], data: st.DataO
     distinct, group = kernels.grouped(flat)
     offsets = np.cumsum([0, *map(len, rows)])
     order = np.argsort(unit, kind="stable")
-    held, units = kernels.holders(group, len(distinct), np.arange(len(flat), dtype=np.int32), offsets, order, unit)
+    at = np.arange(len(flat), dtype=np.int32)
+    held, units = kernels.holders(group, len(distinct), at, offsets, order, unit)
     told = dict(
         zip(distinct.tolist(), zip(held.tolist(), units.tolist(), strict=True), strict=True)
     )

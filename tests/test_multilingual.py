@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from reference import spans_of_row
 
-from synflaw_audit.templates import fit
+from synflaw_audit.template_fitting import fit
 from synflaw_audit.tokens import tokenize
 
 # Words, what joins them, how a sentence ends, and a frame as before and after.

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from reference import spans_of_row
 
 from synflaw_audit.phrases import frequent, mine
-from synflaw_audit.templates import Match, TemplateBook, fit, pattern
+from synflaw_audit.template_fitting import fit
+from synflaw_audit.templates import Match, TemplateBook, pattern
 from synflaw_audit.tokens import Tokens, tokenize
 
 

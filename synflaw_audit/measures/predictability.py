@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from synflaw_audit import templates
 from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
 from synflaw_audit.phrases import Floats, numbered
+from synflaw_audit.template_fitting import fit
 from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Tokens, tokenize
 
 TOKENS = 200_000  # of answers looked at; the rows are in random order
@@ -79,7 +79,7 @@ def _explained(corpus: Corpus, known: Ints, held: Ints) -> Floats:
     texts, other = (corpus.texts("answer").take(pa.array(rows)) for rows in (known, held))
     learned, tokens = tokenize(texts), tokenize(other)
     unit = np.unique(corpus.unit[known], return_inverse=True)[1]
-    book = templates.fit(texts, learned, unit, corpus.weight[known])
+    book = fit(texts, learned, unit, corpus.weight[known])
     covered = book.match(tokens).covered
     ids = numbered(tokens)
     real = (ids != START) & (ids != END)
