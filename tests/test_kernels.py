@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pyarrow as pa
+import pytest
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import holders_of, longer, occurrences_of, spans_in, tokens_of
 
+from synflaw_audit.kernels import compiled
 from synflaw_audit.kernels import phrases as kernels
 from synflaw_audit.kernels.text import digests
 from synflaw_audit.templates import spans
@@ -107,6 +110,18 @@ def test_spans(texts: list[str], data: st.DataObject) -> None:
     for place, row in enumerate(rows.tolist()):
         held = covered[tokens.offsets[row] : tokens.offsets[row + 1]].tolist()
         assert found[place] == spans_in(texts[row], tokens_of(texts[row]), held)
+
+
+def test_without_a_place_for_machine_code_it_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    njit = numba.njit
+
+    def nowhere(function: object, *, cache: bool = False, **options: object) -> object:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(function, **options)
+
+    monkeypatch.setattr(numba, "njit", nowhere)
+    assert compiled(lambda x: x + 1)(1) == 2
 
 
 def test_bytes_of_no_rows() -> None:

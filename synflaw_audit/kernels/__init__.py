@@ -27,8 +27,11 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def compiled(function: F) -> F:
-    """The function as machine code."""
-    return cast(F, numba.njit(function, cache=True, nogil=True))
+    """The function as machine code, kept on disk where there is a place to keep it."""
+    try:
+        return cast(F, numba.njit(function, cache=True, nogil=True))
+    except RuntimeError:  # neither the package's directory nor the user's can be written to
+        return cast(F, numba.njit(function, nogil=True))
 
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: invertible modulo 2**64
