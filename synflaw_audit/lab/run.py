@@ -169,6 +169,7 @@ class Lab:
             "seed": seed,
             "use_cpu": True,
             "renderings": 0,
+            "replay_requests": 0.0,
             **arm.settings,
         }
         result = repair(

@@ -114,7 +114,7 @@ class RepairConfig(TrainingArguments):
     reference_cache_mb: float = 1000
     tokens: int | None = None
     replay_ratio: float = 1.0
-    replay_requests: float = 0.0
+    replay_requests: float = 0.5
     renderings: int = 2
     samples: int = 0
     max_length: int = 1024
