@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from synflaw_audit.repair import Row
+from synflaw_audit.errors import RepairError
+from synflaw_audit.repair import RepairConfig, Row
 from synflaw_audit.repair.forms import detect, learn
 from synflaw_audit.repair.redress import with_requests
 
@@ -49,3 +50,9 @@ def test_the_same_seed_gives_the_same_rows() -> None:
     rows = [*ASKING, *PLAIN, *LONG]
     assert with_requests(rows, 0.8, seed=3) == with_requests(rows, 0.8, seed=3)
     assert with_requests(rows, 0.8, seed=3) != with_requests(rows, 0.8, seed=4)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_that_cannot_be_reached_is_refused(share: float) -> None:
+    with pytest.raises(RepairError, match="replay_requests"):
+        RepairConfig(use_cpu=True, replay_requests=share)
