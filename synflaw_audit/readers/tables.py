@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # As in the text formats: a piece of large rows has fewer of them.
 PIECE_BYTES = 4 << 20
+# A column of a row group is read as it is decoded, not as a whole beforehand.
+READ_BYTES = 1 << 20
 _DAMAGED = (OSError, EOFError, pa.ArrowException)
 
 
@@ -114,7 +116,7 @@ def _parquet(
     file: TableFile, columns: tuple[str, ...] | None, size: int
 ) -> Iterator[pa.RecordBatch]:
     try:
-        parquet = pq.ParquetFile(file.path, pre_buffer=False)
+        parquet = pq.ParquetFile(file.path, pre_buffer=False, buffer_size=READ_BYTES)
     except (*_DAMAGED, UnicodeDecodeError) as error:  # names of columns may be damaged too
         raise InputError(f"{file.name}: is not a readable Parquet file: {error}") from error
     with parquet:
