@@ -11,8 +11,8 @@ from synflaw_audit.sketch import BYTES
 MEGABYTE = 1_000_000
 UNITS = {"KB": 1_000, "MB": MEGABYTE, "GB": 1_000 * MEGABYTE}
 
-# What audits of long answers take, and something over: with the smallest batches and sample, and with
-# the largest (limits of 550, 650 and 900 MB came to peaks of 466, 611 and 702).
+# What audits of long answers take, and something over: with the smallest batches and sample, and
+# with the largest (limits of 550, 650 and 900 MB came to peaks of 466, 611 and 702).
 LEAST, MOST = 550 * MEGABYTE, 950 * MEGABYTE
 BATCH_RECORDS, FEWEST_RECORDS = 8192, 1024
 SMALLEST_SAMPLE = 0.05
