@@ -1,4 +1,4 @@
-"""Exact duplicates: the share of records whose answer another record gives word for word."""
+"""Exact duplicates: the share of records that say again, word for word, what another said."""
 
 from __future__ import annotations
 
@@ -7,37 +7,52 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synflaw_audit.corpus import Corpus
-from synflaw_audit.measures.base import Batch, Marker, Marks, Score, share
+from synflaw_audit.measures.base import Batch, Marker, Marks, Score, met, share
 from synflaw_audit.sketch import hashes_of, labels_of
 from synflaw_audit.tokens import Ids
 
 
 @dataclass(frozen=True)
 class DuplicateShare:
-    """The share of records that repeat an answer already given, labels such as "Yes" left out.
+    """The share of records in a draw of ``draw`` that repeat an answer already drawn.
+
+    Of all records of a corpus the share would grow with their number; the expected share in a draw
+    of fixed size does not (rarefaction: Hurlbert, "The nonconcept of species diversity", Ecology
+    1971). Labels such as "Yes" count as records, not as answers.
 
     Attributes:
+        draw: Records in the draw.
         copies: The least number of records that must give an answer before its rows are marked.
         marked_share: The least share of all records that must; an answer that a few rows share
             may be one fact asked in several ways, a canned answer comes back.
     """
 
+    draw: int = 2000
     copies: int = 5
     marked_share: float = 0.005
 
     def __post_init__(self) -> None:
+        if self.draw < 2:
+            raise ValueError(f"draw must be at least 2, not {self.draw}")
         if self.copies < 2:
             raise ValueError(f"copies must be at least 2, not {self.copies}")
         if not 0 <= self.marked_share <= 1:
             raise ValueError(f"marked_share must lie between 0 and 1, not {self.marked_share}")
 
     def score(self, corpus: Corpus) -> Score:
-        """The share of copies, of all records."""
+        """The expected share, with the share of copies among all records."""
         sketch = corpus.sketch
-        count = sketch.answers.count
+        count, answers = sketch.answers.count, sketch.records - sketch.labels
         labels = sketch.labels / sketch.records if sketch.records else 0.0
-        copies = float(1 - len(count) / count.sum()) if len(count) else 0.0
+        copies = repeated = 0.0
+        if len(count):
+            drawn = min(self.draw, answers)
+            # What is sampled is answers; they stand for their part of the records.
+            distinct = float(met(count, answers, drawn).sum()) * answers / float(count.sum())
+            copies = max(1 - distinct / drawn, 0.0)
+            repeated = float(1 - len(count) / count.sum())
         observed = {
+            "repeated_share": repeated * (1 - labels),
             "repeated_answers": int((count > 1).sum()),
             "most_copies": int(count.max(initial=0)),
             "label_share": labels,
