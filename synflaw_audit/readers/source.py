@@ -32,7 +32,7 @@ OnReject: TypeAlias = Callable[[Rejected], None]
 
 _SAMPLE_ROWS = 256
 # A batch ends here even if it has few records, so that memory is bounded by text, not by rows.
-_BATCH_CHARACTERS = 4 << 20
+_BATCH_CHARACTERS = 2 << 20
 _SURROGATES = "a lone surrogate or invalid UTF-8"
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # As in the text formats: a piece of large rows has fewer of them.
-PIECE_BYTES = 4 << 20
+PIECE_BYTES = 2 << 20
 # A column of a row group is read as it is decoded, not as a whole beforehand.
 READ_BYTES = 1 << 20
 _DAMAGED = (OSError, EOFError, pa.ArrowException)
