@@ -84,10 +84,12 @@ def audit(
     clock, tell = Clock(), progress or silent
     memory = within(memory_limit)
     known = load_checks() if checks is None else tuple(checks)
+    beside_it = None if reference is None else open_source(reference)
+    compared_files = None if beside_it is None else list(beside_it.files)
     named = {"embedder": embedder, "perplexity model": perplexity_model, "seed": seed}
     settings = named | {
         "checks": [asdict(check) for check in known],
-        "reference": None if reference is None else list(open_source(reference).files),
+        "reference": compared_files,
         "split": split,
         "memory limit": memory_limit,
         "versions": versions(),
@@ -99,9 +101,9 @@ def audit(
     sketch, model = first.sketch, language_model_named(perplexity_model)
     corpus = Corpus(sketch, embedder_named(embedder, seed), language_model=model)
     compared: tuple[Finding, ...] = ()
-    if reference is not None:
+    if beside_it is not None:
         with clock("reference"):
-            sketched_too = sketched(open_source(reference), tell, memory=memory).sketch
+            sketched_too = sketched(beside_it, tell, memory=memory).sketch
             other = Corpus(sketched_too, corpus.embedder, language_model=model)
             corpus = replace(corpus, reference=other)
             compared = judge(other, known).findings
@@ -128,7 +130,7 @@ def audit(
             "embedder": corpus.embedder.name,
             "perplexity_model": model.name,
             "seed": seed,
-            "reference": list(open_source(reference).files) if reference is not None else None,
+            "reference": compared_files,
             "sample": {"rows": len(corpus), "complete": sketch.complete},
         },
         versions=versions(),
