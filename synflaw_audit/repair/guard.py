@@ -30,7 +30,7 @@ class Guard(TrainerCallback):
     when a figure is not finite, perplexity rises beyond the bound, or the answers start to loop.
 
     Args:
-        model: The model in training, not wrapped.
+        model: The original model, which the training will change in place; not wrapped.
         flagged: Flagged rows, encoded with scope ``template``.
         held_out: Replay rows that are not trained on; without any, nothing is watched.
         collator: Pads them.
@@ -70,13 +70,10 @@ class Guard(TrainerCallback):
         self._stop_below = stop_below
         self._batch_size = batch_size
         self._good = self._weights()
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Measure where the run starts."""
-        if self._held_out and self._checks and not self.history:
-            self.history.append(self._figures(state.global_step))
+        # Here, not where the training begins: a resumed one begins at its checkpoint, and harm is
+        # measured against the original.
+        if held_out and checks:
+            self.history.append(self._figures(0))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -124,6 +124,13 @@ def test_a_repair_goes_on_from_a_checkpoint(damaged: Path, files: Path) -> None:
         for out in ("whole", "again")
     )
     assert one == other
+    # Harm is measured from the original in both, not from the checkpoint.
+    begun, resumed = (
+        json.loads((files / out / "repair.json").read_text())["history"]
+        for out in ("whole", "again")
+    )
+    assert resumed[0] == begun[0]
+    assert resumed[-1] == begun[-1]
 
 
 def test_a_folder_that_is_no_checkpoint_is_refused(damaged: Path, files: Path) -> None:
