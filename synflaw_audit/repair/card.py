@@ -73,7 +73,8 @@ def model_card(result: RepairResult, model: str) -> str:
             f"- forgetting: `{config['method']}`, scope `{config['scope']}`, weight "
             f"{config['forget_weight']}",
             f"- weights: content {config['retain_weight']}, replay {config['replay_weight']}, "
-            f"KL to the original {config['bias_weight']} on {config['bias_rows']} rows",
+            f"KL to {result.reference_model or 'the original'} {config['bias_weight']} on "
+            f"{config['bias_rows']} rows",
             f"- {result.tokens:,} training tokens in {result.steps:,} steps over "
             f"{result.rows['flagged']:,} flagged and {result.rows['replay']:,} replay rows",
             f"- {'LoRA' if config['lora'] else 'all weights'}, learning rate "

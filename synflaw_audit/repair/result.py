@@ -36,6 +36,7 @@ class RepairResult:
         log: The trainer's log of losses.
         notes: What the user should know, sentences.
         config: The settings that decided the result.
+        reference_model: Name of the model that the KL compared with, or None for the original.
         versions: Of the libraries that did.
         out: The folder written.
     """
@@ -55,6 +56,7 @@ class RepairResult:
     log: tuple[dict[str, float], ...]
     notes: tuple[str, ...]
     config: dict[str, Any]
+    reference_model: str | None
     versions: dict[str, str]
     out: Path = field(compare=False)
 

@@ -129,6 +129,7 @@ def repair(
             log=tuple(_log_lines(state.log_history)),
             notes=tuple(_notes(flagged, data, config, arm)),
             config=config.own_settings(),
+            reference_model=_reference_name(reference_model),
             versions=_versions(),
             out=out,
         )
@@ -265,6 +266,15 @@ def _log_lines(history: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
 def _name(model: str | Path) -> str:
     """What the card calls the original: no path of this machine."""
     return Path(model).resolve().name if Path(model).exists() else str(model)
+
+
+def _reference_name(model: str | Path | PreTrainedModel | None) -> str | None:
+    """What the report calls the reference; None where it is the original."""
+    if model is None:
+        return None
+    if isinstance(model, str | Path):
+        return _name(model)
+    return _name(model.config.name_or_path or "a model in memory")
 
 
 def _versions() -> dict[str, str]:
