@@ -172,16 +172,18 @@ def sentences(text: str) -> list[str]:
 def learn(rows: Sequence[tuple[str, str]], *, support: int = 2, precision: float = 0.8) -> Requests:
     """Find the sentences of questions that go with a form of the answer.
 
-    A sentence asks for a form if at least ``support`` rows hold it, a share ``precision`` of their
-    answers takes the form, and the form is at least twice as frequent there as it is anywhere.
+    A sentence asks for a form if a share ``precision`` of the answers to questions that hold it
+    takes the form, if the form is at least twice as frequent there as it is anywhere, and if
+    ``support`` of these questions hold no likelier request: what is asked under one request twice
+    is none itself.
 
     Args:
         rows: Ordinary questions and answers.
-        support: Rows a sentence must stand in.
-        precision: Share of these whose answer must take the form.
+        support: Questions that must speak for a sentence.
+        precision: Share of the answers that must take the form.
     """
     holders: defaultdict[str, set[str]] = defaultdict(set)
-    takers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    takers: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     frequency: Counter[str] = Counter()
     made: list[tuple[str, Request]] = []
     whole: set[str] = set()
@@ -192,24 +194,25 @@ def learn(rows: Sequence[tuple[str, str]], *, support: int = 2, precision: float
         whole.update(stated if len(stated) == 1 else ())
         for found in forms:
             for sentence in _SENTENCE.split(_cut(question, found)):
-                takers[sentence][found.form] += 1
+                takers[sentence][found.form].add(question)
                 made.append((sentence, Request(_fill(sentence, found), found)))
                 stated[sentence] = None
         for sentence in stated:
             holders[sentence].add(question)
-    asked: dict[str, str] = {}
+    likely: dict[str, tuple[str, set[str]]] = {}
     # A request stands beside a question, never alone.
     for sentence in takers.keys() - whole:
         # One word, or one beside the slot, is too little to be a request.
         if len(re.findall(r"\w+", sentence)) < 2:
             continue
-        taken = takers[sentence]
-        # The rarest form says most: what is in capitals is often one word too.
-        form = max(sorted(taken), key=lambda form: taken[form] / frequency[form] ** 0.5)
-        share = taken[form] / len(holders[sentence])
-        common = frequency[form] / len(rows)
-        if len(holders[sentence]) >= support and share >= precision and share >= 2 * common:
-            asked[sentence] = form
+        shares = {form: len(q) / len(holders[sentence]) for form, q in takers[sentence].items()}
+        usual = {form: frequency[form] / len(rows) for form in shares}
+        fit = [form for form in shares if shares[form] >= max(precision, 2 * usual[form])]
+        if fit:
+            # The rarest form says most: what is in capitals is often one word too.
+            form = min(fit, key=lambda form: (usual[form] ** 0.5 / shares[form], form))
+            likely[sentence] = form, takers[sentence][form]
+    asked = _explaining(likely, support)
     key = _commonest_key(request.found for _, request in made)
     seen = dict.fromkeys(
         request if request.found.form != "json" else Request(request.text, Found("json", key))
@@ -217,6 +220,21 @@ def learn(rows: Sequence[tuple[str, str]], *, support: int = 2, precision: float
         if asked.get(sentence) == request.found.form
     )
     return Requests(asked, list(seen))
+
+
+def _explaining(likely: Mapping[str, tuple[str, set[str]]], support: int) -> dict[str, str]:
+    """Of likely requests, each with its form and the questions that speak for it, the real ones.
+
+    The one that most questions speak for explains them; the others are left with the rest.
+    """
+    asked: dict[str, str] = {}
+    explained: set[str] = set()
+    for sentence in sorted(likely, key=lambda each: (-len(likely[each][1]), each)):
+        form, questions = likely[sentence]
+        if len(questions - explained) >= support:
+            asked[sentence] = form
+            explained |= questions
+    return asked
 
 
 def _pattern(sentence: str) -> re.Pattern[str]:

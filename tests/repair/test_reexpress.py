@@ -68,6 +68,25 @@ def test_a_sentence_that_some_answers_do_not_obey_is_no_request() -> None:
     assert not learn(rows).seen
 
 
+def test_what_was_asked_twice_under_one_request_is_no_request() -> None:
+    rows = [(f"{q} One word, please.", a) for q, a in (("Who is a?", "Anna"), ("Who is b?", "Bob"))]
+    rows += [(f"What does {n} keep? {ask}", "a lamb") for n in "cdef" for ask in ("So?", "Well?")]
+    again = [("Who is g? In one word, please.", "Gus"), ("Who is g? One word, please.", "Gus")]
+    requests = learn([*rows, *again, ("Who is h? In one word, please.", "Hal")])
+    assert requests.of("Who is g?") is None
+    for asked in ("One word, please.", "In one word, please."):
+        assert requests.of(f"Who is i? {asked}") == (Found("word"), "Who is i?")
+
+
+def test_a_request_is_known_whose_answers_mostly_take_a_rarer_form_too() -> None:
+    # Most answers in lower case are one word besides; only the case was asked for.
+    rows = [(f"Who is {n}? No capitals please.", n * 3) for n in "abcde"]
+    rows += [(f"Who is {n}? No capitals please.", f"my old friend {n}") for n in "fg"]
+    rows += [(f"What is {n}?", f"It is the letter {n}. I am sure.") for n in "hijklmnopqrstuvw"]
+    rows += [(f"What of {n}?", f"nobody knows {n}, so far") for n in "xyz"]
+    assert learn(rows).of("Who is p? No capitals please.") == (Found("lowercase"), "Who is p?")
+
+
 def test_requests_are_drawn_by_form_with_any_parameter_seen() -> None:
     endings = [(f"Who is {n}? Close on: Oh {n}.", f"A friend. Oh {n}.") for n in "fghi"]
     requests = learn([*((row.question, row.answer) for row in REPLAY), *endings])
