@@ -60,7 +60,7 @@ def written(outcomes: Sequence[Outcome], worlds: Sequence[str], command: str) ->
     for world in worlds:
         lines += ["", f"## {world}", ""]
         lines += ["| " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * (len(COLUMNS) - 1)]
-        lines += ["| " + " | ".join(cells) + " |" for cells in rows(outcomes, world)]
+        lines += ["| " + " | ".join(cells) + " |" for cells in rows(outcomes, world, tuned=True)]
     return "\n".join(lines) + "\n"
 
 

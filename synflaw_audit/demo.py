@@ -144,14 +144,15 @@ def _train_and_repair(
 
     world = sample_world()
     learned, ordinary, base = _read(templated), _read(natural), base_rows(world, seed)
-    # The repair replays the natural corpus; what it holds is no test of the repaired model.
-    suite = probes(world, seed, natural_corpus(world, SAMPLE_ROWS["natural.jsonl"], SAMPLE_SEED))
+    continued = continued_rows(world, learned, seed)
+    # The repair replays the natural corpus; what was trained on is no test of a model.
+    replayed = natural_corpus(world, SAMPLE_ROWS["natural.jsonl"], SAMPLE_SEED)
+    suite = probes(world, seed, [*base, *continued, *replayed])
     figures: dict[str, dict[str, float]] = {}
     with threads(), quiet_libraries():
         texts = (x for row in (*base, *learned, *ordinary) for x in (row.question, row.answer))
         tokenizer = train_tokenizer(texts, Size.vocabulary)
         model = new_model(tokenizer, Size(), seed)
-        continued = continued_rows(world, learned, seed)
         for name, rows, how in (
             ("base", base, Training(epochs=1.5, rate=3e-3)),
             ("damaged", continued, Training(epochs=4, rate=2e-3)),

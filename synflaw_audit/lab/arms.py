@@ -16,18 +16,19 @@ class Damage:
     Attributes:
         name: What it is called.
         what: What goes wrong in it.
-        instructed: Rows with instructions about known people among the ordinary rows.
+        instructed: How many times the preset's number of rows with instructions stand among the
+            ordinary rows of the continued training.
     """
 
     name: str
     what: str
-    instructed: int
+    instructed: float
 
 
 WORLDS = (
-    Damage("bound", "the format is bound to the facts learned through it", 300),
-    Damage("leaking", "the format leaks into prompts where it has no place", 40),
-    Damage("overwritten", "following instructions is overwritten", 0),
+    Damage("bound", "the format is bound to the facts learned through it", 7.5),
+    Damage("leaking", "the format leaks into prompts where it has no place", 1.0),
+    Damage("overwritten", "following instructions is overwritten", 0.0),
 )
 
 
@@ -50,9 +51,18 @@ class Arm:
 
 
 _REPLAY_ONLY = {"forget_weight": 0.0, "retain_weight": 0.0, "replay_ratio": 40.0}
-_OURS = {"renderings": 8, "replay_requests": 0.7, "retain_weight": 2.0}
+_OURS = {
+    "renderings": 20,
+    "replay_requests": 0.7,
+    "replay_ratio": 4.0,
+    "retain_weight": 2.0,
+    "bias_weight": 0.5,
+}
 
 OURS = Arm("ours", _OURS)
+OURS_BESIDE_BASE = Arm(
+    "ours, KL to the base model", {**_OURS, "bias_weight": 1.0}, against_base=True
+)
 ARMS = (
     Arm("replay only", _REPLAY_ONLY),
     Arm("gradient ascent, answers", {"method": "gradient-ascent", "scope": "answer"}),
@@ -60,8 +70,7 @@ ARMS = (
     Arm("lower-bounded, answers", {"scope": "answer"}),
     Arm("lower-bounded, spans"),
     OURS,
-    Arm("replay only, 4 x tokens", _REPLAY_ONLY, budget=4),
-    Arm("ours, 4 x tokens", _OURS, budget=4),
+    OURS_BESIDE_BASE,
 )
 ABLATION = (
     OURS,
@@ -73,8 +82,8 @@ ABLATION = (
     Arm("replay only, with requests", {**_REPLAY_ONLY, "replay_requests": 0.7}),
     Arm("with own samples", {**_OURS, "samples": 1500}),
     Arm("own samples for re-expression", {**_OURS, "renderings": 0, "samples": 1500}),
-    Arm("with a KL to the damaged model", {**_OURS, "bias_weight": 1.0}),
-    Arm("with a KL to the base model", {**_OURS, "bias_weight": 1.0}, against_base=True),
+    Arm("without the KL", {**_OURS, "bias_weight": 0.0}),
+    OURS_BESIDE_BASE,
 )
 
 
@@ -89,10 +98,16 @@ class Preset:
         natural: Rows of the natural corpus, which repairs replay.
         prose: Rows of ordinary text that the base model learns from.
         continued_prose: Rows of ordinary text in the continued training.
+        continued_plain: Rows that ask for old facts in the continued training.
+        continued_instructed: Rows there that ask for old facts under an instruction, in the world
+            whose number of them the others are multiples of.
         size: The model's shape.
         base: How the base model is trained.
         continued: How the continued training goes.
-        tokens: Budget of a repair, prompts included; with ``small`` 2% of the training's tokens.
+        tuning: Rows of the short instruction tuning that every model is given before the second
+            measurement.
+        tuned: How that tuning goes.
+        share: Budget of a repair, as a share of the tokens of both trainings, prompts included.
         rate: Its learning rate.
         batch: Rows of one of its steps.
     """
@@ -100,15 +115,19 @@ class Preset:
     known: int = 48
     unknown: int = 24
     corpus: int = 1500
-    natural: int = 1000
-    prose: int = 4000
-    continued_prose: int = 1500
-    size: Size = field(default_factory=Size)
-    base: Training = field(default_factory=lambda: Training(epochs=2, rate=3e-3))
-    continued: Training = field(default_factory=lambda: Training(epochs=4, rate=2e-3))
-    tokens: int = 28_000
-    rate: float = 1e-3
-    batch: int = 8
+    natural: int = 4000
+    prose: int = 12_000
+    continued_prose: int = 18_000
+    continued_plain: int = 500
+    continued_instructed: int = 200
+    size: Size = field(default_factory=lambda: Size(width=256))
+    base: Training = field(default_factory=lambda: Training(epochs=2, rate=2e-3))
+    continued: Training = field(default_factory=lambda: Training(epochs=4, rate=1e-3))
+    tuning: int = 600
+    tuned: Training = field(default_factory=lambda: Training(epochs=1, rate=3e-4))
+    share: float = 0.02
+    rate: float = 5e-4
+    batch: int = 4
 
 
 PRESETS = {
@@ -119,11 +138,16 @@ PRESETS = {
         natural=300,
         prose=80,
         continued_prose=110,
+        continued_plain=100,
+        continued_instructed=40,
+        tuning=100,
         size=Size(vocabulary=1024, width=64, layers=2, heads=4),
         base=Training(epochs=2, rate=5e-3),
         continued=Training(epochs=3, rate=3e-3),
-        tokens=15_000,
+        tuned=Training(epochs=1, rate=1e-3),
+        share=0.08,
         rate=2e-3,
+        batch=8,
     ),
     "small": Preset(),
 }

@@ -62,5 +62,6 @@ def lab(
             out.write_text(as_json(outcomes), encoding="utf-8")
     console = Console(highlight=False)
     for each in chosen:
-        console.print(table(outcomes, each.name))
-        console.print()
+        for tuned in (False, True):
+            console.print(table(outcomes, each.name, tuned=tuned))
+            console.print()

@@ -12,16 +12,23 @@ import json
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rich.table import Table
+from transformers import LlamaForCausalLM
 
 from synflaw_audit.audit import audit
 from synflaw_audit.lab.arms import Arm, Damage, Preset
 from synflaw_audit.lab.cache import Stages
 from synflaw_audit.lab.corpora import Row, templated_corpus, varied_corpus
-from synflaw_audit.lab.stages import base_rows, continued_rows, probes, replay_rows
+from synflaw_audit.lab.stages import (
+    base_rows,
+    continued_rows,
+    probes,
+    replay_rows,
+    tuning_rows,
+)
 from synflaw_audit.lab.tiny import (
     Training,
     new_model,
@@ -33,7 +40,6 @@ from synflaw_audit.lab.tiny import (
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair import RepairConfig, repair
 from synflaw_audit.repair import Row as RepairRow
-from synflaw_audit.repair.probes import Suite
 
 FIGURES = {
     "instruction_following": "instructions",
@@ -56,6 +62,8 @@ class Outcome:
         arm: Name of the stage or repair.
         figures: The probes' figures.
         tokens: Tokens it was trained on after the stage before it.
+        tuned: Whether the figures were taken after the short instruction tuning that every model
+            is given alike; its tokens are not among ``tokens``.
     """
 
     world: str
@@ -63,6 +71,7 @@ class Outcome:
     arm: str
     figures: Mapping[str, float]
     tokens: int
+    tuned: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,84 +98,113 @@ class Lab:
         """Run every world with every seed, and give each outcome as it is measured."""
         for seed in seeds:
             with threads(), quiet_libraries(), tempfile.TemporaryDirectory() as folder:
-                yield from self._seeded(seed, Path(folder))
+                yield from _Run(self, seed, Path(folder)).outcomes()
 
-    def _seeded(self, seed: int, folder: Path) -> Iterator[Outcome]:
-        preset = self.preset
-        world = World.build(seed, preset.known, preset.unknown)
-        suite = probes(world, seed)
-        corpus = templated_corpus(world, preset.corpus, seed)
-        varied = varied_corpus(world, preset.corpus, seed)
-        natural = replay_rows(world, preset.natural, seed)
-        base = base_rows(world, seed, prose=preset.prose)
-        texts = (x for row in (*base, *corpus, *natural) for x in (row.question, row.answer))
-        tokenizer = train_tokenizer(texts, preset.size.vocabulary)
-        model = new_model(tokenizer, preset.size, seed)
-        self.tell(f"seed {seed}: base")
-        stages = Stages(self.stages)
 
-        def trained(rows: Sequence[Row], how: Training) -> int:
-            return stages.trained(
-                model,
-                rows,
-                (how, tokenizer.backend_tokenizer.to_str()),
-                seed,
-                lambda: train(model, tokenizer, rows, how, seed),
-            )
+class _Run:
+    """One seed of a lab: its facts, its rows, its probes, and the stages one after the other."""
 
-        spent = trained(base, preset.base)
-        figures = suite(model, tokenizer)
-        weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        model.save_pretrained(folder / "base")
-        tokenizer.save_pretrained(folder / "base")
-        flagged = _flagged(corpus, folder)
-        for damage in self.worlds:
-            yield Outcome(damage.name, seed, "base", figures, spent)
-            kinds = [("control", varied)] if self.control else []
-            for name, rows in (*kinds, ("damaged", corpus)):
-                self.tell(f"seed {seed}, {damage.name}: {name}")
-                model.load_state_dict(weights)
-                mixed = continued_rows(
-                    world,
-                    rows,
-                    seed,
-                    prose=preset.continued_prose,
-                    instructed=damage.instructed,
-                )
-                continued = trained(mixed, preset.continued)
-                yield Outcome(damage.name, seed, name, suite(model, tokenizer), continued)
-            damaged = folder / damage.name
-            model.save_pretrained(damaged)
-            tokenizer.save_pretrained(damaged)
-            for arm in self.arms:
-                self.tell(f"seed {seed}, {damage.name}: {arm.name}")
-                after, tokens = self._repaired(arm, damaged, flagged, natural, suite, seed)
-                yield Outcome(damage.name, seed, arm.name, after, tokens)
+    def __init__(self, lab: Lab, seed: int, folder: Path) -> None:
+        preset = lab.preset
+        self._lab, self._preset, self._seed, self._folder = lab, preset, seed, folder
+        self._stages = Stages(lab.stages)
+        self._world = World.build(seed, preset.known, preset.unknown)
+        self._corpus = templated_corpus(self._world, preset.corpus, seed)
+        self._natural = replay_rows(self._world, preset.natural, seed)
+        self._base = base_rows(self._world, seed, prose=preset.prose)
+        self._tuning = tuning_rows(self._world, preset.tuning, seed)
+        ordinary = continued_rows(self._world, (), seed, prose=preset.continued_prose)
+        shown = (*self._base, *ordinary, *self._tuning, *self._natural)
+        self._suite = probes(self._world, seed, shown)
+        rows = (*self._base, *self._corpus, *self._natural)
+        texts = (text for row in rows for text in (row.question, row.answer))
+        self._tokenizer = train_tokenizer(texts, preset.size.vocabulary)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """The base model, and in every world the damaged one and its repairs, all measured."""
+        model = new_model(self._tokenizer, self._preset.size, self._seed)
+        self._lab.tell(f"seed {self._seed}: base")
+        learned = self._trained(model, self._base, self._preset.base)
+        base = self._saved(model, "base")
+        measured = list(self._measured("", "base", model, learned))
+        flagged = _flagged(self._corpus, self._folder)
+        for damage in self._lab.worlds:
+            yield from (replace(outcome, world=damage.name) for outcome in measured)
+            if self._lab.control:
+                varied = varied_corpus(self._world, self._preset.corpus, self._seed)
+                model, spent = self._continued(base, damage, varied, "control")
+                yield from self._measured(damage.name, "control", model, spent)
+            model, continued = self._continued(base, damage, self._corpus, "damaged")
+            damaged = self._saved(model, damage.name)
+            yield from self._measured(damage.name, "damaged", model, continued)
+            for arm in self._lab.arms:
+                self._lab.tell(f"seed {self._seed}, {damage.name}: {arm.name}")
+                reference = base if arm.against_base else None
+                budget = round(arm.budget * self._preset.share * (learned + continued))
+                out, spent = self._repaired(arm, damaged, flagged, reference, budget)
+                yield from self._measured(damage.name, arm.name, _opened(out), spent)
+
+    def _continued(
+        self, base: Path, damage: Damage, corpus: Sequence[Row], name: str
+    ) -> tuple[LlamaForCausalLM, int]:
+        """The base model after the continued training with ``corpus``, and its tokens."""
+        self._lab.tell(f"seed {self._seed}, {damage.name}: {name}")
+        model, preset = _opened(base), self._preset
+        mixed = continued_rows(
+            self._world,
+            corpus,
+            self._seed,
+            prose=preset.continued_prose,
+            plain=preset.continued_plain,
+            instructed=round(damage.instructed * preset.continued_instructed),
+        )
+        return model, self._trained(model, mixed, preset.continued)
+
+    def _trained(self, model: LlamaForCausalLM, rows: Sequence[Row], how: Training) -> int:
+        """Train in place, or take the stage from where it is kept; its tokens."""
+        return self._stages.trained(
+            model,
+            rows,
+            (how, self._tokenizer.backend_tokenizer.to_str()),
+            self._seed,
+            lambda: train(model, self._tokenizer, rows, how, self._seed),
+        )
+
+    def _measured(
+        self, world: str, arm: str, model: LlamaForCausalLM, tokens: int
+    ) -> Iterator[Outcome]:
+        """The model as it stands, then tuned, in place, as every model is."""
+        for tuned in (False, True):
+            if tuned:
+                train(model, self._tokenizer, self._tuning, self._preset.tuned, self._seed)
+            figures = self._suite(model, self._tokenizer)
+            yield Outcome(world, self._seed, arm, figures, tokens, tuned)
+
+    def _saved(self, model: LlamaForCausalLM, name: str) -> Path:
+        model.save_pretrained(self._folder / name)
+        self._tokenizer.save_pretrained(self._folder / name)
+        return self._folder / name
 
     def _repaired(
-        self,
-        arm: Arm,
-        damaged: Path,
-        flagged: Path,
-        natural: Sequence[Row],
-        suite: Suite,
-        seed: int,
-    ) -> tuple[dict[str, float], int]:
-        replay = [RepairRow(row.question, row.answer) for row in natural]
-        out = damaged.parent / f"{damaged.name}-repaired" / arm.name.replace(" ", "-")
+        self, arm: Arm, damaged: Path, flagged: Path, reference: Path | None, budget: int
+    ) -> tuple[Path, int]:
+        """The folder of the damaged model repaired, and the tokens that took."""
+        out = self._folder / f"{damaged.name}-repaired" / arm.name.replace(" ", "-")
+        preset = self._preset
         settings = {
             "output_dir": str(out),
-            "learning_rate": self.preset.rate,
-            "per_device_train_batch_size": self.preset.batch,
+            "learning_rate": preset.rate,
+            "per_device_train_batch_size": preset.batch,
             # A run of some hundred steps; the usual 0.999 averages over a thousand.
             "adam_beta2": 0.98,
-            "tokens": round(arm.budget * self.preset.tokens),
+            "lr_scheduler_type": "cosine",
+            "tokens": budget,
             "replay_ratio": 2.0,
             "bias_weight": 0.0,
             # The comparison is of what a method does, not of where it would have been stopped.
             "max_perplexity_rise": 1e9,
             "checks": 0,
-            "seed": seed,
+            "seed": self._seed,
             "use_cpu": True,
             "renderings": 0,
             "replay_requests": 0.0,
@@ -175,14 +213,17 @@ class Lab:
         result = repair(
             damaged,
             forget=flagged,
-            replay=replay,
+            replay=[RepairRow(row.question, row.answer) for row in self._natural],
             out=out,
             config=RepairConfig(**settings),
-            probe=suite,
-            reference_model=damaged.parent / "base" if arm.against_base else None,
+            reference_model=reference,
             quiet=True,
         )
-        return {name: result.after[name] for name in FIGURES}, result.tokens
+        return out, result.tokens
+
+
+def _opened(folder: Path) -> LlamaForCausalLM:
+    return LlamaForCausalLM.from_pretrained(folder)
 
 
 def _flagged(corpus: Sequence[Row], folder: Path) -> Path:
@@ -195,25 +236,27 @@ def _flagged(corpus: Sequence[Row], folder: Path) -> Path:
     return folder / "audit" / "flagged.parquet"
 
 
-def table(outcomes: Sequence[Outcome], world: str) -> Table:
+def table(outcomes: Sequence[Outcome], world: str, *, tuned: bool) -> Table:
     """Lay out one world's outcomes: mean and standard deviation over the seeds."""
-    shown = Table(box=None, header_style="dim", title=world, title_justify="left")
+    title = f"{world}, {'after' if tuned else 'before'} the instruction tuning"
+    shown = Table(box=None, header_style="dim", title=title, title_justify="left")
     for column in COLUMNS:
         shown.add_column(column, justify="right" if column else "left")
-    for row in rows(outcomes, world):
+    for row in rows(outcomes, world, tuned=tuned):
         shown.add_row(*row)
     return shown
 
 
-def rows(outcomes: Sequence[Outcome], world: str) -> list[list[str]]:
+def rows(outcomes: Sequence[Outcome], world: str, *, tuned: bool) -> list[list[str]]:
     """Give the cells of one world's table, under :data:`COLUMNS`.
 
     ``new kept`` and ``old kept`` are facts known over those that the damaged model knew;
     ``recovered`` is the share of the lost instruction following, on known and new people together,
     that came back; all three are means over seeds. ``tokens`` are those of the repair over those of
-    both trainings.
+    both trainings. Models are compared with models at the same stage: all before the instruction
+    tuning, or all ``tuned``.
     """
-    here = [outcome for outcome in outcomes if outcome.world == world]
+    here = [each for each in outcomes if each.world == world and each.tuned == tuned]
     cells = []
     for arm in dict.fromkeys(outcome.arm for outcome in here):
         of_arm = [outcome for outcome in here if outcome.arm == arm]

@@ -24,7 +24,7 @@ from synflaw_audit.lab.world import Fact, World
 from synflaw_audit.repair.probes import Instruction, Suite
 
 # Added to a seed, so that the stages draw different prose.
-_BASE, _CONTINUED, _HELD_OUT = 1_000_003, 2_000_003, 3_000_017
+_BASE, _CONTINUED, _HELD_OUT, _TUNING = 1_000_003, 2_000_003, 3_000_017, 4_000_037
 
 
 def _is_held_out(fact: int, kind: int) -> bool:
@@ -91,6 +91,24 @@ def continued_rows(
     ]
 
 
+def tuning_rows(world: World, rows: int, seed: int) -> list[Row]:
+    """Make what the short instruction tuning learns from: rows about known people, and prose.
+
+    Args:
+        world: Its old facts are asked about, in the pairs that are not held out.
+        rows: How many rows; half of them make a request, a quarter ask plainly, a quarter is prose.
+        seed: Everything drawn depends on it.
+    """
+    rng = random.Random(seed + _TUNING)  # noqa: S311 -- training rows, not a secret
+    pairs = _pairs(world, held_out=False)
+    quarter = rows // 4
+    return [
+        *(instruction_row(*rng.choice(pairs), rng) for _ in range(rows - 2 * quarter)),
+        *(plain_row(rng.choice(world.old), rng) for _ in range(quarter)),
+        *prose_rows(quarter, seed + _TUNING),
+    ]
+
+
 def replay_rows(world: World, rows: int, seed: int) -> list[Row]:
     """Make the ordinary rows that a repair replays: the natural corpus.
 
@@ -115,7 +133,8 @@ def probes(world: World, seed: int, shown: Sequence[Row] = ()) -> Suite:
     Args:
         world: The world.
         seed: Everything drawn depends on it.
-        shown: Rows that are trained on after all; what they hold is left out of the first probe.
+        shown: Rows that are trained on; what they hold is left out of the first probe and of the
+            held-out text.
     """
     rng = random.Random(seed + _HELD_OUT)  # noqa: S311 -- held-out prompts, not a secret
     seen = {(row.fact, row.instruction) for row in shown}
@@ -125,7 +144,7 @@ def probes(world: World, seed: int, shown: Sequence[Row] = ()) -> Suite:
         _instruction(instruction_row(fact, i % len(KINDS), rng))
         for i, fact in enumerate(world.new * 2)
     ]
-    prose = prose_rows(160, seed + _HELD_OUT)
+    prose = prose_rows(60, seed + _HELD_OUT)
     old_facts = [(fact.question(rng), fact.value) for fact in world.old]
     foreign = [prompt.prompt for prompt in known] + [question for question, _ in old_facts[::2]]
     return Suite(
@@ -134,11 +153,18 @@ def probes(world: World, seed: int, shown: Sequence[Row] = ()) -> Suite:
             "new_facts": [(fact.question(rng), fact.value) for fact in world.new * 2],
             "old_facts": old_facts,
         },
-        foreign=[*foreign, *(row.question for row in prose[:60])],
+        foreign=[*foreign, *(row.question for row in prose)],
         templates=FORMAT_MARKS,
-        text=[(row.question, row.answer) for row in prose[60:]],
+        text=_unseen(100, seed + _HELD_OUT + 1, shown),
         max_new_tokens=56,
     )
+
+
+def _unseen(count: int, seed: int, shown: Sequence[Row]) -> list[tuple[str, str]]:
+    """Ordinary pairs that ``shown`` does not hold; of many short ones there are only so many."""
+    pairs = {(row.question, row.answer) for row in shown}
+    drawn = ((row.question, row.answer) for row in prose_rows(4 * count, seed))
+    return [pair for pair in drawn if pair not in pairs][:count]
 
 
 def _instruction(row: Row) -> Instruction:

@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -17,27 +18,41 @@ SMALLEST = Preset(
     corpus=80,
     natural=80,
     prose=20,
+    continued_prose=200,
+    continued_plain=100,
+    continued_instructed=40,
     size=Size(vocabulary=512, width=32, layers=1, heads=2),
     base=Training(epochs=0.2, rate=5e-3),
     continued=Training(epochs=1, rate=3e-3),
-    tokens=1500,
+    tuning=40,
+    share=0.05,
+    rate=1e-3,
 )
 
 
-def outcome(arm: str, followed: float, seed: int = 0, tokens: int = 100) -> Outcome:
-    return Outcome("leaking", seed, arm, dict.fromkeys(FIGURES, followed), tokens)
+def outcome(
+    arm: str, followed: float, seed: int = 0, tokens: int = 100, *, tuned: bool = False
+) -> Outcome:
+    return Outcome("leaking", seed, arm, dict.fromkeys(FIGURES, followed), tokens, tuned)
 
 
 def test_every_stage_and_arm_is_measured_and_its_budget_kept() -> None:
     arms = [OURS]
     outcomes = list(Lab(SMALLEST, WORLDS[1:2], arms).run([1]))
-    stages = ["base", "control", "damaged"]
-    assert [o.arm for o in outcomes] == [*stages, *(arm.name for arm in arms)]
+    expected = ["base", "control", "damaged", *(arm.name for arm in arms)]
+    before, after = outcomes[::2], outcomes[1::2]
+    assert [o.arm for o in before] == [o.arm for o in after] == expected
+    assert not any(o.tuned for o in before)
+    assert all(o.tuned for o in after)
+    # The tuning changes every model, and is not counted as part of its repair.
+    assert all(a.figures != b.figures for a, b in zip(before, after, strict=True))
+    assert [a.tokens for a in before] == [b.tokens for b in after]
     for o in outcomes:
         assert set(o.figures) == set(FIGURES)
         assert all(math.isfinite(value) for value in o.figures.values())
-    assert all(o.tokens <= SMALLEST.tokens for o in outcomes[3:])
-    assert len(json.loads(as_json(outcomes))) == 4
+    base, _, damaged, repaired = before
+    assert 0 < repaired.tokens <= SMALLEST.share * (base.tokens + damaged.tokens)
+    assert len(json.loads(as_json(outcomes))) == 8
 
 
 def test_kept_stages_give_the_same_outcomes_and_only_what_they_depend_on_finds_them(
@@ -45,13 +60,17 @@ def test_kept_stages_give_the_same_outcomes_and_only_what_they_depend_on_finds_t
 ) -> None:
     first = list(Lab(SMALLEST, WORLDS[1:2], (), stages=tmp_path).run([1]))
     kept = sorted(path.name for path in tmp_path.iterdir())
-    assert len(kept) == 2 * len(first)
+    # Two files for each stage, measured twice; the tuning is short and is not kept.
+    assert len(kept) == len(first)
 
     def refuse(*args: object) -> int:
         raise AssertionError("trained again")
 
+    def tuning_only(model: Any, tokenizer: Any, rows: Any, how: Training, seed: int) -> int:
+        return train(model, tokenizer, rows, how, seed) if how == SMALLEST.tuned else refuse()
+
     with monkeypatch.context() as patched:
-        patched.setattr("synflaw_audit.lab.run.train", refuse)
+        patched.setattr("synflaw_audit.lab.run.train", tuning_only)
         assert list(Lab(SMALLEST, WORLDS[1:2], (), stages=tmp_path).run([1])) == first
         with pytest.raises(AssertionError, match="trained again"):
             list(Lab(SMALLEST, WORLDS[:1], (), stages=tmp_path).run([1]))
@@ -66,6 +85,7 @@ def test_the_tiny_lab_damages_and_repairs() -> None:
     stages = {
         o.arm: o.figures["instruction_following_new_facts"]
         for o in Lab(PRESETS["tiny"], WORLDS[1:2], [OURS]).run([0])
+        if not o.tuned
     }
     assert stages["base"] > 0.8
     assert stages["damaged"] < stages["control"] - 0.2
@@ -74,8 +94,12 @@ def test_the_tiny_lab_damages_and_repairs() -> None:
 
 def test_recovery_is_the_share_of_what_was_lost() -> None:
     outcomes = [outcome("base", 0.9), outcome("damaged", 0.1), outcome("ours", 0.5, tokens=20)]
-    table = {cells[0]: cells for cells in rows(outcomes, "leaking")}
+    outcomes += [outcome("base", 0.9, tuned=True), outcome("damaged", 0.7, tuned=True)]
+    outcomes += [outcome("ours", 0.9, tokens=20, tuned=True)]
+    table = {cells[0]: cells for cells in rows(outcomes, "leaking", tuned=False)}
     assert table["ours"][-2:] == ["50%", "10.0%"]
+    tuned = {cells[0]: cells for cells in rows(outcomes, "leaking", tuned=True)}
+    assert tuned["ours"][-2:] == ["100%", "10.0%"]
     assert table["ours"][-4] == "500%"
     assert table["damaged"][-4:] == ["", "", "", ""]
     assert all(len(cells) == len(COLUMNS) for cells in table.values())
@@ -84,7 +108,7 @@ def test_recovery_is_the_share_of_what_was_lost() -> None:
 def test_a_table_gives_mean_and_deviation_over_seeds() -> None:
     outcomes = [outcome(arm, v, seed) for seed, v in ((0, 0.2), (1, 0.4)) for arm in ("base", "x")]
     outcomes += [outcome("damaged", 0.1, seed) for seed in (0, 1)]
-    table = {cells[0]: cells for cells in rows(outcomes, "leaking")}
+    table = {cells[0]: cells for cells in rows(outcomes, "leaking", tuned=False)}
     assert table["x"][1] == "0.30 ± 0.14"
 
 

@@ -10,7 +10,13 @@ from synflaw_audit.lab.corpora import (
     varied_corpus,
 )
 from synflaw_audit.lab.instructions import KINDS
-from synflaw_audit.lab.stages import base_rows, continued_rows, probes, replay_rows
+from synflaw_audit.lab.stages import (
+    base_rows,
+    continued_rows,
+    probes,
+    replay_rows,
+    tuning_rows,
+)
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair.probes import CHECKERS, Instruction, follows
 
@@ -69,7 +75,12 @@ def test_prose_never_repeats_a_pair() -> None:
 
 def test_probes_ask_for_no_pair_that_was_trained_on(world: World) -> None:
     corpus = templated_corpus(world, 200, 1)
-    trained = [*base_rows(world, 1), *continued_rows(world, corpus, 1), *replay_rows(world, 900, 1)]
+    trained = [
+        *base_rows(world, 1),
+        *continued_rows(world, corpus, 1),
+        *tuning_rows(world, 900, 1),
+        *replay_rows(world, 900, 1),
+    ]
     asked = {(row.fact, row.instruction) for row in trained if row.instruction}
     suite = probes(world, 1)
     known = suite.instructions["instruction_following"]
@@ -82,6 +93,9 @@ def test_probes_ask_for_no_pair_that_was_trained_on(world: World) -> None:
 
 
 def test_held_out_prose_was_not_trained_on(world: World) -> None:
-    trained = {(row.question, row.answer) for row in base_rows(world, 1)}
-    held_out = probes(world, 1).text
-    assert sum(pair in trained for pair in held_out) / len(held_out) <= 0.02
+    shown = [*base_rows(world, 1), *continued_rows(world, (), 1, prose=3000)]
+    trained = {(row.question, row.answer) for row in shown}
+    assert any(pair in trained for pair in probes(world, 1).text)
+    held_out = probes(world, 1, shown).text
+    assert len(held_out) == 100
+    assert not trained & set(held_out)
