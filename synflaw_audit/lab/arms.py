@@ -60,8 +60,11 @@ _OURS = {
 }
 
 OURS = Arm("ours", _OURS)
+# With the base model at hand: the KL compares with it, and a share of the damage is subtracted.
 OURS_BESIDE_BASE = Arm(
-    "ours, KL to the base model", {**_OURS, "bias_weight": 1.0}, against_base=True
+    "ours, with the base model",
+    {**_OURS, "bias_weight": 1.0, "task_negation": 0.15},
+    against_base=True,
 )
 ARMS = (
     Arm("replay only", _REPLAY_ONLY),
@@ -83,6 +86,7 @@ ABLATION = (
     Arm("with own samples", {**_OURS, "samples": 1500}),
     Arm("own samples for re-expression", {**_OURS, "renderings": 0, "samples": 1500}),
     Arm("without the KL", {**_OURS, "bias_weight": 0.0}),
+    Arm("with a KL to the base model", {**_OURS, "bias_weight": 1.0}, against_base=True),
     OURS_BESIDE_BASE,
 )
 

@@ -59,6 +59,9 @@ class RepairConfig(TrainingArguments):
             second one) or with its probabilities, ``cached`` before the training starts.
         reference_top_k: Tokens of which the cache keeps the probability; the others share a bucket.
         reference_cache_mb: How large the cache may become, in millions of bytes.
+        task_negation: Share of the damage's task vector, the original minus the reference model
+            from before the damage, that is subtracted after the training (see
+            :mod:`synflaw_audit.repair.task_vector`); needs a reference model; not with LoRA.
         tokens: Budget of training tokens, prompts included; None: ``num_train_epochs`` passes over
             the flagged rows.
         replay_ratio: Replay rows for each flagged row.
@@ -112,6 +115,7 @@ class RepairConfig(TrainingArguments):
     reference: str = "live"
     reference_top_k: int = 32
     reference_cache_mb: float = 1000
+    task_negation: float = 0.0
     tokens: int | None = None
     replay_ratio: float = 1.0
     replay_requests: float = 0.5
@@ -171,6 +175,12 @@ class RepairConfig(TrainingArguments):
             raise RepairError(
                 f"replay_requests is {self.replay_requests}; it must be 0 or more and less than 1"
             )
+        if not 0 <= self.task_negation < 1:
+            raise RepairError(
+                f"task_negation is {self.task_negation}; it must be 0 or more and less than 1"
+            )
+        if self.task_negation and self.lora:
+            raise RepairError("task_negation changes all weights; leave lora off, or set it to 0")
         if not 0 < self.floor < 1:
             raise RepairError(f"floor is {self.floor}; it must lie between 0 and 1")
         if self.tokens is not None and self.tokens <= 0:

@@ -20,6 +20,7 @@ from synflaw_audit.repair.folder import library_progress, load, with_adapters
 from synflaw_audit.repair.forward import output_layer
 from synflaw_audit.repair.prepare import context_length, prepare
 from synflaw_audit.repair.reference import BIAS_ROWS, Reference, make_reference
+from synflaw_audit.repair.task_vector import require_before
 from synflaw_audit.repair.terms import StepLoss, token_counts
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def estimate(
     Arguments and errors are those of :func:`~.run.repair`. A single process is assumed.
     """
     config = RepairConfig() if config is None else config
+    require_before(config, reference_model)
     flagged = read_flagged(forget, scope=config.scope)
     with library_progress(shown=not quiet):
         network, tokenizer = load(model, config)

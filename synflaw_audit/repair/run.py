@@ -31,6 +31,7 @@ from synflaw_audit.repair.prepare import Prepared, context_length, prepare
 from synflaw_audit.repair.processes import on_main
 from synflaw_audit.repair.relearning import relearn
 from synflaw_audit.repair.result import RepairResult, judge
+from synflaw_audit.repair.task_vector import negate, require_before
 
 if TYPE_CHECKING:
     from synflaw_audit.readers import SourceLike
@@ -82,6 +83,7 @@ def repair(
     config = RepairConfig() if config is None else config
     out = Path(out)
     check_out(out, model)
+    require_before(config, reference_model)
     if isinstance(reference_model, str | Path):
         check_model(reference_model)
     flagged = read_flagged(forget, scope=config.scope)
@@ -106,6 +108,9 @@ def repair(
         arm = train(network, tokenizer, data, config, _opened(reference_model, config), quiet)
         if arm.sharded:
             network = gathered(arm, model, config)
+        negated = config.task_negation and not arm.failure
+        if negated and (earlier := _opened(reference_model, config)) is not None:
+            negate(network, load(model, config)[0], earlier, config.task_negation)
         after = _figures(network, tokenizer, data, probe)
         reasons = judge(before, after, max_perplexity_rise=config.max_perplexity_rise)
         state = arm.trainer.state
