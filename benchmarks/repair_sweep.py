@@ -25,13 +25,15 @@ SWEPT: Mapping[str, Sequence[Any]] = {
     "forget_weight": (0.0, 0.01, 0.2),
     "retain_weight": (1.0, 4.0),
     "replay_weight": (2.0,),
-    "bias_weight": (0.1, 1.0),
+    "bias_weight": (0.0, 1.0),
     "replay_requests": (0.0,),
-    "renderings": (2,),
+    "replay_ratio": (2.0,),
+    "renderings": (2, 8),
     "samples": (1500,),
-    "learning_rate": (2e-3,),
+    "learning_rate": (1e-3,),
 }
-BUDGETS = (2.0, 8.0)
+BUDGETS = (2.0, 4.0)
+PRESET = PRESETS["small"]
 
 
 def arms() -> list[Arm]:
@@ -53,9 +55,9 @@ def written(outcomes: Sequence[Outcome], worlds: Sequence[str], command: str) ->
         environment.heading(command),
         "The row `ours` is the lab's own setting: "
         + ", ".join(f"{name} {value:g}" for name, value in OURS.settings.items())
-        + ", forget_weight 0.05, replay_weight 1, bias_weight 0, replay_ratio 2, "
-        "learning_rate 1e-3, batch 8; the others differ from it in what they name. Columns as in "
-        "[lab](lab.md).",
+        + f", forget_weight 0.05, replay_weight 1, learning_rate {PRESET.rate:g}, "
+        f"batch {PRESET.batch}; the others differ from it in what they name. Columns as in "
+        "[lab](lab.md), measured after the instruction tuning.",
     ]
     for world in worlds:
         lines += ["", f"## {world}", ""]
@@ -73,7 +75,7 @@ def main() -> None:
     options = parser.parse_args()
     chosen = [world for world in WORLDS if world.name in options.worlds]
     lab = Lab(
-        PRESETS["small"],
+        PRESET,
         chosen,
         arms(),
         lambda stage: print(stage, file=sys.stderr),
@@ -83,8 +85,8 @@ def main() -> None:
     outcomes: list[Outcome] = []
     for outcome in lab.run(options.seeds):
         outcomes.append(outcome)
-        if outcome.arm == "base":
-            continue  # nothing can be compared before the damage is known
+        if outcome.arm == "base" or not outcome.tuned:
+            continue  # nothing can be compared before the damage is known, and measured
         seeds, worlds = " ".join(map(str, options.seeds)), " ".join(options.worlds)
         command = f"benchmarks/repair_sweep.py --seeds {seeds} --worlds {worlds} --out ..."
         options.out.write_text(written(outcomes, options.worlds, command), encoding="utf-8")
