@@ -61,7 +61,8 @@ class RepairConfig(TrainingArguments):
         reference_cache_mb: How large the cache may become, in millions of bytes.
         task_negation: Share of the damage's task vector, the original minus the reference model
             from before the damage, that is subtracted after the training (see
-            :mod:`synflaw_audit.repair.task_vector`); needs a reference model; not with LoRA.
+            :mod:`synflaw_audit.repair.task_vector`); needs a reference model, and room to load both
+            once more when the training is done; not with LoRA.
         tokens: Budget of training tokens, prompts included; None: ``num_train_epochs`` passes over
             the flagged rows.
         replay_ratio: Replay rows for each flagged row.

@@ -78,6 +78,8 @@ def test_a_repair_ends_where_it_would_without_less_a_share_of_the_damage(
             quiet=True,
         )
         ends[share] = weights(AutoModelForCausalLM.from_pretrained(result.out))
+        card = (result.out / "README.md").read_text()
+        assert ("- 25% of the original's task vector from before subtracted" in card) == (share > 0)
     start = weights(AutoModelForCausalLM.from_pretrained(damaged))
     for name, plain in ends[0.0].items():
         torch.testing.assert_close(ends[0.25][name], plain - 0.25 * 0.01 * start[name])
