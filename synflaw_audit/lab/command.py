@@ -12,9 +12,7 @@ from synflaw_audit.errors import InputError
 
 
 def lab(
-    preset: Annotated[
-        str, typer.Option(help="How large: tiny or small.")
-    ] = "tiny",
+    preset: Annotated[str, typer.Option(help="How large: tiny or small.")] = "tiny",
     world: Annotated[
         list[str] | None,
         typer.Option(help="bound, leaking or overwritten; may be repeated. All if not given."),
