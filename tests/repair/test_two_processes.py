@@ -76,7 +76,7 @@ def test_two_processes_repair_as_one_does(tmp_path: Path) -> None:
     (tmp_path / "replay.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "settings.toml").write_text(
         # 64 rows, which 8 divides: accelerate fills the last batch up.
-        "learning_rate = 1e-3\nnum_train_epochs = 4\nforget_weight = 0.1\nrenderings = 0\n"
+        "learning_rate = 1e-3\nnum_train_epochs = 4\nforget_weight = 0.5\nrenderings = 0\n"
     )
     inputs = (
         *(str(tmp_path / "damaged"), "--forget", str(tmp_path / "flagged.parquet")),
