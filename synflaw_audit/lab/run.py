@@ -2,8 +2,9 @@
 
 The stages follow the published experiment on pattern overfitting in continued pre-training: a base
 model; continued training on mostly ordinary text with a share of uniform question-answer pairs; a
-repair for a small fraction of the tokens. Every repair reads what the audit flagged in the corpus,
-and nothing else is known to it.
+repair for a small fraction of the tokens; a short instruction tuning, before and after which
+everything is measured. Every repair reads what the audit flagged in the corpus, and nothing else is
+known to it.
 """
 
 from __future__ import annotations

@@ -79,7 +79,6 @@ def model_card(result: RepairResult, model: str) -> str:
             f"{result.rows['flagged']:,} flagged and {result.rows['replay']:,} replay rows",
             f"- {'LoRA' if config['lora'] else 'all weights'}, learning rate "
             f"{config['learning_rate']}, seed {config['seed']}",
-            *_negated(result),
             *_relearned(result),
             *[f"- note: {note}" for note in result.notes],
             "",
@@ -87,13 +86,6 @@ def model_card(result: RepairResult, model: str) -> str:
             "",
         ]
     )
-
-
-def _negated(result: RepairResult) -> list[str]:
-    share = result.config["task_negation"]
-    if not share:
-        return []
-    return [f"- {share:.0%} of the original's task vector from {result.reference_model} subtracted"]
 
 
 def _relearned(result: RepairResult) -> list[str]:

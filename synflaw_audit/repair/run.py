@@ -31,7 +31,7 @@ from synflaw_audit.repair.prepare import Prepared, context_length, prepare
 from synflaw_audit.repair.processes import on_main
 from synflaw_audit.repair.relearning import relearn
 from synflaw_audit.repair.result import RepairResult, judge
-from synflaw_audit.repair.task_vector import negate, require_before
+from synflaw_audit.repair.task_vector import negate, require_before, require_same_shapes
 
 if TYPE_CHECKING:
     from synflaw_audit.readers import SourceLike
@@ -89,6 +89,10 @@ def repair(
     flagged = read_flagged(forget, scope=config.scope)
     with library_progress(shown=not quiet):
         network, tokenizer = load(model, config)
+        # What would fail after the training must fail before it.
+        if config.task_negation and (earlier := _opened(reference_model, config)) is not None:
+            require_same_shapes(network, earlier, "reference")
+            del earlier
         data = on_main(
             lambda: prepare(
                 tokenizer,
@@ -241,6 +245,8 @@ def _notes(flagged: FlaggedRows, data: Prepared, config: RepairConfig, arm: Arm)
         notes.append(f"stopped early, done: {arm.guard.finished}")
     if not METHODS[config.method].safe:
         notes.append(f"{config.method} has no lower bound and is offered as a baseline only")
+    if config.task_negation and not arm.failure:
+        notes.append(f"{config.task_negation:.0%} of the damage's task vector was subtracted")
     if flagged.without_spans:
         notes.append(
             f"{flagged.without_spans} flagged rows name no template span and were left out"

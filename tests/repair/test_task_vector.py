@@ -79,10 +79,33 @@ def test_a_repair_ends_where_it_would_without_less_a_share_of_the_damage(
         )
         ends[share] = weights(AutoModelForCausalLM.from_pretrained(result.out))
         card = (result.out / "README.md").read_text()
-        assert ("- 25% of the original's task vector from before subtracted" in card) == (share > 0)
+        assert ("- note: 25% of the damage's task vector was subtracted\n" in card) == (share > 0)
     start = weights(AutoModelForCausalLM.from_pretrained(damaged))
     for name, plain in ends[0.0].items():
         torch.testing.assert_close(ends[0.25][name], plain - 0.25 * 0.01 * start[name])
+
+
+def test_a_reference_of_another_shape_is_refused_before_the_training(
+    tmp_path: Path, flagged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = damage(tmp_path / "damaged", chat=False)
+    vocabulary = AutoModelForCausalLM.from_pretrained(damaged).config.vocab_size
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("synflaw_audit.repair.run.train", refuse)
+    with pytest.raises(RepairError, match="in the reference one"):
+        repair(
+            damaged,
+            forget=flagged,
+            replay=ordinary_rows(40),
+            out=tmp_path / "out",
+            reference_model=build("gpt2", vocabulary),
+            config=RepairConfig(use_cpu=True, task_negation=0.2),
+            quiet=True,
+        )
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("command", [repair, estimate])
