@@ -34,8 +34,8 @@ from fitting import (
     resampled,
 )
 
-from synflaw_audit.report.model import Finding
-from synflaw_audit.risk import Calibration, Feature, Floats, risk
+from synflaw_audit.findings.report import Finding
+from synflaw_audit.verdicts.risk import Calibration, Feature, Floats, risk
 
 # What the risk reads: the checks of the answers' wording that foretell damage best. They were
 # chosen with the damage in view; what choosing without a family gives stands beside the result.

@@ -19,12 +19,12 @@ from environment import heading
 from peers import PEERS
 from slices import Slice, slices
 
-from synflaw_audit.catalogue import Check, load_checks
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.engines.base import silent
-from synflaw_audit.engines.local import sketched
-from synflaw_audit.judge import judge
-from synflaw_audit.readers import open_source
+from synflaw_audit.engines.local.engine import sketched
+from synflaw_audit.reading import open_source
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.verdicts.catalogue import Check, load_checks
+from synflaw_audit.verdicts.judge import judge
 
 SAMPLE = 1000
 

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.stats import rankdata, spearmanr
 
-from synflaw_audit.risk import predicted
+from synflaw_audit.verdicts.risk import predicted
 
 Floats = npt.NDArray[np.float64]
 Fit = Callable[[Floats, Floats], Floats]

@@ -25,8 +25,8 @@ import pandas as pd
 
 from synflaw_audit import audit
 from synflaw_audit import expectations as synflaw
-from synflaw_audit.catalogue import load_checks
 from synflaw_audit.expectations.classes import class_name
+from synflaw_audit.verdicts.catalogue import load_checks
 
 COUNTS = (1, 4, 8)
 

@@ -23,15 +23,15 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.repair import RepairConfig
-from synflaw_audit.repair.batches import Collator, pad_id
-from synflaw_audit.repair.data import read_flagged
-from synflaw_audit.repair.folder import library_progress, load
-from synflaw_audit.repair.forward import output_layer
-from synflaw_audit.repair.losses import METHODS
+from synflaw_audit.repair.material.batches import Collator, pad_id
+from synflaw_audit.repair.material.flagged import read_flagged
+from synflaw_audit.repair.material.prepare import Prepared, context_length, prepare
 from synflaw_audit.repair.measure import likelihoods, repetition
-from synflaw_audit.repair.prepare import Prepared, context_length, prepare
-from synflaw_audit.repair.reference import SecondModel
-from synflaw_audit.repair.terms import StepLoss, token_counts
+from synflaw_audit.repair.methods.forgetting.forward import output_layer
+from synflaw_audit.repair.methods.forgetting.losses import METHODS
+from synflaw_audit.repair.methods.forgetting.terms import StepLoss, token_counts
+from synflaw_audit.repair.storage.folder import library_progress, load
+from synflaw_audit.repair.training.reference import SecondModel
 
 MULTIPLES = (1, 2, 5, 10)
 FIGURES = (

@@ -21,13 +21,13 @@ import pandas as pd
 from environment import heading
 from slices import Slice, slices
 
-from synflaw_audit.catalogue import Check, load_checks
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.engines.base import silent
-from synflaw_audit.engines.local import sketched
+from synflaw_audit.engines.local.engine import sketched
 from synflaw_audit.measures import MEASURES, Score
 from synflaw_audit.measures.separability import Separability
-from synflaw_audit.readers import open_source
+from synflaw_audit.reading import open_source
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.verdicts.catalogue import Check, load_checks
 
 # The mined templates have benchmarks of their own.
 LEFT_OUT = ("template_share", "separability")

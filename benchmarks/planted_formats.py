@@ -23,7 +23,7 @@ import pandas as pd
 from environment import heading
 
 from synflaw_audit import audit
-from synflaw_audit.catalogue import load_checks
+from synflaw_audit.verdicts.catalogue import load_checks
 
 Spans = list[tuple[int, int]]
 # Question, answer and a generator of choices to the formatted answer and where the format is.

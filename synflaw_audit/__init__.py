@@ -9,7 +9,7 @@ the expectations and the repair work from.
 from __future__ import annotations
 
 from synflaw_audit.audit import audit
-from synflaw_audit.report.model import Report
+from synflaw_audit.findings.report import Report
 
 __all__ = ["Report", "audit"]
 __version__ = "0.1.0"

@@ -14,23 +14,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synflaw_audit.catalogue import Check, load_checks
 from synflaw_audit.clock import Clock
-from synflaw_audit.corpus import Corpus
-from synflaw_audit.embedders import embedder_named
 from synflaw_audit.engines.base import Engine, Outputs, Progress, silent
-from synflaw_audit.engines.local import LocalEngine, sketched
-from synflaw_audit.engines.memory import Memory, within
+from synflaw_audit.engines.local.engine import LocalEngine, sketched
+from synflaw_audit.engines.local.memory import Memory, within
 from synflaw_audit.errors import InputError
-from synflaw_audit.flags import Flagger
-from synflaw_audit.judge import beside, judge, summaries
-from synflaw_audit.perplexity import language_model_named
-from synflaw_audit.readers import SourceLike, open_source
-from synflaw_audit.report.model import Dataset, Finding, Flagged, Report
-from synflaw_audit.report.picture import pictured
-from synflaw_audit.risk import risk
-from synflaw_audit.tally import Tally
-from synflaw_audit.what_if import Sample
+from synflaw_audit.findings.report import Dataset, Finding, Flagged, Report
+from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.flagging.tally import Tally
+from synflaw_audit.measures.picture import pictured
+from synflaw_audit.reading import SourceLike, open_source
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.embedders import embedder_named
+from synflaw_audit.text.perplexity import language_model_named
+from synflaw_audit.verdicts.catalogue import Check, load_checks
+from synflaw_audit.verdicts.judge import beside, judge, summaries
+from synflaw_audit.verdicts.risk import risk
+from synflaw_audit.verdicts.what_if import Sample
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -158,7 +158,7 @@ def _engine(
     if isinstance(source, Engine):
         return source
     if library == "pyspark":
-        from synflaw_audit.engines.spark import SparkEngine
+        from synflaw_audit.engines.spark.engine import SparkEngine
 
         return SparkEngine(source, question=question, answer=answer)
     if library == "ray":

@@ -10,8 +10,8 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from synflaw_audit.templates import spans
-from synflaw_audit.tokens import _ALONE_RANGES, _STOPS, END, START, Mask, Tokens
+from synflaw_audit.text.templates import spans
+from synflaw_audit.text.tokens import _ALONE_RANGES, _STOPS, END, START, Mask, Tokens
 
 WRAP = (1 << 64) - 1
 MULTIPLIER, MIX = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9

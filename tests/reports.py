@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from synflaw_audit.catalogue import Advice
-from synflaw_audit.report.model import (
+from synflaw_audit.findings.finding import Advice
+from synflaw_audit.findings.report import (
     Dataset,
     ExampleRow,
     Finding,

@@ -10,9 +10,9 @@ import pytest
 
 import synflaw_audit
 from synflaw_audit import audit
-from synflaw_audit.catalogue import load_checks
 from synflaw_audit.errors import InputError
 from synflaw_audit.records import FLAGGED
+from synflaw_audit.verdicts.catalogue import load_checks
 
 BEFORE, AFTER = "Certainly! Here is my considered answer: ", "\n\nI hope this was helpful."
 

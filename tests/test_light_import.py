@@ -20,7 +20,7 @@ HEAVY = (
 
 RUN = """
 import sys
-from synflaw_audit.cli import main
+from synflaw_audit.commands.main import main
 sys.argv = ["synflaw", *{arguments}]
 try:
     main()
@@ -33,7 +33,7 @@ except SystemExit as done:
     "code",
     [
         "import synflaw_audit",
-        "import synflaw_audit.report, synflaw_audit.gate, synflaw_audit.catalogue",
+        "import synflaw_audit.report, synflaw_audit.verdicts.gate, synflaw_audit.verdicts.judge",
         RUN.format(arguments=["--help"]),
         RUN.format(arguments=["--version"]),
         RUN.format(arguments=["checks", "list"]),
@@ -63,10 +63,11 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 import pandas, synflaw_audit
+from synflaw_audit.report import render_html, render_markdown
 
 rows = [(f"q{{i}}", f"It is {{i * 7919}}.") for i in range(80)]
 report = synflaw_audit.audit(pandas.DataFrame(rows, columns=["question", "answer"]))
-report.to_html(), report.to_markdown(), report.to_json(), report.flagged()
+render_html(report), render_markdown(report), report.to_json(), report.flagged()
 print(report.dataset.records)
 """
     done = subprocess.run(  # noqa: S603 - our own interpreter and code

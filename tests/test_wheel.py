@@ -65,14 +65,14 @@ def test_the_wheel_holds_what_it_needs_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"synflaw_audit"}
     shipped = {Path(name).name for name in names if name.startswith("synflaw_audit/_checks/")}
     assert shipped == {file.name for file in (ROOT / "checks").glob("*.toml")}
-    for needed in ("py.typed", "report/report.schema.json", "report/report.html.jinja"):
+    for needed in ("py.typed", "findings/report.schema.json", "report/report.html.jinja"):
         assert f"synflaw_audit/{needed}" in names
     assert not [name for name in names if "__pycache__" in name or "test" in Path(name).name]
 
 
 def test_the_package_is_the_installed_one_with_its_checks(installed: Path, tmp_path: Path) -> None:
     code = """
-import synflaw_audit, synflaw_audit.catalogue as c, synflaw_audit.report.model as m
+import synflaw_audit, synflaw_audit.verdicts.catalogue as c, synflaw_audit.findings.report as m
 print(synflaw_audit.__file__, c.bundled_directory(), len(c.load_checks()), bool(m.schema()))
 """
     package, checks, count, schema = run(installed / "python", "-c", code, cwd=tmp_path).split()

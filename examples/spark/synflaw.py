@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from synflaw_audit.cli import main
+from synflaw_audit.commands.main import main
 
 if __name__ == "__main__":
     main()

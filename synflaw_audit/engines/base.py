@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from synflaw_audit.flags import Flagger
-from synflaw_audit.sketch import Sketch, merge
-from synflaw_audit.tally import Tally
+from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.flagging.tally import Tally
+from synflaw_audit.sample.sketch import Sketch, merge
 
 # Called with the stage ("reading", "measuring" or "flagging") and the records done in it.
 Progress = Callable[[str, int], None]

@@ -30,7 +30,7 @@ from synflaw_audit.engines.base import (
 from synflaw_audit.engines.folders import write_folders
 from synflaw_audit.engines.passes import Counts
 from synflaw_audit.errors import InputError
-from synflaw_audit.flags import Flagger
+from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.records import FLAGGED, RECORDS
 
 # Partial results that are merged at once: few enough that they fit into a task's memory together.

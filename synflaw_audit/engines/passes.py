@@ -18,14 +18,14 @@ import pyarrow.compute as pc
 
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.errors import InputError
-from synflaw_audit.flags import Flagger
-from synflaw_audit.readers.rows import Columns, Input, Piece, Rejected, Row
-from synflaw_audit.readers.schemas import Schema
-from synflaw_audit.readers.source import OnReject, Rejections, records_of
+from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.flagging.tally import Tally
+from synflaw_audit.reading.rows import Columns, Input, Piece, Rejected, Row
+from synflaw_audit.reading.schemas import Schema
+from synflaw_audit.reading.source import OnReject, Rejections, records_of
 from synflaw_audit.records import FLAGGED
-from synflaw_audit.sketch import Sketcher
-from synflaw_audit.tally import Tally
-from synflaw_audit.tokens import Mask
+from synflaw_audit.sample.sketch import Sketcher
+from synflaw_audit.text.tokens import Mask
 
 BATCH_RECORDS = 8192
 BATCH_BYTES = 32 << 20

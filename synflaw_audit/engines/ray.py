@@ -15,7 +15,7 @@ import pyarrow.dataset
 from synflaw_audit.engines import distributed, tasks
 from synflaw_audit.engines.partitions import START, NumberedTable
 from synflaw_audit.errors import InputError
-from synflaw_audit.readers.schemas import Schema, find_schema
+from synflaw_audit.reading.schemas import Schema, find_schema
 from synflaw_audit.records import FLAGGED
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.engines.partitions import Layout
 from synflaw_audit.engines.passes import Counts, flag_rows, mark_rows, sketch_rows
 from synflaw_audit.errors import InputError
-from synflaw_audit.flags import Flagger
-from synflaw_audit.readers.rows import Rejected
-from synflaw_audit.readers.schemas import Schema
+from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.reading.rows import Rejected
+from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.records import FLAGGED, RECORDS
-from synflaw_audit.tokens import Mask
+from synflaw_audit.text.tokens import Mask
 
 # A partial result and its place in the order of all. What else a task yields stands beside it,
 # null where the partial result is not.

@@ -37,6 +37,7 @@ from synflaw_audit.expectations.compat import (
 from synflaw_audit.expectations.errors import LostExpectationsError
 from synflaw_audit.expectations.runs import META, RECENT, Outcome
 from synflaw_audit.expectations.store import TYPE_PREFIX, count_stored, project_root, raw_suite
+from synflaw_audit.report import render_html
 
 ACTION_TYPE = "synflaw_write_flagged_subset"
 MANIFEST_VERSION = 1
@@ -166,7 +167,7 @@ def _write(folder: Path, manifest: dict[str, Any], outcomes: list[Outcome]) -> P
         reports = [outcome.report for outcome in outcomes if outcome.report is not None]
         for number, report in enumerate(reports, 1):
             name = "report" if number == 1 else f"report-{number}"
-            (temporary / f"{name}.html").write_text(report.to_html(), encoding="utf-8")
+            (temporary / f"{name}.html").write_text(render_html(report), encoding="utf-8")
             (temporary / f"{name}.json").write_text(report.to_json(), encoding="utf-8")
         (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
     _point(folder / "latest", final.name)

@@ -13,11 +13,11 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from synflaw_audit.catalogue import Check, load_checks
 from synflaw_audit.expectations.base import AuditExpectation, Threshold
 from synflaw_audit.expectations.compat import pydantic
 from synflaw_audit.expectations.decisions import Decision, worst
 from synflaw_audit.expectations.runs import AuditRun
+from synflaw_audit.verdicts.catalogue import Check, load_checks
 
 
 def _in_unit_interval(value: Any) -> Any:

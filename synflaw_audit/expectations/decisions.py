@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from synflaw_audit.report.model import Finding, Verdict
+from synflaw_audit.findings.report import Finding, Verdict
 
 _SEVERITY: Mapping[Verdict, int] = {"pass": 0, "warn": 1, "undecided": 2, "fail": 3}
 

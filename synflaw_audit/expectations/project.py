@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError
 from synflaw_audit.expectations import store as hook
 from synflaw_audit.expectations.action import ACTION_TYPE
 from synflaw_audit.expectations.errors import FIX, ProjectError
-from synflaw_audit.sinks import write_text
+from synflaw_audit.flagging.sinks import write_text
 
 CONFIG = "great_expectations.yml"
 MODULE = hook.__name__

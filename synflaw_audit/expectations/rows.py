@@ -18,10 +18,10 @@ import pyarrow as pa
 from synflaw_audit.engines import passes
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.errors import InputError, MissingExtraError
-from synflaw_audit.flags import Flagger
-from synflaw_audit.readers.rows import Columns, Input, Piece, Row
-from synflaw_audit.readers.schemas import Schema, find_schema
-from synflaw_audit.readers.tables import Frame
+from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.reading.rows import Columns, Input, Piece, Row
+from synflaw_audit.reading.schemas import Schema, find_schema
+from synflaw_audit.reading.tables import Frame
 
 SAMPLE_ROWS = 256
 
@@ -89,7 +89,7 @@ class SparkRows:
 
     def sketch(self, schema: Schema) -> FirstPass:
         """See ``Rows.sketch``."""
-        from synflaw_audit.engines import spark
+        from synflaw_audit.engines.spark import engine as spark
 
         return spark.sketch(self.frame, schema, self.name)
 
@@ -97,7 +97,7 @@ class SparkRows:
         self, schema: Schema, flagger: Flagger, index: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
         """See ``Rows.flag``."""
-        from synflaw_audit.engines import spark
+        from synflaw_audit.engines.spark import engine as spark
 
         return spark.flag(self.frame, schema, self.name, flagger, index)
 

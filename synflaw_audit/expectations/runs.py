@@ -17,22 +17,29 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synflaw_audit.audit import versions
-from synflaw_audit.catalogue import Check, load_checks
-from synflaw_audit.corpus import Corpus
-from synflaw_audit.embedders import embedder_named
 from synflaw_audit.engines.base import FirstPass, silent
-from synflaw_audit.engines.local import sketched
+from synflaw_audit.engines.local.engine import sketched
 from synflaw_audit.errors import InputError, SynflawError
 from synflaw_audit.expectations.decisions import Decision, of_finding
 from synflaw_audit.expectations.rows import Rows
 from synflaw_audit.expectations.subset import Subset
-from synflaw_audit.flags import Flagger
-from synflaw_audit.judge import beside, judge, summaries
+from synflaw_audit.findings.report import (
+    Dataset,
+    Finding,
+    Flagged,
+    Report,
+    TemplateSummary,
+    Verdict,
+)
+from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.measures import MEASURES, Marker
-from synflaw_audit.readers import open_source
-from synflaw_audit.readers.schemas import Pair, Schema
-from synflaw_audit.report.model import Dataset, Finding, Flagged, Report, TemplateSummary, Verdict
-from synflaw_audit.risk import risk
+from synflaw_audit.reading import open_source
+from synflaw_audit.reading.schemas import Pair, Schema
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.embedders import embedder_named
+from synflaw_audit.verdicts.catalogue import Check, load_checks
+from synflaw_audit.verdicts.judge import beside, judge, summaries
+from synflaw_audit.verdicts.risk import risk
 
 # The key under which a validation result's ``meta`` names its audit, at every result format.
 META = "synflaw_audit"

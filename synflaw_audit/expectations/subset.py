@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synflaw_audit.engines.passes import FLAGGED_AND_INDEX
+from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.records import FLAGGED
-from synflaw_audit.tally import Tally
 
 
 class Subset:

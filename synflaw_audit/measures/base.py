@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from synflaw_audit.corpus import Corpus
-from synflaw_audit.phrases import Floats
-from synflaw_audit.templates import Template
-from synflaw_audit.tokens import Ints, Mask, Tokens
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.phrases import Floats
+from synflaw_audit.text.templates import Template
+from synflaw_audit.text.tokens import Ints, Mask, Tokens
 
 CONFIDENCE_Z = NormalDist().inv_cdf(0.975)
 

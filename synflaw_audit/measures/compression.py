@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import zstandard
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+from synflaw_audit.sample.corpus import Corpus
 
 SEED = 0
 

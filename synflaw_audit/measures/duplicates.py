@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import Batch, Marker, Marks, Score, met, share
-from synflaw_audit.sketch import hashes_of, labels_of
-from synflaw_audit.tokens import Ids
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.sample.sketch import hashes_of, labels_of
+from synflaw_audit.text.tokens import Ids
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import Marker, Score, share
-from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Places, Tokens, extended, tokenize
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.tokens import (
+    END,
+    START,
+    Ids,
+    Ints,
+    Mask,
+    Places,
+    Tokens,
+    extended,
+    tokenize,
+)
 
 ROWS = 3000  # looked at; they are in random order
 EXAMPLES = 3

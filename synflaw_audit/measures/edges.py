@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import CONFIDENCE_Z, Batch, Marker, Marks, Score
-from synflaw_audit.phrases import numbered
-from synflaw_audit.tokens import Ids, Ints, Mask, Tokens, extended
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.phrases import numbered
+from synflaw_audit.text.tokens import Ids, Ints, Mask, Tokens, extended
 
 MARKED_SHARE = 0.05  # an edge that fewer records share marks no row
 SHOWN = 5

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synflaw_audit.corpus import Corpus
-from synflaw_audit.embedders import Vectors
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.embedders import Vectors
 
 FOLDS = 5
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
-from synflaw_audit.tokens import Ints, Mask, factorized
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.tokens import Ints, Mask, factorized
 
 SHOWN = 5
 LABELS = 200  # distinct label words told apart; further ones are one kind

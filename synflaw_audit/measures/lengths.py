@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
-from synflaw_audit.sketch import labels_of
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.sample.sketch import labels_of
 
 
 @dataclass(frozen=True)

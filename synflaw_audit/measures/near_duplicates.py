@@ -11,10 +11,10 @@ import rensa
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import Marker, Score, met, share
-from synflaw_audit.sketch import labels_of
-from synflaw_audit.tokens import Ids, Ints, Places, Tokens, extended, factorized, tokenize
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.sample.sketch import labels_of
+from synflaw_audit.text.tokens import Ids, Ints, Places, Tokens, extended, factorized, tokenize
 
 SHINGLE = 3  # tokens
 BANDS, BAND = 24, 5  # of MinHash values: finds 99.9% of the pairs with a similarity of 0.8

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+from synflaw_audit.sample.corpus import Corpus
 
 FEWEST = 100  # answers
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
-from synflaw_audit.phrases import Floats, numbered
-from synflaw_audit.template_fitting import fit
-from synflaw_audit.tokens import END, START, Ids, Ints, Mask, Tokens, tokenize
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.fitting import fit
+from synflaw_audit.text.phrases import Floats, numbered
+from synflaw_audit.text.tokens import END, START, Ids, Ints, Mask, Tokens, tokenize
 
 TOKENS = 200_000  # of answers looked at; the rows are in random order
 

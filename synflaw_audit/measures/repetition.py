@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synflaw_audit.corpus import Corpus
-from synflaw_audit.kernels.phrases import grouped, holders
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score, met
-from synflaw_audit.phrases import numbered
-from synflaw_audit.tokens import END, START, Ids, Ints, Places, Tokens, extended
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.kernels.phrases import grouped, holders
+from synflaw_audit.text.phrases import numbered
+from synflaw_audit.text.tokens import END, START, Ids, Ints, Places, Tokens, extended
 
 TOKENS = 500_000  # of answers looked at; the rows are in random order
 SHOWN = 5

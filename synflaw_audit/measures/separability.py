@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from synflaw_audit.corpus import QUESTIONS_PER_ROW, Corpus
-from synflaw_audit.embedders import Vectors
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
-from synflaw_audit.sketch import hashes_of
-from synflaw_audit.tokens import Ids, Ints, Mask
+from synflaw_audit.sample.corpus import QUESTIONS_PER_ROW, Corpus
+from synflaw_audit.sample.sketch import hashes_of
+from synflaw_audit.text.embedders import Vectors
+from synflaw_audit.text.tokens import Ids, Ints, Mask
 
 FOLDS = 5
 FEWEST = 2 * FOLDS  # rows of either corpus

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from synflaw_audit.corpus import Corpus
-from synflaw_audit.kernels.phrases import grouped, holders
 from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
-from synflaw_audit.phrases import Floats, numbered
-from synflaw_audit.sketch import labels_of
-from synflaw_audit.tokens import END, START, Ids, Ints, Tokens, tokenize
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.sample.sketch import labels_of
+from synflaw_audit.text.kernels.phrases import grouped, holders
+from synflaw_audit.text.phrases import Floats, numbered
+from synflaw_audit.text.tokens import END, START, Ids, Ints, Tokens, tokenize
 
 TOKENS = 500_000  # of answers looked at; the rows are in random order
 RARE = 0.01  # a token in fewer rows than this is no part of a common format

@@ -7,14 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from synflaw_audit.corpus import QUESTIONS, Corpus
 from synflaw_audit.measures.base import Batch, Marker, Marks, Score, share
-from synflaw_audit.templates import TemplateBook
+from synflaw_audit.sample.corpus import QUESTIONS, Corpus
+from synflaw_audit.text.templates import TemplateBook
 
 
 @dataclass(frozen=True)
 class TemplateShare:
-    """The share of records whose text follows a template, see ``synflaw_audit.phrases``.
+    """The share of records whose text follows a template, see ``synflaw_audit.text.phrases``.
 
     Attributes:
         field: Whether to look at the answers or the questions. Only answers mark rows: a model is

@@ -8,8 +8,8 @@ from typing import Any
 from transformers import TrainingArguments
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.losses import METHODS, LossOptions
-from synflaw_audit.repair.quantized import CHOICES as QUANTIZED
+from synflaw_audit.repair.methods.forgetting.losses import METHODS, LossOptions
+from synflaw_audit.repair.training.quantized import CHOICES as QUANTIZED
 
 _CHOICES = {
     "method": tuple(METHODS),
@@ -48,7 +48,7 @@ class RepairConfig(TrainingArguments):
     over its own tokens of the whole accumulated batch.
 
     Attributes:
-        method: Forgetting loss, a key of :data:`synflaw_audit.repair.losses.METHODS`.
+        method: Forgetting loss, a key of :data:`.methods.forgetting.losses.METHODS`.
         scope: Forget ``template`` tokens and retain the content, or forget the whole ``answer``.
         forget_weight: Weight of forgetting.
         retain_weight: Weight of the flagged rows' content tokens and of extra rows to learn.
@@ -61,21 +61,21 @@ class RepairConfig(TrainingArguments):
         reference_cache_mb: How large the cache may become, in millions of bytes.
         task_negation: Share of the damage's task vector, the original minus the reference model
             from before the damage, that is subtracted after the training (see
-            :mod:`synflaw_audit.repair.task_vector`); needs a reference model, and room to load both
+            :mod:`.methods.task_vector`); needs a reference model, and room to load both
             once more when the training is done; not with LoRA.
         tokens: Budget of training tokens, prompts included; None: ``num_train_epochs`` passes over
             the flagged rows.
         replay_ratio: Replay rows for each flagged row.
         replay_requests: Share of the replayed rows whose question is to make a request that the
             answer obeys; where they are fewer, some come again and brief rows are put under the
-            requests of others (see :func:`synflaw_audit.repair.redress.with_requests`). 0 replays
+            requests of others (see :func:`.material.redress.with_requests`). 0 replays
             the rows as they come.
         renderings: How often each flagged row's content is learned again without its format, in the
-            forms that the replay rows show (see :mod:`synflaw_audit.repair.reexpress`); scope
+            forms that the replay rows show (see :mod:`.material.reexpress`); scope
             ``template`` only.
         samples: Answers to flagged questions to sample from the model itself with the format
             barred; those that tell the content are learned as well (see
-            :mod:`synflaw_audit.repair.samples`); 0 samples none; scope ``template`` only. An
+            :mod:`.material.samples`); 0 samples none; scope ``template`` only. An
             estimate leaves them out.
         max_length: Tokens of a row; longer rows are cut at the end, and what was cut is reported.
         chunk_tokens: Target positions whose logits are worked on in float32 at a time.

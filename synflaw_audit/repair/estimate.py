@@ -12,19 +12,19 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from synflaw_audit.repair.batches import Collator, Example, Row, pad_id
-from synflaw_audit.repair.cache import CachedReference, check_size, wanted_columns
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.data import read_flagged
-from synflaw_audit.repair.folder import library_progress, load, with_adapters
-from synflaw_audit.repair.forward import output_layer
-from synflaw_audit.repair.prepare import context_length, prepare
-from synflaw_audit.repair.reference import BIAS_ROWS, Reference, make_reference
-from synflaw_audit.repair.task_vector import require_before
-from synflaw_audit.repair.terms import StepLoss, token_counts
+from synflaw_audit.repair.material.batches import Collator, Example, Row, pad_id
+from synflaw_audit.repair.material.flagged import read_flagged
+from synflaw_audit.repair.material.prepare import context_length, prepare
+from synflaw_audit.repair.methods.forgetting.forward import output_layer
+from synflaw_audit.repair.methods.forgetting.terms import StepLoss, token_counts
+from synflaw_audit.repair.methods.task_vector import require_before
+from synflaw_audit.repair.storage.folder import library_progress, load, with_adapters
+from synflaw_audit.repair.training.cache import CachedReference, check_size, wanted_columns
+from synflaw_audit.repair.training.reference import BIAS_ROWS, Reference, make_reference
 
 if TYPE_CHECKING:
-    from synflaw_audit.readers import SourceLike
+    from synflaw_audit.reading import SourceLike
 
 # Micro-batches that are timed; one more before them warms up.
 _TIMED = 3

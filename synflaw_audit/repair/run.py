@@ -13,28 +13,28 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from synflaw_audit.repair.arm import Arm, gathered, train, trainable
-from synflaw_audit.repair.batches import Collator, Row, mix, pad_id
 from synflaw_audit.repair.card import model_card
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.data import FlaggedRows, read_flagged
-from synflaw_audit.repair.folder import (
+from synflaw_audit.repair.material.batches import Collator, Row, mix, pad_id
+from synflaw_audit.repair.material.flagged import FlaggedRows, read_flagged
+from synflaw_audit.repair.material.prepare import Prepared, context_length, prepare
+from synflaw_audit.repair.measure import likelihoods
+from synflaw_audit.repair.methods.forgetting.losses import METHODS
+from synflaw_audit.repair.methods.task_vector import negate, require_before, require_same_shapes
+from synflaw_audit.repair.result import RepairResult, judge
+from synflaw_audit.repair.storage.folder import (
     check_model,
     check_out,
     library_progress,
     load,
     write_folder,
 )
-from synflaw_audit.repair.losses import METHODS
-from synflaw_audit.repair.measure import likelihoods
-from synflaw_audit.repair.prepare import Prepared, context_length, prepare
-from synflaw_audit.repair.processes import on_main
-from synflaw_audit.repair.relearning import relearn
-from synflaw_audit.repair.result import RepairResult, judge
-from synflaw_audit.repair.task_vector import negate, require_before, require_same_shapes
+from synflaw_audit.repair.training.arm import Arm, gathered, train, trainable
+from synflaw_audit.repair.training.processes import on_main
+from synflaw_audit.repair.training.relearning import relearn
 
 if TYPE_CHECKING:
-    from synflaw_audit.readers import SourceLike
+    from synflaw_audit.reading import SourceLike
 
 Probe = Callable[[PreTrainedModel, PreTrainedTokenizerBase], dict[str, float]]
 

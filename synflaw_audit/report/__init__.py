@@ -1,33 +1,8 @@
-"""Findings as people and programs read them: terminal, JSON, Markdown, one HTML page."""
+"""Findings as people read them: terminal, Markdown, one HTML page."""
 
 from __future__ import annotations
 
-from synflaw_audit.report.model import (
-    SCHEMA_VERSION,
-    Dataset,
-    ExampleRow,
-    Finding,
-    Flagged,
-    Implicated,
-    Picture,
-    Report,
-    Risk,
-    TemplateSummary,
-    Verdict,
-    WhatIf,
-)
+from synflaw_audit.report.html import render as render_html
+from synflaw_audit.report.markdown import render as render_markdown
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "Dataset",
-    "ExampleRow",
-    "Finding",
-    "Flagged",
-    "Implicated",
-    "Picture",
-    "Report",
-    "Risk",
-    "TemplateSummary",
-    "Verdict",
-    "WhatIf",
-]
+__all__ = ["render_html", "render_markdown"]

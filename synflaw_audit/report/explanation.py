@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from synflaw_audit.catalogue import Advice
+from synflaw_audit.findings.finding import Advice, ExampleRow, Finding, Verdict, WhatIf
+from synflaw_audit.findings.report import Report
 from synflaw_audit.report import words
-from synflaw_audit.report.findings import ExampleRow, Finding, Verdict, WhatIf
-from synflaw_audit.report.model import Report
 
 _SEVERITY: tuple[Verdict, ...] = ("fail", "warn", "undecided", "pass")
 _EXPERIMENTAL = "Its limits are experimental, not set by a measurement, so it only ever warns."

@@ -12,9 +12,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from synflaw_audit.findings.picture import SIDE
+from synflaw_audit.findings.report import Report
 from synflaw_audit.report import explanation, words
-from synflaw_audit.report.model import Report
-from synflaw_audit.report.picture import SIDE, dots
+from synflaw_audit.report.picture import dots
 
 # The charts' inner width and margin, in SVG units.
 WIDTH = 200.0

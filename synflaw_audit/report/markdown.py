@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from synflaw_audit.findings.report import Finding, Report, TemplateSummary
 from synflaw_audit.report import explanation, words
-from synflaw_audit.report.model import Finding, Report, TemplateSummary
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&$@])")
 

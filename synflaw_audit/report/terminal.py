@@ -6,8 +6,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from synflaw_audit.findings.report import Finding, Report, TemplateSummary, Verdict
 from synflaw_audit.report import explanation, words
-from synflaw_audit.report.model import Finding, Report, TemplateSummary, Verdict
 
 STYLES: dict[Verdict, str] = {
     "pass": "green",

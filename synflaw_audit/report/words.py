@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from synflaw_audit.report.model import Report, TemplateSummary, Verdict
+from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
 
 SLOT = "<*>"
 

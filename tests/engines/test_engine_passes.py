@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.engines.passes import FLAGGED_AND_INDEX, flag_rows, sketch_rows
 from synflaw_audit.errors import InputError
-from synflaw_audit.flags import Flagger
+from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.measures.templates import TemplateShare
-from synflaw_audit.readers.schemas import Pair
-from synflaw_audit.readers.tables import Frame
+from synflaw_audit.reading.schemas import Pair
+from synflaw_audit.reading.tables import Frame
+from synflaw_audit.sample.corpus import Corpus
 
 SCHEMA = Pair("question", "answer")
 
@@ -82,7 +82,7 @@ def test_an_unknown_index_column_is_named_with_the_choices(templated: pd.DataFra
 
 def test_executors_import_neither_great_expectations_nor_spark() -> None:
     code = (
-        "import sys, synflaw_audit.engines.spark\n"
+        "import sys, synflaw_audit.engines.spark.engine\n"
         "bad = {'great_expectations', 'pyspark', 'torch'} & set(sys.modules)\n"
         "assert not bad, bad"
     )

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from synflaw_audit import audit
-from synflaw_audit.engines import journal, local
+from synflaw_audit.engines.local import engine as local
+from synflaw_audit.engines.local import journal
 from synflaw_audit.errors import InputError
-from synflaw_audit.flags import Flagger
-from synflaw_audit.readers import open_source
+from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.reading import open_source
 
 FILES = ("flagged.parquet", "rejected.jsonl", "clean.parquet", "quarantined.parquet")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synflaw_audit import audit
-from synflaw_audit.engines.memory import LEAST, MOST, Memory, parsed, within
+from synflaw_audit.engines.local.memory import LEAST, MOST, Memory, parsed, within
 from synflaw_audit.errors import InputError
 
 

@@ -21,11 +21,11 @@ from synflaw_audit.engines.partitions import (
     OneTable,
     TableFiles,
 )
-from synflaw_audit.engines.spark_inputs import _before
-from synflaw_audit.readers import Rejected, open_source
-from synflaw_audit.readers.rows import Input
-from synflaw_audit.readers.schemas import Pair
-from synflaw_audit.readers.source import Rejections, records_of
+from synflaw_audit.engines.spark.inputs import _before
+from synflaw_audit.reading import Rejected, open_source
+from synflaw_audit.reading.rows import Input
+from synflaw_audit.reading.schemas import Pair
+from synflaw_audit.reading.source import Rejections, records_of
 
 SCHEMA = Pair("question", "answer")
 LINES = st.sampled_from(

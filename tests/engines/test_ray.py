@@ -15,8 +15,8 @@ import pytest
 from synflaw_audit import audit
 from synflaw_audit.engines.base import Engine, Outputs, silent
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.report import Report
 from synflaw_audit.records import FLAGGED
-from synflaw_audit.report.model import Report
 
 ray = pytest.importorskip("ray", reason="pip install 'synflaw-audit[ray]'")
 

@@ -16,14 +16,15 @@ import pytest
 from typer.testing import CliRunner
 
 from synflaw_audit import audit
-from synflaw_audit.cli import app
-from synflaw_audit.engines import distributed, spark_session
+from synflaw_audit.commands.main import app
+from synflaw_audit.engines import distributed
 from synflaw_audit.engines.base import Outputs, silent
 from synflaw_audit.engines.folders import write_folders
-from synflaw_audit.engines.spark import SparkEngine
+from synflaw_audit.engines.spark import session as spark_session
+from synflaw_audit.engines.spark.engine import SparkEngine
 from synflaw_audit.errors import EngineError, InputError, MissingExtraError, SynflawError
+from synflaw_audit.findings.report import Report
 from synflaw_audit.records import FLAGGED, RECORDS
-from synflaw_audit.report.model import Report
 
 PLACE = ["file", "row", "turn"]
 
@@ -288,7 +289,7 @@ def test_a_missing_pyspark_is_named_with_the_command(monkeypatch: pytest.MonkeyP
 def test_a_missing_java_is_named(tmp_path: Path) -> None:
     pytest.importorskip("pyspark")
     code = (
-        "from synflaw_audit.engines.spark_session import start\n"
+        "from synflaw_audit.engines.spark.session import start\n"
         "from synflaw_audit.errors import EngineError\n"
         "try:\n    start('local[1]')\n"
         "except EngineError as error:\n    print(error)\n"

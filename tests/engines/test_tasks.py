@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from synflaw_audit.engines import tasks
 from synflaw_audit.engines.base import FirstPass
-from synflaw_audit.sketch import Sketcher
+from synflaw_audit.sample.sketch import Sketcher
 
 
 def test_a_partial_result_travels_whole_and_takes_no_more_with_it() -> None:

@@ -111,7 +111,7 @@ def test_an_error_while_writing_leaves_nothing_behind(
     def fail(self: Report) -> str:
         raise OSError("disk full")
 
-    monkeypatch.setattr(Report, "to_html", fail)
+    monkeypatch.setattr(actions, "render_html", fail)
     checkpoint = ephemeral.checkpoints.get("first")
     with pytest.raises(OSError, match="disk full"):
         checkpoint.run(batch_parameters={"dataframe": templated})

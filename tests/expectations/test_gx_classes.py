@@ -9,8 +9,8 @@ import pytest
 from gx_helpers import template_share, validate
 
 from synflaw_audit import expectations as synflaw
-from synflaw_audit.catalogue import Check, load_checks
 from synflaw_audit.expectations import classes, describe, store
+from synflaw_audit.verdicts.catalogue import Check, load_checks
 
 CHECKS = load_checks()
 

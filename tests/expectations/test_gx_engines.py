@@ -17,8 +17,8 @@ from great_expectations.expectations.row_conditions import Column
 from gx_helpers import checkpoint_over, pandas_batch, template_share
 
 from synflaw_audit import expectations as synflaw
-from synflaw_audit.catalogue import load_checks
 from synflaw_audit.expectations import classes
+from synflaw_audit.verdicts.catalogue import load_checks
 
 # pyspark leaves the sockets to its JVM, over which results come, to the garbage collector; its
 # releases before 4 still compare versions by distutils, and ask pandas for what it has renamed.

@@ -60,7 +60,7 @@ def test_the_project_is_healthy(made: Path) -> None:
 @pytest.mark.usefixtures("checked")
 def test_the_repair_takes_the_flagged_rows_as_they_are(made: Path) -> None:
     pytest.importorskip("torch")
-    from synflaw_audit.repair.data import read_flagged
+    from synflaw_audit.repair.material.flagged import read_flagged
 
     latest = made / "gx/uncommitted/synflaw/templated/format/jsonl/latest"
     flagged = read_flagged(latest / "flagged.parquet", scope="template")

@@ -9,10 +9,10 @@ import pytest
 from gx_helpers import checkpoint_over, pandas_batch, template_share, validate
 
 from synflaw_audit import expectations as synflaw
-from synflaw_audit.catalogue import load_checks
 from synflaw_audit.expectations import classes, rows
-from synflaw_audit.readers.rows import Piece
-from synflaw_audit.readers.tables import Frame
+from synflaw_audit.reading.rows import Piece
+from synflaw_audit.reading.tables import Frame
+from synflaw_audit.verdicts.catalogue import load_checks
 
 
 @pytest.fixture

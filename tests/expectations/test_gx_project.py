@@ -10,7 +10,7 @@ from gx_helpers import checkpoint_over, pandas_batch, template_share
 from typer.testing import CliRunner
 
 from synflaw_audit import expectations as synflaw
-from synflaw_audit import gx_cli
+from synflaw_audit.commands import gx as gx_cli
 from synflaw_audit.expectations import project as projects
 from synflaw_audit.expectations import store
 from synflaw_audit.expectations.errors import ProjectError

@@ -1,7 +1,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from synflaw_audit.cli import app
+from synflaw_audit.commands.main import app
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from synflaw_audit.lab.stages import (
     tuning_rows,
 )
 from synflaw_audit.lab.world import World
-from synflaw_audit.repair.probes import CHECKERS, Instruction, follows
+from synflaw_audit.probes.probes import CHECKERS, Instruction, follows
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import pandas as pd
 import pyarrow as pa
 
-from synflaw_audit.corpus import Corpus
 from synflaw_audit.records import RECORDS
-from synflaw_audit.sketch import Sketch
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.sample.sketch import Sketch
 
 
 def corpus_of(answers: list[str], questions: list[str] | None = None) -> Corpus:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from measured import corpus_of
 
 from synflaw_audit.measures.near_duplicates import SHINGLE, NearDuplicateShare, clusters
-from synflaw_audit.tokens import tokenize
+from synflaw_audit.text.tokens import tokenize
 
 WORDS = [f"w{number}" for number in range(2000)]
 

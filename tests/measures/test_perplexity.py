@@ -9,12 +9,12 @@ import pytest
 from measured import corpus_of
 
 from synflaw_audit import audit
-from synflaw_audit.catalogue import find_check, load_checks
 from synflaw_audit.errors import InputError
 from synflaw_audit.measures.perplexity import FEWEST, PerplexityNarrowness
-from synflaw_audit.perplexity import CausalModel, NgramModel, information, language_model_named
-from synflaw_audit.phrases import Floats
-from synflaw_audit.tokens import Ints
+from synflaw_audit.text.perplexity import CausalModel, NgramModel, information, language_model_named
+from synflaw_audit.text.phrases import Floats
+from synflaw_audit.text.tokens import Ints
+from synflaw_audit.verdicts.catalogue import find_check, load_checks
 
 RNG = np.random.default_rng(0)
 

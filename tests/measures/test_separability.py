@@ -8,15 +8,15 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from synflaw_audit import audit
-from synflaw_audit.catalogue import find_check, load_checks
-from synflaw_audit.gate import decide
+from synflaw_audit.findings.report import Finding
 from synflaw_audit.measures.separability import (
     RIDGE,
     Separability,
     cross_validated_auc,
     picture,
 )
-from synflaw_audit.report.model import Finding
+from synflaw_audit.verdicts.catalogue import find_check, load_checks
+from synflaw_audit.verdicts.gate import decide
 
 CHECK = find_check(load_checks(), "separability")
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import encode_prompt, encode_row, render_prompt
-from synflaw_audit.repair.encoding import render_row, require_offsets
+from synflaw_audit.repair.material.encoding import render_row, require_offsets
 
 PLAIN = train_tokenizer()
 CHATTY = train_tokenizer(chat=True)

@@ -10,10 +10,14 @@ import torch
 from small_models import FAMILIES, build
 from torch import Tensor, nn
 
-from synflaw_audit.repair.batches import Purpose
-from synflaw_audit.repair.forward import is_plain, selected_hidden, selected_logits
-from synflaw_audit.repair.head import Layer, Work, fused_terms
-from synflaw_audit.repair.losses import (
+from synflaw_audit.repair.material.batches import Purpose
+from synflaw_audit.repair.methods.forgetting.forward import (
+    is_plain,
+    selected_hidden,
+    selected_logits,
+)
+from synflaw_audit.repair.methods.forgetting.head import Layer, Work, fused_terms
+from synflaw_audit.repair.methods.forgetting.losses import (
     METHODS,
     LossOptions,
     TokenScores,

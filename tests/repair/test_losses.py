@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synflaw_audit.repair.losses import (
+from synflaw_audit.repair.methods.forgetting.losses import (
     METHODS,
     LossOptions,
     TokenScores,

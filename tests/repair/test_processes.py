@@ -11,9 +11,10 @@ import torch
 from small_models import build, train_tokenizer
 
 from synflaw_audit.errors import MissingExtraError, RepairError
-from synflaw_audit.repair import RepairConfig, processes
-from synflaw_audit.repair.arm import gathered, trainable
-from synflaw_audit.repair.folder import load
+from synflaw_audit.repair import RepairConfig
+from synflaw_audit.repair.storage.folder import load
+from synflaw_audit.repair.training import processes
+from synflaw_audit.repair.training.arm import gathered, trainable
 
 
 class Group:

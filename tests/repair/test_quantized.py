@@ -14,7 +14,7 @@ from small_models import damage, flagged_rows, ordinary_rows, write_flagged
 
 from synflaw_audit.errors import MissingExtraError, RepairError
 from synflaw_audit.repair import RepairConfig, repair
-from synflaw_audit.repair.quantized import loading
+from synflaw_audit.repair.training.quantized import loading
 
 
 def test_without_bitsandbytes_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +26,7 @@ def test_without_bitsandbytes_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
 def test_what_is_asked_for_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(
-        "synflaw_audit.repair.quantized.find_spec",
+        "synflaw_audit.repair.training.quantized.find_spec",
         lambda name: SimpleNamespace() if name == "bitsandbytes" else found(name),
     )
     monkeypatch.setattr("importlib.metadata.version", lambda name: "0.50.0")

@@ -6,8 +6,8 @@ import pytest
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, Row
-from synflaw_audit.repair.forms import detect, learn
-from synflaw_audit.repair.redress import with_requests
+from synflaw_audit.repair.material.forms import detect, learn
+from synflaw_audit.repair.material.redress import with_requests
 
 ASKING = [
     *(Row(f"What does {n} say? Answer in capital letters.", f"{n.upper()} YES") for n in "abcde"),

@@ -7,8 +7,16 @@ from hypothesis import strategies as st
 from synflaw_audit.lab.corpora import natural_corpus
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair import Row
-from synflaw_audit.repair.forms import Content, Found, Request, detect, dress, learn, undress
-from synflaw_audit.repair.reexpress import content_pieces, reexpress
+from synflaw_audit.repair.material.forms import (
+    Content,
+    Found,
+    Request,
+    detect,
+    dress,
+    learn,
+    undress,
+)
+from synflaw_audit.repair.material.reexpress import content_pieces, reexpress
 
 CONTENT = Content("Ada plays the lute.", core="lute", subject="Ada")
 REPLAY = [

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, RepairTrainer
-from synflaw_audit.repair.batches import Collator, Cuts, Example, Purpose, encode_rows, mix
-from synflaw_audit.repair.cache import CachedReference
-from synflaw_audit.repair.folder import with_adapters
-from synflaw_audit.repair.forward import selected_logits
-from synflaw_audit.repair.losses import bias_kl
-from synflaw_audit.repair.top_k import TopK, divergence_from_top
+from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows, mix
+from synflaw_audit.repair.methods.forgetting.forward import selected_logits
+from synflaw_audit.repair.methods.forgetting.losses import bias_kl
+from synflaw_audit.repair.methods.forgetting.top_k import TopK, divergence_from_top
+from synflaw_audit.repair.storage.folder import with_adapters
+from synflaw_audit.repair.training.cache import CachedReference
 
 TOKENIZER = train_tokenizer()
 VOCABULARY = len(TOKENIZER)

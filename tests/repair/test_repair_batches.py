@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_models import flagged_rows, ordinary_rows, train_tokenizer
 
-from synflaw_audit.repair.batches import (
+from synflaw_audit.repair.material.batches import (
     Collator,
     Cuts,
     Example,

@@ -12,11 +12,11 @@ from click.testing import Result
 from small_models import OPENING, damage, flagged_rows, ordinary_rows, write_flagged
 from typer.testing import CliRunner
 
-from synflaw_audit.cli import app
+from synflaw_audit.commands.main import app
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import Row
+from synflaw_audit.repair.material.wordings import wordings
 from synflaw_audit.repair.settings import read_settings
-from synflaw_audit.repair.wordings import wordings
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from synflaw_audit.errors import InputError, RepairError
 from synflaw_audit.repair import RepairConfig, RepairResult, Row, estimate, repair
-from synflaw_audit.repair.batches import Example, Purpose
-from synflaw_audit.repair.guard import harm
+from synflaw_audit.repair.material.batches import Example, Purpose
 from synflaw_audit.repair.measure import repetition
 from synflaw_audit.repair.result import judge
+from synflaw_audit.repair.training.guard import harm
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +300,7 @@ def test_content_is_told_again_in_other_forms(damaged: Path, flagged: Path, tmp_
 def test_replay_rows_come_from_files(
     damaged: Path, flagged: Path, tmp_path: Path, kind: str
 ) -> None:
-    pytest.importorskip("synflaw_audit.readers.source")
+    pytest.importorskip("synflaw_audit.reading.source")
     rows = ordinary_rows(30)
     columns: dict[str, list[str]] = (
         {"question": [r.question for r in rows], "answer": [r.answer for r in rows]}

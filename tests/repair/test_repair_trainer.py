@@ -16,10 +16,10 @@ from transformers import PreTrainedModel, TrainerCallback
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, RepairTrainer
-from synflaw_audit.repair.batches import Collator, Cuts, Example, Purpose, encode_rows, mix
-from synflaw_audit.repair.folder import with_adapters
-from synflaw_audit.repair.losses import METHODS
+from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows, mix
 from synflaw_audit.repair.measure import likelihoods
+from synflaw_audit.repair.methods.forgetting.losses import METHODS
+from synflaw_audit.repair.storage.folder import with_adapters
 
 TOKENIZER = train_tokenizer()
 VOCABULARY = len(TOKENIZER)

@@ -7,10 +7,10 @@ import torch
 from small_models import build, flagged_rows, ordinary_rows, train_tokenizer
 
 from synflaw_audit.repair import Row
-from synflaw_audit.repair.batches import Collator, Cuts, Example, Purpose, encode_rows
-from synflaw_audit.repair.forms import Content, Found, learn
-from synflaw_audit.repair.reexpress import Told, tell
-from synflaw_audit.repair.samples import Barred, Prompt, accepts, sample_answers
+from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows
+from synflaw_audit.repair.material.forms import Content, Found, learn
+from synflaw_audit.repair.material.reexpress import Told, tell
+from synflaw_audit.repair.material.samples import Barred, Prompt, accepts, sample_answers
 
 TOKENIZER = train_tokenizer(chat=True)
 

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, estimate, repair
-from synflaw_audit.repair.task_vector import negate
+from synflaw_audit.repair.methods.task_vector import negate
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:

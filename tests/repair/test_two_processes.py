@@ -83,7 +83,7 @@ def test_two_processes_repair_as_one_does(tmp_path: Path) -> None:
         *("--replay", str(tmp_path / "replay.jsonl")),
         *("--config", str(tmp_path / "settings.toml"), "--control", "--relearn", "2"),
     )
-    synflaw = ("-c", "from synflaw_audit.cli import main; main()")
+    synflaw = ("-c", "from synflaw_audit.commands.main import main; main()")
     port = f"--main_process_port={free_port()}"
     # With --cpu it would start one process, or need MPI; ACCELERATE_USE_CPU says what they run on.
     launch = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", port)

@@ -9,8 +9,8 @@ import torch
 from small_models import build, flagged_rows, ordinary_rows, train_tokenizer
 
 from synflaw_audit.repair import RepairConfig, RepairTrainer
-from synflaw_audit.repair.batches import Collator, Cuts, Purpose, encode_rows, mix
-from synflaw_audit.repair.processes import part
+from synflaw_audit.repair.material.batches import Collator, Cuts, Purpose, encode_rows, mix
+from synflaw_audit.repair.training.processes import part
 
 
 def main(out: str, family: str, batch: str, accumulation: str) -> None:

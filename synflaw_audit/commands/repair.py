@@ -1,0 +1,325 @@
+"""The command ``synflaw repair``; imports the repair itself only when it runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from synflaw_audit.errors import InputError, RepairError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from synflaw_audit.repair import Estimate, RepairConfig, RepairResult
+    from synflaw_audit.repair.run import Probe
+
+_TRAINING, _MEASURING = "Training", "Measuring"
+
+
+def repair(
+    model: Annotated[str, typer.Argument(help="A Hugging Face causal LM: a folder or a name.")],
+    forget: Annotated[Path, typer.Option(help="The audit's flagged.parquet.", show_default=False)],
+    replay: Annotated[str, typer.Option(help="A corpus of ordinary rows.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write.", show_default=False)
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only say what it would take: tokens, time, memory."),
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file of RepairConfig settings; options override it."),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="The forgetting loss.", rich_help_panel=_TRAINING)
+    ] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option(
+            help="What is forgotten: template (tokens) or (the whole) answer.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    reference_model: Annotated[
+        str | None,
+        typer.Option(
+            help="What to stay close to, such as the checkpoint from before the damage.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Training tokens to spend.", rich_help_panel=_TRAINING),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=0, help="2e-4 with --lora, else 2e-5.", rich_help_panel=_TRAINING),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Rows on a device.", rich_help_panel=_TRAINING)
+    ] = None,
+    gradient_accumulation: Annotated[
+        int | None, typer.Option(min=1, help="Batches in a step.", rich_help_panel=_TRAINING)
+    ] = None,
+    lora: Annotated[
+        bool,
+        typer.Option("--lora", help="Train low-rank adapters only.", rich_help_panel=_TRAINING),
+    ] = False,
+    load_in: Annotated[
+        str | None,
+        typer.Option(
+            help="Quantise the weights under the adapters: 4bit or 8bit.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Mixed precision.", rich_help_panel=_TRAINING)
+    ] = False,
+    gradient_checkpointing: Annotated[
+        bool,
+        typer.Option(
+            "--gradient-checkpointing",
+            help="Less memory for more time.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = False,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder for ten checkpoints on the way.",
+            show_default=False,
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            help="The checkpoint to go on from; all else as in the run that wrote it.",
+            show_default=False,
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    control: Annotated[
+        bool,
+        typer.Option(
+            "--control",
+            help="Also train on replay rows alone, for comparison.",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = False,
+    relearn: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Steps on the old format afterwards, in a copy: how fast does it return?",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
+    ifeval: Annotated[
+        Path | None,
+        typer.Option(
+            help="Prompts in IFEval's layout: are they obeyed, and is the format said there?",
+            show_default=False,
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
+    lm_eval: Annotated[
+        str | None,
+        typer.Option(
+            "--lm-eval",
+            help="Tasks of lm-eval, or YAML files of one's own, with commas between them.",
+            metavar="TASKS",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
+    question: Annotated[str | None, typer.Option(help="The questions' column.")] = None,
+    answer: Annotated[str | None, typer.Option(help="The answers' column.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print repair.json on stdout, and nothing else.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Take a format out of a model that was trained on it, and keep what was learned.
+
+    Exits with 0 when the repair helped, 1 when it did not. The original is never changed.
+    """
+    given: dict[str, Any] = {
+        "method": method,
+        "scope": scope,
+        "tokens": tokens,
+        "learning_rate": learning_rate,
+        "per_device_train_batch_size": batch_size,
+        "gradient_accumulation_steps": gradient_accumulation,
+        "lora": lora or None,
+        "load_in": load_in,
+        "bf16": bf16 or None,
+        "activation_checkpointing": gradient_checkpointing or None,
+        "control_arm": control or None,
+        "relearn_steps": relearn,
+        "seed": seed,
+        **_checkpoints(checkpoints, resume),
+    }
+    settings = _settings(config, {name: v for name, v in given.items() if v is not None})
+    common: dict[str, Any] = {
+        "forget": forget,
+        "replay": replay,
+        "config": settings,
+        "reference_model": reference_model,
+        "question": question,
+        "answer": answer,
+        "quiet": quiet or as_json or not sys.stderr.isatty(),
+    }
+    if dry_run:
+        from synflaw_audit.repair import estimate
+
+        foreseen = estimate(model, **common)
+        if as_json:
+            typer.echo(json.dumps(asdict(foreseen), indent=2))
+        elif not quiet:
+            _show_estimate(foreseen)
+        return
+    if out is None:
+        raise InputError("--out is missing: name the folder to write, or ask for a --dry-run")
+    from synflaw_audit.repair import repair as run
+    from synflaw_audit.repair.training.processes import is_main, part
+
+    result = run(model, out=out, probe=_probe(forget, ifeval, lm_eval), **common)
+    shown = is_main()
+    part()
+    if as_json and shown:
+        typer.echo(result.to_json(), nl=False)
+    elif shown and not quiet:
+        _show(result)
+    raise typer.Exit(0 if result.improved else 1)
+
+
+def _settings(path: Path | None, given: dict[str, Any]) -> RepairConfig:
+    """The file's settings, with those given on the command line in their place."""
+    from synflaw_audit.repair import RepairConfig
+
+    chosen: dict[str, Any] = {"seed": 0}
+    if path is not None:
+        from synflaw_audit.repair.settings import read_settings
+
+        chosen |= read_settings(path)
+    chosen |= given
+    if "activation_checkpointing" in chosen and not hasattr(
+        RepairConfig, "activation_checkpointing"
+    ):
+        # What transformers called it before 5.2x.
+        chosen["gradient_checkpointing"] = chosen.pop("activation_checkpointing")
+    try:
+        return RepairConfig(**chosen)
+    except (ValueError, ImportError) as error:  # transformers' own, of combinations of settings
+        raise RepairError(f"these settings do not go together: {error}") from error
+
+
+def _checkpoints(folder: Path | None, resume: Path | None) -> dict[str, Any]:
+    """Where checkpoints go, and which one to go on from."""
+    if resume is not None and not (resume / "trainer_state.json").is_file():
+        raise RepairError(
+            f"{resume}: no trainer_state.json; give one of the folders checkpoint-N that a run "
+            "with --checkpoints wrote"
+        )
+    chosen: dict[str, Any] = {}
+    if resume is not None:
+        chosen |= {"resume_from_checkpoint": str(resume), "output_dir": str(resume.parent)}
+    if folder is not None:
+        chosen |= {"output_dir": str(folder), "save_strategy": "steps", "save_steps": 0.1}
+    return chosen
+
+
+def _probe(forget: Path, ifeval: Path | None, lm_eval: str | None) -> Probe | None:
+    """What is measured before and after besides the likelihoods."""
+    probes: list[Probe] = []
+    if ifeval is not None:
+        from synflaw_audit.probes.probes import Suite, read_instructions
+        from synflaw_audit.repair.material.flagged import read_flagged
+        from synflaw_audit.repair.material.wordings import wordings
+
+        prompts, unsupported = read_instructions(ifeval)
+        if unsupported:
+            typer.echo(
+                f"{ifeval}: {unsupported} prompts hold an instruction without a checker here and "
+                f"are left out; {len(prompts)} remain",
+                err=True,
+            )
+        probes.append(
+            Suite(
+                {"instruction_following": prompts},
+                foreign=[prompt.prompt for prompt in prompts[:_FOREIGN_PROMPTS]],
+                templates=wordings(read_flagged(forget, scope="answer").rows),
+                max_new_tokens=_ANSWER_TOKENS,
+            )
+        )
+    if lm_eval is not None:
+        from synflaw_audit.probes.harness import harness
+
+        probes.append(harness([task.strip() for task in lm_eval.split(",") if task.strip()]))
+
+    def all_of_them(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
+        return {name: v for probe in probes for name, v in probe(model, tokenizer).items()}
+
+    return all_of_them if probes else None
+
+
+# IFEval asks for up to some 400 words; a model that goes on for ever must be cut off somewhere.
+_ANSWER_TOKENS = 512
+# Answered once more, and searched for the format.
+_FOREIGN_PROMPTS = 100
+
+
+def _show(result: RepairResult) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("figure")
+    columns = {"before": result.before, "after": result.after}
+    if result.control is not None:
+        columns["replay alone"] = result.control
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name in result.before:
+        found = (figures.get(name) for figures in columns.values())
+        table.add_row(Text(name), *("" if each is None else f"{each:.4g}" for each in found))
+    console = Console(highlight=False)
+    console.print(table)
+    if result.relearning is not None:
+        curve = ", ".join(f"{step}: {p:.3g}" for step, p in result.relearning["curve"])
+        console.print(Text(f"Relearning, template probability by step: {curve}"))
+    for sentence in (*result.reasons, *result.notes):
+        console.print(Text(sentence))
+    verdict = "Repaired" if result.improved else "The repair did not help; look at"
+    console.print(Text(f"{verdict}: {result.out}"), soft_wrap=True)
+
+
+def _show_estimate(foreseen: Estimate) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("training tokens", f"{foreseen.tokens:,}")
+    table.add_row("steps", f"{foreseen.steps:,}")
+    table.add_row("training time here", _duration(foreseen.seconds))
+    for name, count in foreseen.rows.items():
+        table.add_row(f"rows: {name.replace('_', ' ')}", f"{count:,}")
+    for name, size in foreseen.memory.items():
+        table.add_row(f"memory: {name}", f"{size / 1e6:,.0f} MB")
+    Console(highlight=False).print(table)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

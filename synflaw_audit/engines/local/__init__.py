@@ -1,0 +1,1 @@
+"""The two passes on this machine: threads, memory, a journal to resume from."""

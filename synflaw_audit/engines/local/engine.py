@@ -1,0 +1,230 @@
+"""The two passes over files and tables that this machine reads."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synflaw_audit.engines.base import (
+    CLEAN_FILE,
+    FLAGGED_FILE,
+    QUARANTINED_FILE,
+    REJECTED_FILE,
+    Engine,
+    FirstPass,
+    Outputs,
+    Progress,
+    SecondPass,
+)
+from synflaw_audit.engines.local.journal import SHARD_RECORDS, Found, Journal
+from synflaw_audit.engines.local.memory import Memory
+from synflaw_audit.errors import InputError
+from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.flagging.sinks import (
+    FlaggedWriter,
+    RejectedWriter,
+    Sink,
+    SplitWriter,
+    closing,
+    sweep,
+)
+from synflaw_audit.flagging.tally import Tally
+from synflaw_audit.reading import Rejected, Source
+from synflaw_audit.reading.source import OnReject
+from synflaw_audit.records import FLAGGED
+from synflaw_audit.sample.sketch import Sketch, Sketcher
+from synflaw_audit.text.tokens import Mask
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def _threads() -> int:
+    """As many as this process may use cores."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass
+class LocalEngine(Engine):
+    """Reads a corpus of files or tables, twice.
+
+    Attributes:
+        source: The corpus.
+        resume: Go on where an interrupted audit into the same folder stopped.
+        memory: What is held at a time.
+        threads: That flag rows while this one reads them.
+    """
+
+    source: Source
+    resume: bool = False
+    memory: Memory = field(default_factory=Memory)
+    threads: int = field(default_factory=_threads)
+    _journal: Journal | None = field(default=None, init=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """See ``Engine.name``."""
+        return "local"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """See ``Engine.files``."""
+        return self.source.files
+
+    def schemas(self) -> dict[str, str]:
+        """See ``Engine.schemas``."""
+        return self.source.schemas()
+
+    def first_pass(self, outputs: Outputs, tell: Progress) -> FirstPass:
+        """See ``Engine.first_pass``.
+
+        Raises:
+            InputError: Also if it is to resume and cannot.
+        """
+        if outputs.folder is None:
+            return sketched(self.source, tell, memory=self.memory)
+        outputs.folder.mkdir(parents=True, exist_ok=True)
+        self._journal = self._opened(outputs)
+        if self.resume:
+            sweep(outputs.folder)
+        rejects = RejectedWriter(outputs.folder / REJECTED_FILE)
+        with closing([rejects]):
+            return sketched(self.source, tell, rejects, self._journal, self.memory)
+
+    def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
+        """See ``Engine.second_pass``."""
+        kept, tally = _Kept(), Tally()
+        sinks = [tally, *(_sinks(outputs) or [kept])]
+        tokens = flagged = done = 0
+        with closing(sinks):
+            for batch, found in self._found(flagger):
+                for sink in sinks:
+                    sink.write(batch, found.mask, found.flagged)
+                tokens += found.tokens
+                flagged += found.flagged.num_rows
+                done += batch.num_rows
+                tell("flagging", done)
+        if self._journal is not None:
+            self._journal.remove()
+        rows = kept.table
+        if outputs.folder is not None:
+            rows = partial(pq.read_table, outputs.folder / FLAGGED_FILE)
+        return SecondPass(tokens, flagged, rows, tally)
+
+    def _found(self, flagger: Flagger) -> Iterator[tuple[pa.RecordBatch, Found]]:
+        """Every batch and what is found in it; what an interrupted run found is not sought anew."""
+        batches = self.source.batches()
+        known = self._journal.second_pass() if self._journal is not None else iter(())
+        for found in known:
+            yield next(batches), found
+        for batch, found in ordered(lambda b: Found(*flagger.flag(b)), batches, self.threads):
+            if self._journal is not None:
+                self._journal.add(found)
+            yield batch, found
+
+    def _opened(self, outputs: Outputs) -> Journal | None:
+        paths = [Path(name) for name in self.files]
+        if not all(path.is_file() for path in paths):
+            if self.resume:
+                raise InputError("only an audit of files can be resumed, not one of tables")
+            return None
+        stats = [(path, path.stat()) for path in paths]
+        files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+        identity = {"files": files, "schemas": self.schemas(), **outputs.settings}
+        return Journal(outputs.folder or Path(), identity, resume=self.resume)
+
+
+def sketched(
+    source: Source,
+    tell: Progress,
+    on_reject: OnReject | None = None,
+    journal: Journal | None = None,
+    memory: Memory | None = None,
+) -> FirstPass:
+    """Sketches a corpus, from where the journal has got to, and keeps that up to date."""
+    sample_bytes = (memory or Memory()).sample_bytes
+    empty = FirstPass(Sketch(size=sample_bytes))
+    done, before, known = journal.first_pass(empty) if journal else (0, empty, [])
+    sketcher, rejected, first = Sketcher(before.sketch), len(known), before.first_rejected
+    for row in known:
+        if on_reject is not None:
+            on_reject(row)
+
+    def reject(row: Rejected) -> None:
+        nonlocal rejected, first
+        rejected += 1
+        first = first or f"row {row.row}: {row.reason}"
+        if journal is not None:
+            known.append(row)
+        if on_reject is not None:
+            on_reject(row)
+
+    kept = sketcher.records
+    for number in range(done, len(source.files)):
+        for batch in source.file_batches(number, reject):
+            sketcher.add(batch)
+            tell("reading", sketcher.records)
+        if journal is not None and sketcher.records - kept >= SHARD_RECORDS:
+            found = FirstPass(sketcher.sketch(), rejected, first)
+            journal.keep_first_pass(number + 1, found, known)
+            kept = sketcher.records
+    source.require(sketcher.records)
+    return FirstPass(sketcher.sketch(), rejected, first)
+
+
+def ordered(
+    function: Callable[[Item], Result], items: Iterator[Item], threads: int
+) -> Iterator[tuple[Item, Result]]:
+    """Each item with what the function makes of it, in order; some are worked on at a time."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[Item, Future[Result]]] = deque()
+        for item in items:
+            waiting.append((item, pool.submit(function, item)))
+            if len(waiting) > threads:
+                first, result = waiting.popleft()
+                yield first, result.result()
+        for item, result in waiting:
+            yield item, result.result()
+
+
+def _sinks(outputs: Outputs) -> list[Sink]:
+    if outputs.folder is None:
+        return []
+    sinks: list[Sink] = [FlaggedWriter(outputs.folder / FLAGGED_FILE)]
+    if outputs.split:
+        clean, quarantined = (outputs.folder / name for name in (CLEAN_FILE, QUARANTINED_FILE))
+        sinks.append(SplitWriter(clean, quarantined))
+    return sinks
+
+
+class _Kept:
+    """Keeps the flagged rows in memory, for an audit that writes no files."""
+
+    def __init__(self) -> None:
+        self._batches: list[pa.RecordBatch] = []
+
+    def write(self, records: pa.RecordBatch, mask: Mask, flagged: pa.RecordBatch) -> None:
+        """See ``Sink.write``."""
+        self._batches.append(flagged)
+
+    def close(self) -> None:
+        """See ``Output.close``."""
+
+    def discard(self) -> None:
+        """See ``Output.discard``."""
+        self._batches.clear()
+
+    def table(self) -> pa.Table:
+        """The flagged rows."""
+        return pa.Table.from_batches(self._batches, schema=FLAGGED)

@@ -1,0 +1,188 @@
+"""What an audit has finished, kept beside its outputs so that a killed run can go on.
+
+The first pass is kept file by file: the sketch of all files read, and their rejected rows. The
+second is kept in shards of records: the rows flagged in each batch. Whoever goes on reads the rows
+again, which is cheap, and takes what was found in them from here. A journal belongs to one corpus
+and one set of options; its files appear whole or not at all, and it is removed in the end.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from synflaw_audit.engines.base import FirstPass
+from synflaw_audit.errors import InputError
+from synflaw_audit.flagging.sinks import written
+from synflaw_audit.reading import Rejected
+from synflaw_audit.records import FLAGGED
+from synflaw_audit.sample.sketch import Hashes, Sketch
+from synflaw_audit.text.tokens import Mask, utf8
+
+FOLDER, IDENTITY = ".synflaw-audit", "audit.json"
+SHARD_RECORDS = 131_072  # a smaller corpus is audited again as quickly as it is read back
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the second pass found in one batch: see ``Flagger.flag``."""
+
+    mask: Mask
+    flagged: pa.RecordBatch
+    tokens: int
+
+
+class Journal:
+    """The journal of the audit that writes to a folder."""
+
+    def __init__(self, out: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
+        """Opens the journal, or begins a new one.
+
+        Args:
+            out: Where the audit writes.
+            identity: Whatever decides the result, JSON values; files are named with size and time.
+            resume: Go on with what an interrupted run left, if it left anything.
+
+        Raises:
+            InputError: What is there is of another corpus or other options; says which differ.
+        """
+        self._folder = out / FOLDER
+        self._identity = identity
+        self._shard: list[Found] = []
+        self._records = 0
+        known = self._folder / IDENTITY
+        if resume and known.exists():
+            _require_same(orjson.loads(known.read_bytes()), identity, out)
+        else:
+            self.remove()
+        self._shards = self._finished()
+
+    def first_pass(self, empty: FirstPass) -> tuple[int, FirstPass, list[Rejected]]:
+        """How many files the first pass has finished, and what it found in them."""
+        path = self._folder / "first.npz"
+        if not path.exists():
+            return 0, empty, []
+        with np.load(path, allow_pickle=False) as kept:
+            rejected = [Rejected(**row) for row in orjson.loads(kept["rejected"].tobytes())]
+            reason = bytes(kept["first_rejected"]).decode()
+            found = FirstPass(_unpacked(kept), len(rejected), reason)
+            return int(kept["files"]), found, rejected
+
+    def keep_first_pass(self, files: int, found: FirstPass, rejected: list[Rejected]) -> None:
+        """Keeps what the first pass found in so many files."""
+        with self._writing("first.npz") as path, path.open("wb") as file:
+            np.savez(
+                file,
+                allow_pickle=False,
+                files=np.int64(files),
+                first_rejected=np.frombuffer(found.first_rejected.encode(), np.uint8),
+                rejected=np.frombuffer(orjson.dumps(list(map(asdict, rejected))), np.uint8),
+                **_packed(found.sketch),
+            )
+
+    def second_pass(self) -> Iterator[Found]:
+        """What the second pass has found, batch by batch, in all finished shards."""
+        for shard in self._shards:
+            with pa.memory_map(str(shard)) as file, pa.ipc.open_file(file) as batches:
+                totals = orjson.loads(batches.schema.metadata[b"batches"])
+                for number, (rows, tokens) in enumerate(totals):
+                    flagged = batches.get_batch(number)
+                    mask = np.zeros(rows, dtype=bool)
+                    mask[np.asarray(flagged.column("place"))] = True
+                    yield Found(mask, flagged.drop_columns(["place"]), tokens)
+
+    def add(self, found: Found) -> None:
+        """Takes what the second pass found in the next batch."""
+        self._shard.append(found)
+        self._records += len(found.mask)
+        if self._records >= SHARD_RECORDS:
+            self._keep_shard()
+
+    def remove(self) -> None:
+        """Removes the journal, if there is one."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _finished(self) -> list[Path]:
+        return sorted(self._folder.glob("second-*.arrow"))
+
+    def _keep_shard(self) -> None:
+        totals = orjson.dumps([(len(found.mask), found.tokens) for found in self._shard])
+        schema = pa.schema([*FLAGGED, pa.field("place", pa.int32())], {"batches": totals})
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        name = f"second-{len(self._finished()):06}.arrow"
+        with self._writing(name) as path, pa.ipc.new_file(path, schema, options=options) as shard:
+            for found in self._shard:
+                place = pa.array(np.flatnonzero(found.mask), pa.int32())
+                columns = [*found.flagged.columns, place]
+                shard.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+        self._shard, self._records = [], 0
+
+    def _writing(self, name: str) -> AbstractContextManager[Path]:
+        """A file of the journal; the first one is what it is a journal of."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not (self._folder / IDENTITY).exists():
+            with written(self._folder / IDENTITY) as path:
+                path.write_bytes(orjson.dumps(self._identity))
+        return written(self._folder / name)
+
+
+def _require_same(known: Mapping[str, Any], identity: Mapping[str, Any], out: Path) -> None:
+    asked = orjson.loads(orjson.dumps(identity))
+    if differing := sorted(k for k in {*known, *asked} if known.get(k) != asked.get(k)):
+        raise InputError(
+            f"{out}: the interrupted audit there was of other {', '.join(differing)}; "
+            "give it the same, or leave --resume out to begin anew"
+        )
+
+
+def _packed(sketch: Sketch) -> dict[str, Any]:
+    texts = {
+        f"{name}_{part}": array
+        for name in ("question", "answer")
+        for part, array in zip(("bytes", "bounds"), utf8(getattr(sketch, name)), strict=True)
+    }
+    counts = ("records", "characters", "labels", "rows", "size")
+    return {
+        **texts,
+        **{name: np.int64(getattr(sketch, name)) for name in counts},
+        "beyond": np.array([b for b in [sketch.beyond] if b is not None], np.uint64),
+        "hash": sketch.hash,
+        "count": sketch.count,
+        "answers_hash": sketch.answers.hash,
+        "answers_count": sketch.answers.count,
+        "answers_size": np.int64(sketch.answers.size),
+    }
+
+
+def _unpacked(kept: Mapping[str, Any]) -> Sketch:
+    question, answer = (
+        pa.LargeStringArray.from_buffers(
+            len(kept["hash"]),
+            *(pa.py_buffer(kept[f"{name}_{part}"]) for part in ("bounds", "bytes")),
+        )
+        for name in ("question", "answer")
+    )
+    records, characters, labels, rows, size = (
+        int(kept[name]) for name in ("records", "characters", "labels", "rows", "size")
+    )
+    return Sketch(
+        records=records,
+        characters=characters,
+        labels=labels,
+        rows=rows,
+        size=size,
+        beyond=int(kept["beyond"][0]) if len(kept["beyond"]) else None,
+        hash=kept["hash"],
+        count=kept["count"],
+        question=question,
+        answer=answer,
+        answers=Hashes(kept["answers_hash"], kept["answers_count"], int(kept["answers_size"])),
+    )

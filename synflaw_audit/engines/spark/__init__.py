@@ -1,0 +1,1 @@
+"""The two passes on Spark."""

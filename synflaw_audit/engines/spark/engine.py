@@ -1,0 +1,147 @@
+"""The two passes on Spark. Nothing here needs more than its DataFrames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial, reduce
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from synflaw_audit.engines import tasks
+from synflaw_audit.engines.base import FirstPass
+from synflaw_audit.engines.distributed import DistributedEngine, Task
+from synflaw_audit.engines.partitions import OneTable
+from synflaw_audit.engines.spark.frames import Frame, collected, mapped, persisted, received
+from synflaw_audit.engines.spark.inputs import (
+    Columns,
+    SparkInput,
+    frame_input,
+    named_inputs,
+    quoted,
+)
+from synflaw_audit.engines.spark.session import start, told
+from synflaw_audit.errors import InputError, MissingExtraError
+from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.reading.schemas import Schema
+from synflaw_audit.records import FLAGGED
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+class SparkEngine(DistributedEngine):
+    """Reads a corpus on Spark, twice.
+
+    Args:
+        source: A Spark DataFrame; or paths, URIs and names of tables, see ``named_inputs``.
+        session: Reads what is named; the DataFrame's or this process's if not given.
+        question: The column of the questions, where it cannot be told.
+        answer: The column of the answers.
+        partitions: At most so many tasks in a pass; as Spark splits the rows if None.
+        rows: A folder, as a URI, that all executors can write to, for the rows that the passes
+            write. Where Spark runs on this machine alone that can be the outputs' folder, which it
+            is if None.
+    """
+
+    def __init__(
+        self,
+        source: DataFrame | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        session: SparkSession | None = None,
+        *,
+        question: str | None = None,
+        answer: str | None = None,
+        partitions: int | None = None,
+        rows: str | None = None,
+    ) -> None:
+        try:
+            import pyspark  # noqa: F401
+        except ImportError as missing:
+            raise MissingExtraError("auditing on Spark", "spark") from missing
+        super().__init__(rows)
+        self._source: Any = [source] if isinstance(source, str | os.PathLike) else source
+        if not isinstance(self._source, Sequence) and not hasattr(source, "sparkSession"):
+            raise InputError(
+                "a corpus on Spark is a DataFrame of pyspark.sql, or names of files and tables, "
+                f"not {type(source).__name__}"
+            )
+        if session is None:
+            session = getattr(source, "sparkSession", None) or start()
+        self._session: SparkSession = session
+        self._columns = Columns(question, answer)
+        self._partitions = partitions
+
+    @property
+    def name(self) -> str:
+        """See ``Engine.name``."""
+        return "spark"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """See ``Engine.files``."""
+        return tuple(file for found in self._inputs for file in found.files)
+
+    def schemas(self) -> dict[str, str]:
+        """See ``Engine.schemas``."""
+        return {file: str(found.rows.schema) for found in self._inputs for file in found.files}
+
+    @contextmanager
+    def run(self, task: Task, schema: pa.Schema) -> Iterator[Frame]:
+        """See ``DistributedEngine.run``."""
+        with told(self._name):
+            frames = [self._task(found, task, schema) for found in self._inputs]
+            with persisted(reduce(lambda above, below: above.unionAll(below), frames)) as kept:
+                yield kept
+
+    def read(self, folder: str) -> pa.Table:
+        """See ``DistributedEngine.read``."""
+        with told(folder):
+            return collected(self._session.read.parquet(folder), FLAGGED)
+
+    def cluster(self) -> str | None:
+        """See ``DistributedEngine.cluster``."""
+        master = str(self._session.conf.get("spark.master", ""))
+        return None if master.startswith("local") else master
+
+    @cached_property
+    def _inputs(self) -> tuple[SparkInput, ...]:
+        if isinstance(self._source, Sequence):
+            return named_inputs(self._session, self._source, self._columns)
+        return (frame_input(self._source, "<DataFrame>", self._columns),)
+
+    @property
+    def _name(self) -> str:
+        return ", ".join(dict.fromkeys(found.rows.name for found in self._inputs))
+
+    def _task(self, found: SparkInput, task: Task, schema: pa.Schema) -> DataFrame:
+        frame = found.frame
+        if self._partitions is not None:
+            frame = frame.coalesce(self._partitions)
+        return mapped(frame, partial(task, rows=found.rows), schema)
+
+
+def sketch(frame: DataFrame, schema: Schema, name: str) -> FirstPass:
+    """The first pass over a DataFrame whose schema is known."""
+    chosen = frame.select(*[quoted(column) for column in schema.columns])
+    task = partial(tasks.sketch_partition, False, rows=tasks.Rows(name, schema, OneTable(name)))
+    with persisted(mapped(chosen, task, tasks.SKETCHED)) as sketched:
+        return sketched.merged(tasks.Sketched()).found
+
+
+def flag(
+    frame: DataFrame, schema: Schema, name: str, flagger: Flagger, index: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """The second pass; yields what ``engines.passes.flag_rows`` does, a batch at a time.
+
+    Raises:
+        InputError: There is no such index column.
+    """
+    if missing := sorted(set(index) - set(frame.columns)):
+        raise InputError(f"{name}: no index column {missing}; columns: {frame.columns}")
+    columns = list(dict.fromkeys([*schema.columns, *index]))
+    chosen = frame.select(*[quoted(column) for column in columns])
+    rows = tasks.Rows(name, schema, OneTable(name))
+    task = partial(tasks.flag_partition, flagger, tuple(index), rows=rows)
+    yield from received(mapped(chosen, task, tasks.BYTES))

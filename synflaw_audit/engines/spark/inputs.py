@@ -1,0 +1,278 @@
+"""What a caller names as a corpus, as Spark DataFrames: files where they lie, tables, DataFrames.
+
+Files are read by Spark, split as it splits them. With every row comes its place in its file, so
+that rows have the numbers that they have on one machine.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from synflaw_audit.engines.partitions import (
+    BROKEN,
+    FILE,
+    LINE,
+    START,
+    CellFiles,
+    LineFiles,
+    OneTable,
+    TableFiles,
+    file_name,
+)
+from synflaw_audit.engines.spark.session import told
+from synflaw_audit.engines.tasks import Rows
+from synflaw_audit.errors import InputError
+from synflaw_audit.reading.rows import require_unique
+from synflaw_audit.reading.schemas import Schema, find_schema
+from synflaw_audit.reading.text import parse_json
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+SAMPLE_ROWS = 256
+_PACKED = ("", ".gz", ".bz2", ".zst")
+_TABLE_NAME = re.compile(r"`?[\w-]+`?(\.`?[\w-]+`?){0,2}")
+
+
+@dataclass(frozen=True)
+class SparkInput:
+    """Rows that are read in one way.
+
+    Attributes:
+        files: What they are read from, named as in the records.
+        frame: Their columns, as ``rows.layout`` expects them.
+        rows: How executors read them.
+    """
+
+    files: tuple[str, ...]
+    frame: DataFrame
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that a caller named; see ``find_schema``."""
+
+    question: str | None = None
+    answer: str | None = None
+
+
+def frame_input(frame: DataFrame, name: str, columns: Columns) -> SparkInput:
+    """A DataFrame or a table of this name.
+
+    Raises:
+        InputError: It has no rows, or its columns cannot be understood.
+    """
+    require_unique(name, frame.columns)
+    with told(name):
+        sample = [row.asDict(recursive=True) for row in frame.take(SAMPLE_ROWS)]
+    schema = _schema(name, sample, columns)
+    return SparkInput((name,), _chosen(frame, schema), Rows(name, schema, OneTable(name)))
+
+
+def named_inputs(
+    session: SparkSession, names: Sequence[str | os.PathLike[str]], columns: Columns
+) -> tuple[SparkInput, ...]:
+    """What paths, URIs and names of tables stand for.
+
+    Args:
+        session: Reads them.
+        names: Files, folders (with everything below them), patterns, as paths or URIs that Spark
+            understands: Parquet, JSON lines and CSV; or tables.
+        columns: The columns that the caller named.
+
+    Raises:
+        InputError: There is no such thing, nothing readable in it, or its columns cannot be
+            understood.
+    """
+    if not names:
+        raise InputError("no input: give at least one file, folder, pattern or table")
+    seen: set[str] = set()
+    return tuple(
+        found for name in names for found in _named(session, os.fspath(name), columns, seen)
+    )
+
+
+def quoted(column: str) -> str:
+    """A column's name as Spark takes it, dots and backticks included."""
+    return f"`{column.replace('`', '``')}`"
+
+
+def _named(
+    session: SparkSession, name: str, columns: Columns, seen: set[str]
+) -> Iterator[SparkInput]:
+    """What one name stands for, but for what was seen before: no row is read twice."""
+    with told(name):
+        if _is_table(session, name):
+            if name not in seen:
+                yield frame_input(session.table(name), name, columns)
+            seen.add(name)
+            return
+        listed = session.read.format("binaryFile").option("recursiveFileLookup", "true")
+        uris = sorted(listed.load(name).inputFiles())
+    readers = [(reader, [u for u in uris if _is(u, endings)]) for endings, reader in _READERS]
+    if not any(found for _, found in readers):
+        shown = ", ".join(map(file_name, uris[:10])) or "no files"
+        known = ", ".join(ending for endings, _ in _READERS for ending in endings)
+        raise InputError(f"{name}: nothing that Spark reads here: {shown}; readable are {known}")
+    for reader, found in readers:
+        if new := tuple(uri for uri in found if uri not in seen):
+            seen.update(new)
+            with told(name):
+                yield reader(_Files(session, name, new), columns)
+
+
+def _is_table(session: SparkSession, name: str) -> bool:
+    likely = _TABLE_NAME.fullmatch(name) and not Path(name).exists()
+    return bool(likely and session.catalog.tableExists(name))
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Files of one format.
+
+    Attributes:
+        session: Reads them.
+        name: What the caller named.
+        uris: Of each, percent-encoded.
+    """
+
+    session: SparkSession
+    name: str
+    uris: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Their names in the records."""
+        return tuple(map(file_name, self.uris))
+
+    def paths(self) -> list[str]:
+        """Them as Spark takes them: in these, unlike in its answers, nothing is encoded."""
+        return [_pattern(unquote(uri)) for uri in self.uris]
+
+    def input(self, frame: DataFrame, schema: Schema, layout: Any) -> SparkInput:
+        """Them as an input."""
+        return SparkInput(self.files, frame, Rows(self.name, schema, layout))
+
+
+def _parquet(files: _Files, columns: Columns) -> SparkInput:
+    frame = files.session.read.parquet(*files.paths())
+    require_unique(files.name, frame.columns)
+    sample = [row.asDict(recursive=True) for row in frame.take(SAMPLE_ROWS)]
+    schema = _schema(files.name, sample, columns)
+    chosen = _chosen(frame, schema, _metadata("file_path", FILE), _metadata("row_index", START))
+    return files.input(chosen, schema, TableFiles())
+
+
+def _json_lines(files: _Files, columns: Columns) -> SparkInput:
+    from pyspark.sql import functions as f
+
+    # Only a line feed ends a line, as for every reader of JSON lines.
+    text = files.session.read.text(files.paths(), lineSep="\n")
+    start = _metadata("file_block_start", START)
+    lines = text.select(f.col(LINE).cast("binary").alias(LINE), _metadata("file_path", FILE), start)
+    sample = [bytes(row[0]).strip() for row in lines.select(LINE).take(SAMPLE_ROWS)]
+    rows = [value for value in map(parse_json, filter(None, sample)) if isinstance(value, dict)]
+    if any(sample) and (not rows or sample[0] == b"["):
+        raise InputError(
+            f"{files.name}: is no file of JSON lines, which is the JSON that Spark reads here: an "
+            f"object a line. It begins with {_shown(sample)}"
+        )
+    schema = _schema(files.name, rows, columns)
+    blank = f.col(LINE).rlike(r"^\s*$").cast("long")
+    counted = text.select(LINE, _metadata("file_path", FILE), start).groupBy(FILE, START)
+    counts = counted.agg(f.count("*"), f.sum(1 - blank)).collect()
+    return files.input(lines, schema, LineFiles(_before(map(tuple, counts))))
+
+
+def _csv(files: _Files, columns: Columns) -> SparkInput:
+    from pyspark.sql import functions as f
+
+    header = files.session.read.text(files.paths()[:1], lineSep="\n").first()
+    names, delimiter = _header(files, "" if header is None else header[0])
+    cells = files.session.read.csv(
+        files.paths(),
+        schema=", ".join(f"{quoted(name)} string" for name in [*names, BROKEN]),
+        header=True,
+        enforceSchema=False,  # the header of each file must be the same
+        sep=delimiter,
+        escape='"',
+        multiLine=True,
+        columnNameOfCorruptRecord=BROKEN,
+    )
+    text = [f.coalesce(f.col(quoted(n)), f.lit("")).alias(n) for n in names]  # CSV has no null
+    frame = cells.select(*text, BROKEN, _metadata("file_path", FILE))
+    whole = frame.where(f.col(BROKEN).isNull()).drop(BROKEN, FILE)
+    schema = _schema(files.name, [row.asDict() for row in whole.take(SAMPLE_ROWS)], columns)
+    chosen = _chosen(frame, schema, f.col(BROKEN), f.col(FILE))
+    return files.input(chosen, schema, CellFiles())
+
+
+_READERS: tuple[tuple[tuple[str, ...], Callable[[_Files, Columns], SparkInput]], ...] = (
+    ((".parquet",), _parquet),
+    ((".jsonl", ".ndjson", ".json"), _json_lines),
+    ((".csv",), _csv),
+    ((".tsv",), _csv),
+)
+
+
+def _shown(lines: Sequence[bytes]) -> str:
+    first = next(filter(None, lines))
+    return repr(first[:80].decode("utf-8", "backslashreplace"))
+
+
+def _header(files: _Files, line: str) -> tuple[list[str], str]:
+    line = line.lstrip("\ufeff").rstrip("\r")
+    delimiter = "\t" if _is(files.uris[0], (".tsv",)) else ","
+    if delimiter not in line:
+        delimiter = next((other for other in ";\t" if other in line), delimiter)
+    names = next(csv.reader([line], delimiter=delimiter), [])
+    require_unique(files.name, names)
+    return names, delimiter
+
+
+def _schema(name: str, sample: Sequence[dict[str, Any]], columns: Columns) -> Schema:
+    if not sample:
+        raise InputError(f"{name}: there are no rows to audit")
+    return find_schema(name, sample, columns.question, columns.answer)
+
+
+def _chosen(frame: DataFrame, schema: Schema, *others: Column) -> DataFrame:
+    return frame.select(*[quoted(column) for column in schema.columns], *others)
+
+
+def _before(counts: Iterable[tuple[Any, ...]]) -> dict[tuple[str, int], tuple[int, int]]:
+    """The lines and rows before each split of a file, from those in each; not for the first."""
+    before: dict[tuple[str, int], tuple[int, int]] = {}
+    for file, splits in groupby(sorted(counts), key=lambda count: count[0]):
+        lines = rows = 0
+        for _, start, in_lines, in_rows in splits:
+            if lines:
+                before[file, start] = (lines, rows)
+            lines, rows = lines + in_lines, rows + in_rows
+    return before
+
+
+def _metadata(field: str, name: str) -> Column:
+    """What Spark tells of the file that a row comes from."""
+    from pyspark.sql import functions as f
+
+    return f.col(f"_metadata.{field}").alias(name)
+
+
+def _pattern(path: str) -> str:
+    """A path in which nothing is a pattern."""
+    return re.sub(r"([\[\]{}*?\\])", r"\\\1", path)
+
+
+def _is(uri: str, endings: tuple[str, ...]) -> bool:
+    path = uri.lower()
+    return any(path.endswith(ending + packed) for ending in endings for packed in _PACKED)

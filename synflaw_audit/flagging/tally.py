@@ -1,0 +1,89 @@
+"""How many records each check flags, and a few of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synflaw_audit.findings.finding import ExampleRow, Implicated
+from synflaw_audit.text.tokens import Mask
+
+EXAMPLES = 5
+BEGINNING, END = 120, 80  # characters of an example's answer
+
+
+class Tally:
+    """Counts flagged records by check as the second pass finds them; a ``sinks.Sink``."""
+
+    def __init__(self) -> None:
+        self._records: Counter[str] = Counter()
+        self._examples: dict[str, tuple[ExampleRow, ...]] = {}
+
+    def write(self, records: pa.RecordBatch, mask: Mask, flagged: pa.RecordBatch) -> None:
+        """See ``Sink.write``."""
+        self.add(flagged)
+
+    def add(self, flagged: pa.RecordBatch) -> None:
+        """Count some flagged rows (schema ``records.FLAGGED``), in the corpus's order."""
+        checks = flagged.column("checks")
+        names, rows = checks.flatten(), pc.list_parent_indices(checks)
+        for counted in pc.value_counts(names).to_pylist():
+            name = counted["values"]
+            self._records[name] += counted["counts"]
+            known = self._examples.get(name, ())
+            if len(known) < EXAMPLES:
+                found = rows.filter(pc.equal(names, name))[: EXAMPLES - len(known)]
+                self._examples[name] = (*known, *_examples(flagged.take(found)))
+
+    def merged(self, later: Tally) -> Tally:
+        """The counts of two stretches of a corpus together, this one's examples first."""
+        both = Tally()
+        both._records = self._records + later._records
+        both._examples = {
+            name: (*self._examples.get(name, ()), *later._examples.get(name, ()))[:EXAMPLES]
+            for name in both._records
+        }
+        return both
+
+    def joined(self, other: Tally) -> Tally:
+        """The counts of two parts of a corpus, in whatever order: the first examples by file."""
+        both = self.merged(other)
+        for name in both._records:
+            known = (*self._examples.get(name, ()), *other._examples.get(name, ()))
+            first = sorted(known, key=lambda row: (row.file, row.row, row.turn))[:EXAMPLES]
+            both._examples[name] = tuple(first)
+        return both
+
+    def flagged(self, check: str, records: int) -> Implicated | None:
+        """As ``of``, but None if the check flags no record."""
+        return self.of(check, records) if self._records[check] else None
+
+    def of(self, check: str, records: int) -> Implicated:
+        """The records that a check flags; ``records`` is how many there are in all."""
+        flagged = self._records[check]
+        return Implicated(flagged, flagged / records, self._examples.get(check, ()))
+
+    def close(self) -> None:
+        """See ``Output.close``."""
+
+    def discard(self) -> None:
+        """See ``Output.discard``."""
+
+
+def _examples(flagged: pa.RecordBatch) -> list[ExampleRow]:
+    return [
+        ExampleRow(file, row, turn, _excerpt(answer))
+        for file, row, turn, answer in zip(
+            *(flagged.column(name).to_pylist() for name in ("file", "row", "turn", "answer")),
+            strict=True,
+        )
+    ]
+
+
+def _excerpt(answer: str) -> str:
+    """How an answer begins and ends: openings and closings are what is flagged most."""
+    if len(answer) <= BEGINNING + END:
+        return answer
+    return f"{answer[:BEGINNING]} … {answer[-END:]}"

@@ -1,0 +1,1 @@
+"""What a model does: instructions, templates, facts, perplexity."""

@@ -1,0 +1,160 @@
+"""Rows whose question and answer stand in plain text columns: no Python object is made per row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synflaw_audit.reading.rows import Columns, Row, Unreadable, require_unique
+from synflaw_audit.reading.schemas import Pair
+from synflaw_audit.records import RECORDS
+
+_BLANK = " \t\r\n"
+
+
+def takes_columns(schema: Pair, batch: pa.RecordBatch) -> bool:
+    """Whether all columns of the schema are there and hold text, or bytes that may be text."""
+    names = batch.schema.names
+    return all(c in names and _holds_text(batch.schema.field(c).type) for c in schema.columns)
+
+
+def records_of_columns(
+    schema: Pair, piece: Columns, file: str, reject: Callable[..., None]
+) -> Iterator[pa.RecordBatch]:
+    """Yields the records of a piece whose columns all hold text, if it has any.
+
+    Args:
+        schema: Which columns hold what.
+        piece: The rows.
+        file: How the records name their file.
+        reject: Called for every row with a null, invalid UTF-8 or an empty answer.
+    """
+    batch = piece.batch
+    count = batch.num_rows
+    kept = np.ones(count, dtype=bool)
+    reasons: dict[int, str] = {}
+
+    def strike(rows: npt.NDArray[np.bool_], reason: str) -> None:
+        for row in np.flatnonzero(rows & kept).tolist():
+            reasons[row] = reason
+        kept[rows] = False
+
+    def column(name: str, optional: bool = False) -> pa.Array:
+        values = _as_text(batch.column(name))
+        if values.null_count and not optional:
+            strike(_numpy(pc.is_null(values)), f"{name} is null")
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid:
+            invalid = _invalid_utf8(values)
+            strike(invalid, f"{name} is not valid UTF-8")
+            values = pc.if_else(pa.array(invalid), pa.scalar(None, values.type), values)
+        return pc.fill_null(values, "")
+
+    question = column(schema.question) if schema.question else pa.array([""] * count)
+    answer = column(schema.answer)
+    if schema.context and not schema.late_context:
+        question = _joined(question, column(schema.context, optional=True))
+    strike(_numpy(pc.equal(pc.utf8_trim(answer, _BLANK), "")), "answer is empty")
+    for row in sorted(reasons):
+        value = {name: _shown(batch.column(name)[row]) for name in schema.columns}
+        reject(piece.start + row, piece.start + row, reasons[row], value)
+    records = pa.record_batch(
+        [
+            pa.repeat(pa.scalar(file, pa.string()), count),
+            pa.array(np.arange(piece.start, piece.start + count, dtype=np.int64)),
+            pa.array(np.zeros(count, dtype=np.int32)),
+            question,
+            answer,
+        ],
+        schema=RECORDS,
+    )
+    if kept.any():
+        yield records.filter(pa.array(kept)) if reasons else records
+
+
+def python_rows(piece: Columns) -> list[Row]:
+    """The rows as dicts, for columns of which records cannot be made at once."""
+    batch = piece.batch
+    try:
+        values: list[object] = batch.to_pylist()
+    except UnicodeDecodeError:
+        values = [_python_row(batch.slice(row, 1)) for row in range(batch.num_rows)]
+    return [(row, row, value, b"") for row, value in enumerate(values, piece.start)]
+
+
+def _python_row(row: pa.RecordBatch) -> object:
+    try:
+        return row.to_pylist()[0]
+    except UnicodeDecodeError:
+        return Unreadable("not valid UTF-8")
+
+
+def sample_of_columns(piece: Columns, file: str) -> list[dict[str, object]]:
+    """The rows as dicts to find a schema from: of values that are no text or list, only names.
+
+    Raises:
+        InputError: Two columns have one name.
+    """
+    batch = piece.batch
+    require_unique(file, batch.schema.names)
+    names = [f.name for f in batch.schema if _holds_text(f.type) or pa.types.is_nested(f.type)]
+    blank: dict[str, object] = dict.fromkeys(batch.schema.names, False)
+    if not names:
+        return [blank] * min(1, batch.num_rows)
+    rows = python_rows(Columns(piece.start, batch.select(names)))
+    return [blank | value for _, _, value, _ in rows if isinstance(value, dict)]
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_string_view,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_null,
+    )
+    return any(test(kind) for test in tests)
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    # Invalid UTF-8 is found later, for each row by itself.
+    return pc.cast(values, options=pc.CastOptions(pa.string(), allow_invalid_utf8=True))
+
+
+def _invalid_utf8(values: pa.Array) -> npt.NDArray[np.bool_]:
+    found = np.zeros(len(values), dtype=bool)
+    for row, value in enumerate(pc.cast(values, pa.binary()).to_pylist()):
+        try:
+            (value or b"").decode()
+        except UnicodeDecodeError:
+            found[row] = True
+    return found
+
+
+def _joined(question: pa.Array, context: pa.Array) -> pa.Array:
+    both = pc.binary_join_element_wise(question, context, "\n\n")
+    either = pc.if_else(pc.equal(question, ""), context, question)
+    one = pc.or_(pc.equal(question, ""), pc.equal(context, ""))
+    return pc.if_else(one, either, both)
+
+
+def _numpy(mask: pa.Array) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = mask.to_numpy(zero_copy_only=False)
+    return found
+
+
+def _shown(value: pa.Scalar) -> object:
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return value.cast(pa.binary()).as_py()

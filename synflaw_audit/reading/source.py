@@ -1,0 +1,292 @@
+"""A corpus as a stream of Arrow batches of records, as often as it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from synflaw_audit.errors import InputError
+from synflaw_audit.reading.columns import (
+    python_rows,
+    records_of_columns,
+    sample_of_columns,
+    takes_columns,
+)
+from synflaw_audit.reading.inputs import SourceLike, find_inputs
+from synflaw_audit.reading.rows import (
+    Columns,
+    Input,
+    Rejected,
+    Row,
+    RowError,
+    Unreadable,
+    preview,
+)
+from synflaw_audit.reading.schemas import Pair, Schema, find_schema
+from synflaw_audit.records import RECORDS
+
+OnReject: TypeAlias = Callable[[Rejected], None]
+
+_SAMPLE_ROWS = 256
+# A batch ends here even if it has few records, so that memory is bounded by text, not by rows.
+_BATCH_CHARACTERS = 2 << 20
+_SURROGATES = "a lone surrogate or invalid UTF-8"
+
+
+def open_source(
+    source: SourceLike,
+    *,
+    question: str | None = None,
+    answer: str | None = None,
+    batch_records: int = 8192,
+) -> Source:
+    """Opens a corpus of questions and answers; nothing of it is read yet but file names.
+
+    Args:
+        source: A file, a directory (read with everything below it), a glob pattern, a folder
+            that ``datasets`` saved, the name of a data set on the hub ("org/name",
+            "org/name:split", "org/name/config:split"), or several of these; or a pandas
+            DataFrame, a pyarrow Table, a ``datasets`` Dataset or DatasetDict.
+        question: The column that holds the question, where it is not to be found out; "" if the
+            rows have none.
+        answer: The column that holds the answer, the plain text or the conversation.
+        batch_records: Rows read at once; a batch has at most about as many records.
+
+    Raises:
+        InputError: There is no such file or data set, or nothing readable in it.
+    """
+    if batch_records < 1:
+        raise InputError(f"batch_records must be at least 1, not {batch_records}")
+    return Source(find_inputs(source), question, answer, batch_records)
+
+
+class Source:
+    """A corpus that can be read any number of times and gives the same every time.
+
+    Attributes:
+        files: Every file or table, named as in the records, in the order of reading.
+
+    A source of paths can be pickled; one of tables in memory if they can.
+    """
+
+    def __init__(
+        self,
+        inputs: tuple[Input, ...],
+        question: str | None,
+        answer: str | None,
+        batch_records: int,
+    ) -> None:
+        self.files: tuple[str, ...] = tuple(item.name for item in inputs)
+        self._inputs = inputs
+        self._question = question
+        self._answer = answer
+        self._size = batch_records
+        self._schemas: dict[str, Schema | None] = {}
+
+    def batches(self, on_reject: OnReject | None = None) -> Iterator[pa.RecordBatch]:
+        """Yields all records in batches of the schema ``RECORDS``, file by file, row by row.
+
+        Args:
+            on_reject: Is given every row that cannot be read, in order, as it is met.
+
+        Raises:
+            InputError: A file cannot be opened, its columns cannot be understood, or not one of
+                its rows can be read; or there are no rows at all.
+        """
+        records = 0
+        for number in range(len(self.files)):
+            for batch in self.file_batches(number, on_reject):
+                records += batch.num_rows
+                yield batch
+        self.require(records)
+
+    def require(self, records: int) -> None:
+        """Refuses a corpus without records.
+
+        Raises:
+            InputError: There are none.
+        """
+        if not records:
+            raise InputError(f"no rows to read in {', '.join(self.files[:10])}")
+
+    def file_batches(
+        self, number: int, on_reject: OnReject | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yields the records of one of the ``files``.
+
+        Raises:
+            InputError: As ``batches``; a file without rows yields nothing.
+        """
+        item = self._inputs[number]
+        rejected = Rejections(item.name, on_reject)
+        read = 0
+        for batch in self._records(item, rejected):
+            read += batch.num_rows
+            yield batch
+        if rejected.first and not read:
+            first = rejected.first
+            line = f" (line {first.line})" if first.line != first.row else ""
+            raise InputError(
+                f"{item.name}: none of its {rejected.count} rows can be read; the first, "
+                f"row {first.row}{line}: {first.reason}"
+            )
+
+    def schemas(self) -> dict[str, str]:
+        """How each file's columns are understood, by file, such as "instruction/input/output".
+
+        A file that holds no rows at all is "empty".
+
+        Raises:
+            InputError: As ``batches``.
+        """
+        return {item.name: str(self._schema(item) or "empty") for item in self._inputs}
+
+    def _schema(self, item: Input) -> Schema | None:
+        """Finds a file's schema, once; None if it has no row with fields."""
+        if item.name not in self._schemas:
+            sample = list(islice(_values(item), _SAMPLE_ROWS))
+            self._schemas[item.name] = (
+                find_schema(item.name, sample, self._question, self._answer) if sample else None
+            )
+        return self._schemas[item.name]
+
+    def _records(self, item: Input, rejected: Rejections) -> Iterator[pa.RecordBatch]:
+        return records_of(item, self._schema(item), self._size, rejected)
+
+
+def records_of(
+    item: Input, schema: Schema | None, size: int, rejected: Rejections
+) -> Iterator[pa.RecordBatch]:
+    """Yields the records of one file or table, or of a part of one, whose schema is known.
+
+    Args:
+        item: The file or table.
+        schema: Which columns hold what; None if no row has fields.
+        size: Rows read at once.
+        rejected: Called for every row that cannot be read.
+
+    Raises:
+        InputError: It cannot be opened.
+    """
+    columns = None if schema is None else schema.columns
+    for piece in item.pieces(columns, size):
+        if not isinstance(piece, Columns):
+            yield from _records_of_rows(schema, piece, size, rejected)
+        elif isinstance(schema, Pair) and takes_columns(schema, piece.batch):
+            yield from records_of_columns(schema, piece, item.name, rejected)
+        else:
+            yield from _records_of_rows(schema, python_rows(piece), size, rejected)
+
+
+class Rejections:
+    """Passes rejected rows on, and remembers of them what an error message needs."""
+
+    def __init__(self, file: str, on_reject: OnReject | None) -> None:
+        self.file = file
+        self.count = 0
+        self.first: Rejected | None = None
+        self._on_reject = on_reject
+
+    def __call__(self, line: int, row: int, reason: str, value: object, raw: bytes = b"") -> None:
+        """Rejects a row."""
+        self.count += 1
+        if self.first and not self._on_reject:
+            return
+        found = Rejected(self.file, line, row, reason, preview(value, raw))
+        self.first = self.first or found
+        if self._on_reject:
+            self._on_reject(found)
+
+
+def _values(item: Input) -> Iterator[dict[str, object]]:
+    """A file's rows that have fields."""
+    for piece in item.pieces(None, _SAMPLE_ROWS):
+        if isinstance(piece, Columns):
+            yield from sample_of_columns(piece, item.name)
+        else:
+            yield from (value for _, _, value, _ in piece if isinstance(value, dict))
+
+
+def _records_of_rows(
+    schema: Schema | None, rows: Iterable[Row], size: int, rejected: Rejections
+) -> Iterator[pa.RecordBatch]:
+    records = _Records(rejected.file)
+    for line, number, value, raw in rows:
+        if not isinstance(value, dict) or schema is None:
+            reason = value.reason if isinstance(value, Unreadable) else _no_fields(value)
+            rejected(line, number, reason, "" if isinstance(value, Unreadable) else value, raw)
+            continue
+        try:
+            found = schema.records(value)
+        except RowError as error:
+            rejected(line, number, str(error), value, raw)
+            continue
+        for turn, question, answer in found:
+            if reason := _fault(question, answer):
+                where = f"turn {turn}: " if len(found) > 1 else ""
+                rejected(line, number, where + reason, value, raw)
+            else:
+                records.add(number, turn, question, answer)
+        if len(records.rows) >= size or records.characters >= _BATCH_CHARACTERS:
+            yield records.batch()
+            records = _Records(rejected.file)
+    if records.rows:
+        yield records.batch()
+
+
+class _Records:
+    """Records on their way into a batch."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.rows: list[int] = []
+        self.characters = 0
+        self._turns: list[int] = []
+        self._questions: list[str] = []
+        self._answers: list[str] = []
+
+    def add(self, row: int, turn: int, question: str, answer: str) -> None:
+        self.rows.append(row)
+        self.characters += len(question) + len(answer)
+        self._turns.append(turn)
+        self._questions.append(question)
+        self._answers.append(answer)
+
+    def batch(self) -> pa.RecordBatch:
+        return pa.record_batch(
+            [
+                pa.repeat(pa.scalar(self.file, pa.string()), len(self.rows)),
+                pa.array(self.rows, pa.int64()),
+                pa.array(self._turns, pa.int32()),
+                pa.array(self._questions, pa.string()),
+                pa.array(self._answers, pa.string()),
+            ],
+            schema=RECORDS,
+        )
+
+
+def _fault(question: str, answer: str) -> str:
+    """Why a question and an answer, both text, make no record; "" if they do."""
+    if not answer.strip(" \t\r\n"):
+        return "answer is empty"
+    # Asking for ASCII costs nothing, encoding a little.
+    if not question.isascii() and not _encodable(question):
+        return f"question holds {_SURROGATES}"
+    if not answer.isascii() and not _encodable(answer):
+        return f"answer holds {_SURROGATES}"
+    return ""
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_fields(value: object) -> str:
+    return f"a row must be an object with named fields, not {type(value).__name__}"

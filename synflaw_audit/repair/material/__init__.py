@@ -1,0 +1,1 @@
+"""What a repair trains on: flagged rows, replay, re-expression, encoding, batches."""

@@ -1,0 +1,1 @@
+"""Forgetting by a bounded loss on the format's tokens."""

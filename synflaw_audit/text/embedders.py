@@ -1,0 +1,130 @@
+"""Text to vectors: latent semantic analysis by default, any sentence-transformers model by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy.sparse import csr_matrix
+
+from synflaw_audit.errors import InputError, MissingExtraError
+from synflaw_audit.text.kernels.phrases import grouped
+from synflaw_audit.text.tokens import tokenize
+
+Vectors = npt.NDArray[np.float64]
+
+NOISE = 1e-9  # a singular value so much smaller than the largest is a rounding error
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of length one."""
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """Embeds texts.
+
+        Returns:
+            float64 [texts, dimensions]; rows have length one, or zero where a text has no words.
+        """
+
+
+@dataclass(frozen=True)
+class LsaEmbedder:
+    """Latent semantic analysis fitted on the corpus itself: no download, the same on any machine.
+
+    TF-IDF with sublinear term frequency, then a truncated singular value decomposition
+    (Deerwester et al., "Indexing by latent semantic analysis", JASIS 1990), by scipy's ARPACK.
+    The terms are the audit's tokens, so that any script has them.
+
+    Attributes:
+        dimensions: The most dimensions kept.
+        seed: Of the vector that the decomposition starts from.
+    """
+
+    dimensions: int = 64
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+        return f"lsa-{self.dimensions}"
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """Embeds texts; see ``Embedder.embed``."""
+        from scipy.sparse.linalg import svds
+        from threadpoolctl import threadpool_limits
+
+        terms = _tfidf(texts)
+        # Few kinds of text have few dimensions: the others are there, and empty.
+        vectors = np.zeros((len(texts), max(min(self.dimensions, len(texts) - 1), 1)))
+        dimensions = min(vectors.shape[1], min(terms.shape) - 1)
+        if dimensions >= 1:
+            start = np.random.default_rng(self.seed).standard_normal(min(terms.shape))
+            # The matrices are small: a second thread would mostly wait, and burn its core at it.
+            with threadpool_limits(1):
+                left, values, _ = svds(terms, dimensions, v0=start)
+            values[values < NOISE * values.max()] = 0
+            vectors[:, :dimensions] = left[:, ::-1] * values[::-1]
+        elif terms.nnz:  # all texts hold one and the same word
+            vectors[:, 0] = np.asarray(terms.sum(axis=1)).ravel()
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(np.divide(vectors, length, where=length > 0, out=np.zeros_like(vectors)))
+
+
+def _tfidf(texts: list[str]) -> csr_matrix:
+    """Sublinear TF-IDF with smoothed document frequencies, rows of length one or zero."""
+    tokens = tokenize(pa.array(texts, pa.string()))
+    worded = ~tokens.breaks
+    kinds, code = grouped(tokens.ids[worded])
+    shape = (len(texts), len(kinds))
+    terms = csr_matrix((np.ones(len(code)), (tokens.row[worded], code)), shape)
+    documents = np.bincount(terms.indices, minlength=len(kinds))
+    idf = np.log((1 + len(texts)) / (1 + documents)) + 1
+    terms.data = (1 + np.log(terms.data)) * idf[terms.indices]
+    row = np.repeat(np.arange(len(texts)), np.diff(terms.indptr))
+    terms.data /= np.sqrt(np.bincount(row, terms.data**2, len(texts)))[row]
+    return terms
+
+
+@dataclass(frozen=True)
+class SentenceTransformerEmbedder:
+    """A sentence-transformers model, by hub name or local folder."""
+
+    model: str
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+        return self.model
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """Embeds texts; see ``Embedder.embed``.
+
+        Raises:
+            MissingExtraError: If sentence-transformers is not installed.
+            InputError: If the model cannot be loaded.
+        """
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise MissingExtraError(f"the embedder {self.model!r}", "embeddings") from error
+        try:
+            model = SentenceTransformer(self.model)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"the embedder {self.model!r} cannot be loaded: {error}. "
+                "Choose 'lsa', a local model folder, or a hub name that can be reached"
+            ) from error
+        vectors = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float64)
+
+
+def embedder_named(name: str, seed: int = 0) -> Embedder:
+    """The embedder for ``--embedder NAME``: ``lsa``, or a sentence-transformers model."""
+    return LsaEmbedder(seed=seed) if name == "lsa" else SentenceTransformerEmbedder(name)

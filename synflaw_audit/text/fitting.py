@@ -1,0 +1,252 @@
+"""Finds the templates of a corpus: which phrases there are, and which of them belong together.
+
+``fit`` mines phrases, joins those that stand together in the same rows into templates, and adds to
+each template the weaker phrases that come with it. It does so twice: once most of the format is
+known, words are judged by how they occur outside of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from synflaw_audit.text.phrases import Floats, Phrases, frequent, mine, numbered
+from synflaw_audit.text.templates import (
+    SLOT,
+    Occurrences,
+    Template,
+    TemplateBook,
+    followed,
+    number_keys,
+    pattern,
+    spans,
+)
+from synflaw_audit.text.tokens import Ids, Ints, Mask, Tokens, extended
+
+MIN_SHARE = 0.0075  # a template rarer than this is not told from chance
+TOGETHER = 0.5  # of the rarer phrase's rows hold the other: the two are one template
+ATTRACTED = (0.15, 2.0)  # or this share of them, if it is so many times what chance would give
+COMPARABLE = 6.0  # and neither is so many times as common: a rare phrase must not join two formats
+# A weaker phrase joins a template that holds it this often, and so many times oftener than others.
+ATTACHED = (0.1, 4.0)
+ATTACHED_ROWS = 8  # and in at least so many of its rows
+ALWAYS = 0.5  # or in so many of its rows, where hardly any row is outside the template
+COMMONER = 3.0  # so many times commoner are the two ends of a phrase that spans a slot
+FIXED = 0.2  # a number that so many rows of a template have at one place is format, not content
+MIN_BITS = 10.0  # a weaker phrase carries at least this much
+MOST_PHRASES = 2000
+DESCRIBED = 1000  # rows of a template whose patterns are looked at
+
+
+def fit(
+    texts: pa.Array, tokens: Tokens, unit: Ints, weight: Ints, prefix: str = "A"
+) -> TemplateBook:
+    """Finds the templates of a corpus.
+
+    Args:
+        texts: Arrow string array [rows].
+        tokens: Their tokens.
+        unit: int64 [rows], see ``phrases.mine``.
+        weight: int64 [rows], how many records each row stands for.
+        prefix: What the templates' ids begin with.
+
+    Returns:
+        The templates that at least ``MIN_SHARE`` of all records follow.
+    """
+    levels = frequent(tokens, unit)
+    book = _fitted(tokens, mine(tokens, levels), weight)
+    if book.templates:
+        # Now that most of the format is known, judge words by how they occur outside of it.
+        content = ~book.match(tokens).covered
+        book = _fitted(tokens, mine(tokens, levels, content), weight)
+    book = replace(book, fixed=_fixed_numbers(book, tokens))
+    return replace(book, templates=_described(book, tokens, texts, weight, prefix))
+
+
+def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
+    """Gathers the formulaic phrases into templates and attaches the weaker ones to them."""
+    ids = numbered(tokens)
+    strong = np.flatnonzero(phrases.margin > 0)
+    strong = strong[np.argsort(-phrases.margin[strong] * phrases.share[strong], kind="stable")]
+    cores = phrases.where(strong[:MOST_PHRASES])
+    found = _found(cores, tokens, ids)
+    whole = ~_across_slots(cores, found, len(ids))
+    cores, found = cores.where(whole), found.of(whole)
+    if not len(cores):
+        return _book(cores, ids, np.empty(0, bool), np.empty((0, 0), bool))
+    group = _joined(_incidence(found, len(cores), tokens))
+    member = np.arange(group.max() + 1)[None, :] == group[:, None]
+    template, _ = followed(found, np.ones(len(cores), bool), cores.bits, member, tokens)
+    kept = _common(template, weight, member.shape[1])
+    member = member[:, kept]
+    used = np.flatnonzero(member.any(axis=1))
+    cores, member = cores.where(used), member[used]
+    template = _renumbered(template, kept)
+
+    weak = np.isfinite(phrases.margin) & (phrases.margin <= 0) & (phrases.bits >= MIN_BITS)
+    weaker = phrases.where(np.flatnonzero(weak))
+    incidence = _incidence(_found(weaker, tokens, ids), len(weaker), tokens)
+    attached = _attached(incidence, weaker.set_off, template, len(kept))
+    held = np.flatnonzero(attached.any(axis=1))
+    both = Phrases.joined(cores, weaker.where(held))
+    member = np.concatenate([member, attached[held]])
+    return _book(both, ids, np.arange(len(both)) < len(cores), member)
+
+
+def _found(phrases: Phrases, tokens: Tokens, ids: Ids) -> Occurrences:
+    """Where each of the phrases occurs in the tokens they were mined from."""
+    everything = np.ones((len(phrases), 1), dtype=bool)
+    return _book(phrases, ids, everything[:, 0], everything).occurrences(tokens)
+
+
+def _across_slots(cores: Phrases, found: Occurrences, size: int) -> Mask:
+    """Phrases that are two much commoner phrases and the content of the slot between them.
+
+    Args:
+        cores: The phrases.
+        found: Where they occur.
+        size: Tokens that they were mined from.
+    """
+    longest = int(cores.length.max(initial=0))
+    commonest = np.zeros(size + longest)
+    for step in range(longest):
+        reaches = found.where(found.length > step)
+        np.maximum.at(commonest, reaches.at + step, cores.share[reaches.phrase])
+    across = np.zeros(len(cores), dtype=bool)
+    for core, (first, length) in enumerate(zip(cores.example, cores.length, strict=True)):
+        held = commonest[first : first + length] >= COMMONER * cores.share[core]
+        across[core] = bool(held[0] and held[-1] and not held.all())
+    return across
+
+
+def _incidence(found: Occurrences, phrases: int, tokens: Tokens) -> csr_matrix:
+    """0/1 matrix [rows, phrases]: the row holds the phrase."""
+    ones = np.ones(len(found.at), dtype=np.float32)
+    places = (tokens.row[found.at], found.phrase)
+    held = coo_matrix((ones, places), shape=(len(tokens), phrases)).tocsr()
+    held.data[:] = 1
+    return held
+
+
+def _joined(held: csr_matrix) -> Ints:
+    """The template of each formulaic phrase: phrases that stand in the same rows share one.
+
+    Args:
+        held: 0/1 matrix [rows, phrases].
+    """
+    together = (held.T @ held).tocoo()
+    rows = np.asarray(held.sum(axis=0)).ravel()
+    rarer = np.minimum(rows[together.row], rows[together.col])
+    commoner = np.maximum(rows[together.row], rows[together.col])
+    share = together.data / rarer
+    attracted = (share >= ATTRACTED[0]) & (share >= ATTRACTED[1] * commoner / held.shape[0])
+    attracted &= commoner <= COMPARABLE * rarer
+    edge = (share >= TOGETHER) | attracted
+    graph = coo_matrix(
+        (np.ones(int(edge.sum())), (together.row[edge], together.col[edge])), shape=together.shape
+    )
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _common(template: Ints, weight: Ints, templates: int) -> Ints:
+    """The templates that enough records follow, commonest first."""
+    records = np.bincount(template[template >= 0], weight[template >= 0], templates)
+    order = np.argsort(-records, kind="stable")
+    return np.asarray(order[records[order] >= MIN_SHARE * weight.sum()])
+
+
+def _renumbered(template: Ints, kept: Ints) -> Ints:
+    number = np.full(max(int(template.max(initial=-1)) + 2, int(kept.max(initial=-1)) + 2), -1)
+    number[kept] = np.arange(len(kept))
+    return np.asarray(number[template])  # -1 picks the last place, which holds -1
+
+
+def _attached(held: csr_matrix, set_off: Floats, template: Ints, templates: int) -> Mask:
+    """Which weaker phrases come with which template: bool [weaker, templates].
+
+    Args:
+        held: 0/1 matrix [rows, weaker], which rows hold them.
+        set_off: Of the weaker phrases.
+        template: Of the rows.
+        templates: How many there are.
+    """
+    rows = held.shape[0]
+    follows = np.arange(templates)[None, :] == template[:, None]
+    inside = np.asarray(held.T @ follows.astype(np.float32))
+    size = follows.sum(axis=0)
+    outside = np.asarray(held.sum(axis=0)).reshape(-1, 1) - inside
+    share = inside / np.maximum(size, 1)
+    elsewhere = (outside + 1) / (rows - size + 2)
+    framing = set_off[:, None] >= 0.5
+    oftener = (share >= ATTACHED[0]) & (share >= ATTACHED[1] * elsewhere) & framing
+    oftener &= inside >= ATTACHED_ROWS
+    everywhere = (share >= ALWAYS) & (size >= 0.5 * rows)
+    return np.asarray(oftener | everywhere)
+
+
+def _book(phrases: Phrases, ids: Ids, core: Mask, member: Mask) -> TemplateBook:
+    """Lays the phrases out as a trie; the templates have no names yet."""
+    longest = int(phrases.length.max(initial=0))
+    gram = np.zeros(len(phrases), dtype=np.uint64)
+    beginnings: list[Ids] = []
+    for length in range(1, longest + 1):
+        alive = phrases.length >= length
+        token = ids[np.minimum(phrases.example + length - 1, len(ids) - 1)]
+        gram = np.where(alive, extended(gram, token), gram)
+        beginnings.append(gram[alive])
+    nodes = np.unique(np.concatenate([gram, *beginnings]))
+    phrase = np.full(len(nodes), -1, dtype=np.int64)
+    phrase[np.searchsorted(nodes, gram)] = np.arange(len(phrases))
+    nameless = (Template("", "", 0.0, 0, ()),) * member.shape[1]
+    return TemplateBook(nodes, phrase, core, phrases.bits, member, nameless)
+
+
+def _fixed_numbers(book: TemplateBook, tokens: Tokens) -> Ids:
+    """The numbers that many rows of a template have at one place, as in "Step 1:"."""
+    match = book.match(tokens)
+    at = np.flatnonzero(
+        tokens.number & np.roll(match.covered, 1) & (match.template[tokens.row] >= 0)
+    )
+    key = number_keys(tokens, match.template, at)
+    pairs = np.unique(np.stack([key, tokens.row[at].astype(np.uint64)]), axis=1)
+    distinct, first, rows = np.unique(pairs[0], return_index=True, return_counts=True)
+    size = np.bincount(match.template[match.template >= 0], minlength=1)
+    of = match.template[pairs[1, first].astype(np.int64)]
+    return np.asarray(distinct[rows >= FIXED * size[of]])
+
+
+def _described(
+    book: TemplateBook, tokens: Tokens, texts: pa.Array, weight: Ints, prefix: str
+) -> tuple[Template, ...]:
+    """Names every template by the pattern that most of its rows show."""
+    match = book.match(tokens)
+    total = int(weight.sum())
+    described = []
+    for template in range(len(book.templates)):
+        rows = np.flatnonzero(match.template == template)
+        counts: Counter[str] = Counter()
+        shown: dict[str, str] = {}
+        chosen = texts.take(pa.array(rows[:DESCRIBED]))
+        ranges = spans(chosen, tokens, match.covered, rows[:DESCRIBED])
+        for place, (row, text) in enumerate(zip(rows.tolist(), chosen.to_pylist(), strict=False)):
+            seen = pattern(text, ranges[place])
+            counts[seen] += int(weight[row])
+            shown.setdefault(seen, text)
+        # Ties are broken by the text, so that the order of rows changes nothing.
+        ranked = sorted(counts, key=lambda seen: (-counts[seen], seen))
+        records = int(weight[rows].sum())
+        described.append(
+            Template(
+                id=f"{prefix}{template + 1}",
+                pattern=ranked[0] if ranked else SLOT,
+                share=records / total if total else 0.0,
+                rows=records,
+                examples=tuple(shown[seen] for seen in ranked[:3]),
+            )
+        )
+    return tuple(described)

@@ -1,0 +1,200 @@
+"""Templates: the formats that rows share, each with the phrases that show it.
+
+A ``TemplateBook`` is a plain value: ``match`` finds in any batch of texts the rows that follow a
+template and the words that are its format, ``spans`` the characters. ``template_fitting`` makes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+
+from synflaw_audit.text.kernels import phrases as kernels
+from synflaw_audit.text.phrases import Floats, labels_in, numbered
+from synflaw_audit.text.tokens import Ids, Ints, Mask, Places, Tokens, extended, unicode, utf8
+
+SLOT = "<*>"
+
+
+@dataclass(frozen=True)
+class Template:
+    """One template: its pattern with slots as ``<*>``, its share of rows, and what shows it."""
+
+    id: str
+    pattern: str
+    share: float
+    rows: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """The templates of a batch of rows.
+
+    Attributes:
+        template: int64 [rows], index of the row's template; -1 where it follows none.
+        bits: float64 [rows], the information of the strongest formulaic phrase in the row.
+        covered: bool [tokens], the token is format.
+    """
+
+    template: Ints
+    bits: Floats
+    covered: Mask
+
+
+@dataclass(frozen=True)
+class Occurrences:
+    """Where phrases occur in some tokens, as parallel arrays [occurrences].
+
+    Attributes:
+        at: int64, the first token.
+        length: int64, in tokens.
+        phrase: int64, which phrase.
+    """
+
+    at: Ints
+    length: Ints
+    phrase: Ints
+
+    def where(self, kept: Mask) -> Occurrences:
+        """Those that a mask keeps."""
+        return Occurrences(self.at[kept], self.length[kept], self.phrase[kept])
+
+    def of(self, kept: Mask) -> Occurrences:
+        """Those of the phrases that a mask keeps, which are numbered anew."""
+        these = self.where(kept[self.phrase])
+        return replace(these, phrase=(np.cumsum(kept) - 1)[these.phrase])
+
+
+@dataclass(frozen=True)
+class TemplateBook:
+    """The phrases of all templates as a trie of token hashes, and the templates.
+
+    Attributes:
+        nodes: The hashes of every beginning of every phrase, the phrases themselves included.
+        phrase: For each node, the index of the phrase that ends there in the arrays below, or -1.
+        core: bool [phrases], the phrase alone makes a row follow its template.
+        bits: float64 [phrases].
+        member: bool [phrases, templates], the phrase belongs to the template.
+        templates: The templates, commonest first.
+        fixed: Sorted hashes of the numbers that are format, see ``number_keys``.
+    """
+
+    nodes: Ids
+    phrase: Ints
+    core: Mask
+    bits: Floats
+    member: Mask
+    templates: tuple[Template, ...]
+    fixed: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+
+    @cached_property
+    def _table(self) -> Places:
+        return kernels.hash_table(self.nodes)
+
+    def occurrences(self, tokens: Tokens) -> Occurrences:
+        """Where each phrase occurs."""
+        ids = numbered(tokens)
+        return Occurrences(
+            *kernels.occurrences(ids, tokens.row, self._table, self.nodes, self.phrase)
+        )
+
+    def match(self, tokens: Tokens) -> Match:
+        """Finds the rows that follow a template, and their format tokens."""
+        found = self.occurrences(tokens)
+        chosen, bits = followed(found, self.core, self.bits, self.member, tokens)
+        template = chosen[tokens.row[found.at]]
+        used = self.core[found.phrase] | self.member[found.phrase, np.maximum(template, 0)]
+        covered = _covered(found.where((template >= 0) & used), len(tokens.ids))
+        slots = np.flatnonzero(covered & tokens.number)
+        constant = _is_in(number_keys(tokens, chosen, slots), self.fixed)
+        covered[slots[~constant]] = False
+        return Match(chosen, np.where(chosen >= 0, bits, 0.0), covered)
+
+
+def _is_in(values: Ids, table: Ids) -> Mask:
+    """Membership in a sorted table."""
+    if not len(table):
+        return np.zeros(len(values), dtype=bool)
+    place = np.minimum(np.searchsorted(table, values), len(table) - 1)
+    return np.asarray(table[place] == values)
+
+
+def followed(
+    found: Occurrences, core: Mask, bits: Floats, member: Mask, tokens: Tokens
+) -> tuple[Ints, Floats]:
+    """The template of each row, or -1, and the bits of its strongest formulaic phrase, or 0."""
+    evidence, strongest = kernels.weighed(
+        tokens.row[found.at], found.phrase, core, bits, member, len(tokens)
+    )
+    chosen = np.full(len(tokens), -1, dtype=np.int64)
+    if member.shape[1]:
+        held = (evidence.max(axis=1) > 0) & ~labels_in(tokens)
+        chosen[held] = evidence[held].argmax(axis=1)
+    return chosen, strongest
+
+
+def _covered(found: Occurrences, size: int) -> Mask:
+    """Which tokens the phrases cover."""
+    change = np.bincount(found.at, minlength=size + 1)
+    change -= np.bincount(found.at + found.length, minlength=size + 1)
+    return np.asarray(np.cumsum(change[:-1]) > 0)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The characters of some rows' format, as half-open ranges in order.
+
+    Attributes:
+        offsets: int64 [rows + 1], the ranges of row ``r`` are ``offsets[r]:offsets[r + 1]``.
+        start: int32 [ranges], first character (Python string index).
+        end: int32 [ranges], one past the last.
+    """
+
+    offsets: Ints
+    start: Places
+    end: Places
+
+    def __getitem__(self, row: int) -> list[tuple[int, int]]:
+        held = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
+        return list(zip(self.start[held].tolist(), self.end[held].tolist(), strict=True))
+
+
+def spans(texts: pa.Array, tokens: Tokens, covered: Mask, rows: Ints) -> Spans:
+    """The characters of some rows' format.
+
+    White space between format and content belongs to the format; the mark that ends the sentence
+    before a phrase does not.
+
+    Args:
+        texts: Those rows' texts, an Arrow string array [rows].
+        tokens: Of a batch that holds them.
+        covered: bool [tokens], the token is format.
+        rows: int64 [rows], their numbers in the batch.
+    """
+    raw, bounds = utf8(texts)
+    of = (tokens.offsets, tokens.start, tokens.end, tokens.stops)
+    return Spans(*kernels.spans_of(raw, bounds, rows, *of, covered, unicode().blank))
+
+
+def pattern(text: str, ranges: list[tuple[int, int]]) -> str:
+    """The text of the format with every slot shown as ``<*>``.
+
+    Marks alone, such as a full stop that some rows leave out, are no slot and are not shown.
+    """
+    parts: list[str] = []
+    for (_, before), (start, end) in pairwise([(0, 0), *ranges, (len(text), len(text))]):
+        if any(character.isalnum() for character in text[before:start]):
+            parts.append(SLOT)
+        parts.append(text[start:end].strip())
+    return " ".join(filter(None, parts))
+
+
+def number_keys(tokens: Tokens, template: Ints, at: Ints) -> Ids:
+    """What a number stands for: the row's template, the token before it, and the number itself."""
+    key = extended(np.zeros(len(at), dtype=np.uint64), template[tokens.row[at]].astype(np.uint64))
+    return extended(extended(key, tokens.ids[at - 1]), tokens.ids[at])

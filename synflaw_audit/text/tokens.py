@@ -1,0 +1,235 @@
+r"""Text to token ids and character offsets, by compiled loops; every measure shares it.
+
+A token is a word (letters, marks and digits, with apostrophes inside), a number (with its decimal
+marks), one character of a script written without spaces (Han, Hiragana, Katakana, Thai, Lao,
+Khmer, Myanmar), a run of one repeated punctuation character (``####``), or a line break (one for
+``\n``, another for a blank line). The dots of ``U.S`` are part of the word; other white space only
+separates. Letters are folded to lower case, so that an id says which word it is, not how it is
+written. Each row is framed by the two ids ``START`` and ``END``, so that "opens with" and "closes
+with" are ordinary token sequences.
+
+Ids are 64-bit hashes of the token's characters. No vocabulary is kept: two machines that never
+met give a word the same id, and the ids of different words collide with probability 2**-64 a pair.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, fields
+from functools import cache
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+
+from synflaw_audit.text.kernels import MIX, MULTIPLIER, Bytes, Ids, Ints, Mask, Places
+from synflaw_audit.text.kernels.text import (
+    ALONE,
+    BREAK,
+    DIGIT,
+    END,
+    LONGEST_HASHED,
+    PUNCTUATION,
+    SPACE,
+    START,
+    WORD,
+    scan,
+)
+
+__all__ = [
+    "END",
+    "START",
+    "Ids",
+    "Ints",
+    "Mask",
+    "Places",
+    "Tokens",
+    "extended",
+    "factorized",
+    "tokenize",
+]
+
+POINTS = 0x110000
+# Beyond these planes nothing is assigned but private use, which separates words as a space does.
+_ASSIGNED = (range(0x40000), range(0xE0000, 0xE1000))
+
+# Scripts that do not separate words by spaces: each character is a token.
+_ALONE_RANGES = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x2FDF),  # CJK radicals
+    (0x3005, 0x3007),  # ideographic iteration mark and zero
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),  # Katakana extensions
+    (0x3400, 0x4DBF),  # CJK extension A
+    (0x4E00, 0x9FFF),  # CJK
+    (0xF900, 0xFAFF),  # CJK compatibility
+    (0xFF66, 0xFF9D),  # half-width Katakana
+    (0x20000, 0x3FFFF),  # CJK extensions B and later
+)
+_STOPS = tuple(ord(mark) for mark in ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of a batch of texts.
+
+    Attributes:
+        ids: uint64 [tokens], framed by ``START`` and ``END`` in every row.
+        start: int32 [tokens], first character of each token in its own row (Python string index).
+        end: int32 [tokens], one past its last character; frames are empty spans.
+        row: int32 [tokens], the row each token belongs to.
+        offsets: int64 [rows + 1], the tokens of row ``r`` are ``offsets[r]:offsets[r + 1]``.
+        number: bool [tokens], the token is written in digits alone.
+        breaks: bool [tokens], the token is a frame or a line break.
+        stops: bool [tokens], the token ends a sentence (``.``, ``!``, ``?`` and their like).
+    """
+
+    ids: Ids
+    start: Places
+    end: Places
+    row: Places
+    offsets: Ints
+    number: Mask
+    breaks: Mask
+    stops: Mask
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> Ints:
+        """Tokens of each row, its two frames not counted: int64 [rows]."""
+        return np.diff(self.offsets) - 2
+
+    def first(self, rows: int) -> Tokens:
+        """The tokens of the first rows."""
+        end = int(self.offsets[rows])
+        return Tokens(
+            ids=self.ids[:end],
+            start=self.start[:end],
+            end=self.end[:end],
+            row=self.row[:end],
+            offsets=self.offsets[: rows + 1],
+            number=self.number[:end],
+            breaks=self.breaks[:end],
+            stops=self.stops[:end],
+        )
+
+
+@dataclass(frozen=True)
+class Unicode:
+    """What the tokenizer knows of every code point.
+
+    Attributes:
+        classes: uint8 [code points], its class.
+        mixed: uint64 [code points], a well mixed value, equal for the cases of one letter.
+        ends_sentence: bool [code points].
+        blank: bool [code points], Python's ``str.isspace``.
+    """
+
+    classes: Bytes
+    mixed: Ids
+    ends_sentence: Mask
+    blank: Mask
+
+
+@cache
+def unicode() -> Unicode:
+    """The tables, from the Unicode character database that Python ships."""
+    classes = np.full(POINTS, SPACE, dtype=np.uint8)
+    lower = np.arange(POINTS, dtype=np.uint64)
+    blank, ends = np.zeros(POINTS, dtype=bool), np.zeros(POINTS, dtype=bool)
+    by_category = {"L": WORD, "M": WORD, "N": WORD, "P": PUNCTUATION, "S": PUNCTUATION}
+    for point in chain(*_ASSIGNED):
+        character = chr(point)
+        category = unicodedata.category(character)
+        classes[point] = DIGIT if category == "Nd" else by_category.get(category[0], SPACE)
+        blank[point] = character.isspace()
+        if len(small := character.lower()) == 1:
+            lower[point] = ord(small)
+    for first, last in _ALONE_RANGES:
+        span = classes[first : last + 1]
+        span[span == WORD] = ALONE
+    classes[ord("_")] = WORD
+    classes[[ord("\n"), 0x0B, 0x0C, 0x0D, 0x85, 0x2028, 0x2029]] = BREAK
+    lower[0x2019] = 0x27  # a typographic apostrophe is an apostrophe
+    ends[list(_STOPS)] = True
+    mixed = (lower + np.uint64(1)) * MULTIPLIER
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= MIX
+    mixed ^= mixed >> np.uint64(32)
+    return Unicode(classes, mixed, ends, blank)
+
+
+@cache
+def _powers() -> Ids:
+    powers = np.ones(LONGEST_HASHED, dtype=np.uint64)
+    np.multiply.accumulate(np.full(LONGEST_HASHED - 1, MULTIPLIER), out=powers[1:])
+    return powers
+
+
+def utf8(texts: pa.Array) -> tuple[Bytes, Ints]:
+    """The bytes of all rows end to end, and where each row begins (int64 [rows + 1]).
+
+    Raises:
+        ValueError: If a text is null.
+    """
+    texts = texts.cast(pa.large_string())
+    if texts.null_count:
+        raise ValueError("texts must not be null")
+    _, where, data = texts.buffers()
+    if not len(texts) or data is None:
+        return np.empty(0, dtype=np.uint8), np.zeros(len(texts) + 1, dtype=np.int64)
+    bounds = np.frombuffer(where, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    raw = np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]
+    return raw, bounds - bounds[0]
+
+
+def factorized(texts: pa.Array) -> tuple[Ints, pa.Array]:
+    """Which distinct text each text is (int64 [texts]), and those, as they first come."""
+    if not len(texts):
+        return np.empty(0, dtype=np.int64), texts
+    encoded = texts.dictionary_encode()
+    return np.asarray(encoded.indices, dtype=np.int64), encoded.dictionary
+
+
+def tokenize(texts: pa.Array) -> Tokens:
+    """Tokenizes a batch of texts.
+
+    Args:
+        texts: An Arrow string array without nulls.
+
+    Returns:
+        The tokens of all rows, in order.
+
+    Raises:
+        ValueError: If a text is null.
+    """
+    raw, bounds = utf8(texts)
+    known, most = unicode(), len(raw) + 2 * (len(bounds) - 1)
+    # Room for a token a byte: what is not written to takes no memory.
+    room = Tokens(
+        ids=np.empty(most, dtype=np.uint64),
+        start=np.empty(most, dtype=np.int32),
+        end=np.empty(most, dtype=np.int32),
+        row=np.empty(most, dtype=np.int32),
+        offsets=np.empty(len(bounds), dtype=np.int64),
+        number=np.empty(most, dtype=bool),
+        breaks=np.empty(most, dtype=bool),
+        stops=np.empty(most, dtype=bool),
+    )
+    tables = (known.classes, known.ends_sentence, known.mixed, _powers())
+    scan(raw, bounds, *tables, *(getattr(room, f.name) for f in fields(room)))
+    return room.first(len(bounds) - 1)
+
+
+def extended(gram: Ids, ids: Ids) -> Ids:
+    """The hash of a token sequence made one token longer: from that of the sequence and the token.
+
+    The hash of the empty sequence is 0.
+    """
+    longer = gram * MULTIPLIER + ids
+    longer ^= longer >> np.uint64(32)
+    return longer

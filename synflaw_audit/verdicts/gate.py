@@ -1,0 +1,106 @@
+"""The data gate: an audit's report and a policy give a decision, an exit code and two splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from synflaw_audit.findings.report import Finding, Report
+from synflaw_audit.report import words
+from synflaw_audit.verdicts.policy import Policy
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a corpus may go on to training.
+
+    Attributes:
+        outcome: "pass" or "fail".
+        reasons: Why it fails, one sentence each; empty when it passes.
+        notices: What a person should know although it does not decide.
+    """
+
+    outcome: Literal["pass", "fail"]
+    reasons: tuple[str, ...]
+    notices: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 fail."""
+        return 0 if self.outcome == "pass" else 1
+
+    def to_json(self) -> str:
+        """The decision as JSON; what ``gate.json`` holds."""
+        return orjson.dumps(
+            asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        ).decode()
+
+
+def decide(report: Report, policy: Policy | None = None, *, strict: bool = False) -> Decision:
+    """Judge a report by a policy.
+
+    A failed corpus fails. Warnings pass unless ``strict``. A check that could not decide (too few
+    records) passes with a notice, since a small corpus is no evidence of a flaw; the policy's
+    ``undecided = "fail"`` and ``strict`` both forbid it.
+
+    Args:
+        report: The audit of the corpus, by the checks the policy was applied to.
+        policy: The default policy if not given.
+        strict: Warnings and undecided checks fail too.
+    """
+    policy = policy or Policy()
+    reasons: list[str] = []
+    notices: list[str] = []
+    if report.verdict == "fail":
+        reasons.append(_sentence(report, "fail", "failed"))
+    elif report.verdict == "warn":
+        (reasons if strict else notices).append(_sentence(report, "warn", "warned"))
+    # A check that was not given what it needs says so in the report; it is no fault of the corpus.
+    undecided = [
+        f.name for f in report.checks if f.verdict == "undecided" and "reason" not in f.observed
+    ]
+    if undecided or report.verdict == "undecided":
+        forbidden = strict or policy.undecided == "fail"
+        (reasons if forbidden else notices).append(
+            f"{words.count(report.dataset.records, 'record')}: too few to decide "
+            f"{', '.join(undecided)}."
+        )
+    reasons += _limits(report, policy)
+    return Decision("fail" if reasons else "pass", tuple(reasons), tuple(notices))
+
+
+def show(decision: Decision, console: Console) -> None:
+    """Print the decision."""
+    style = "green" if decision.exit_code == 0 else "bold red"
+    console.print(Text(f"Gate: {decision.outcome}", style=style))
+    for sentence in (*decision.reasons, *decision.notices):
+        console.print(Text(f"  {sentence}"), soft_wrap=True)
+
+
+def _sentence(report: Report, verdict: Literal["warn", "fail"], verb: str) -> str:
+    # Under the verdict "warn" a failed check is an experimental one, which only warns.
+    counted = ("warn", "fail") if verdict == "warn" else ("fail",)
+    found = [finding for finding in report.checks if finding.verdict in counted]
+    listed = "; ".join(f"{finding.code} {finding.name} {_beyond(finding)}" for finding in found)
+    return f"{len(found)} of {words.count(len(report.checks), 'check')} {verb}: {listed}."
+
+
+def _beyond(finding: Finding) -> str:
+    limit = finding.fail_above if finding.verdict == "fail" else finding.warn_above
+    return f"({words.number(finding.score)} is above {words.number(limit)})"
+
+
+def _limits(report: Report, policy: Policy) -> Iterator[str]:
+    risk, flagged = report.risk.score, report.flagged_summary.share
+    if policy.max_risk is not None and risk > policy.max_risk:
+        yield f"The risk, {risk:.4g}, is above the policy's {policy.max_risk:.4g}."
+    if policy.max_flagged_share is not None and flagged > policy.max_flagged_share:
+        yield (
+            f"The flagged share, {flagged:.4g}, is above the policy's "
+            f"{policy.max_flagged_share:.4g}."
+        )

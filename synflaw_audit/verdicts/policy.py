@@ -1,0 +1,104 @@
+"""What a gate lets through: thresholds of one's own, read from a closed-schema TOML file.
+
+```toml
+undecided = "fail"            # a check cannot decide: "fail", or "pass" with a notice (default)
+max_risk = 0.5                # fail when the risk is above it
+max_flagged_share = 0.10      # fail when more of the records are flagged
+
+[checks.answer-template]      # by name or code
+warn_above = 0.05
+fail_above = 0.10
+
+[checks.SF301]
+enabled = false
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from synflaw_audit.errors import CatalogueError
+from synflaw_audit.verdicts import strict_toml
+from synflaw_audit.verdicts.catalogue import Check, Fraction, find_check
+
+
+@dataclass(frozen=True)
+class Override:
+    """What a policy changes in one check.
+
+    Attributes:
+        enabled: False leaves the check out of the audit.
+        warn_above: Replaces the check's own.
+        fail_above: Replaces the check's own.
+    """
+
+    enabled: bool = True
+    warn_above: Fraction | None = None
+    fail_above: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a gate lets through.
+
+    Attributes:
+        undecided: Whether a check that cannot decide passes the gate, with a notice, or fails it.
+        max_risk: The highest risk that passes; no limit if not given.
+        max_flagged_share: The highest share of flagged records that passes; likewise.
+        checks: Changes to single checks, by name or code.
+    """
+
+    undecided: Literal["pass", "fail"] = "pass"
+    max_risk: Fraction | None = None
+    max_flagged_share: Fraction | None = None
+    checks: dict[str, Override] = field(default_factory=dict, hash=False)
+
+    def applied(self, checks: Sequence[Check]) -> tuple[Check, ...]:
+        """The checks with this policy's changes, without those it disables.
+
+        Raises:
+            CatalogueError: The policy names an unknown check, one check twice, thresholds out of
+                order, or disables every check.
+        """
+        overrides: dict[str, Override] = {}
+        for label, override in self.checks.items():
+            check = find_check(tuple(checks), label)
+            if check.code in overrides:
+                raise CatalogueError(f"the policy names {check.code} {check.name!r} twice")
+            overrides[check.code] = override
+        changed = tuple(
+            _changed(check, overrides.get(check.code, Override()))
+            for check in checks
+            if overrides.get(check.code, Override()).enabled
+        )
+        if not changed:
+            raise CatalogueError("the policy disables every check, so nothing would be audited")
+        return changed
+
+
+def load_policy(path: Path, checks: Sequence[Check]) -> Policy:
+    """Read a policy and try it on the checks that it is meant for.
+
+    Raises:
+        CatalogueError: The file is not valid; the message names file, key and choices.
+    """
+    policy = strict_toml.load(path, Policy)
+    try:
+        policy.applied(checks)
+    except CatalogueError as error:
+        raise CatalogueError(f"{path}: {error}") from error
+    return policy
+
+
+def _changed(check: Check, override: Override) -> Check:
+    warn = check.warn_above if override.warn_above is None else override.warn_above
+    fail = check.fail_above if override.fail_above is None else override.fail_above
+    if warn > fail:
+        raise CatalogueError(
+            f"checks {check.name}: warn_above, {warn}, would be above fail_above, {fail}; set both"
+        )
+    return replace(check, warn_above=warn, fail_above=fail)

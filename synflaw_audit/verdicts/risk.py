@@ -1,0 +1,158 @@
+"""The pattern-overfitting risk: the damage to expect, from the findings.
+
+A small language model was trained on each of some corpora, and the damage measured
+(``benchmarks/damage.py``). The risk is a monotone function of a few checks' scores, fitted to that
+damage (``benchmarks/calibrate.py``); its numbers and where they come from stand in ``risk.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from synflaw_audit.findings.report import Finding, Risk
+
+Floats = npt.NDArray[np.float64]
+
+INTERVAL = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A check that the risk is fitted on.
+
+    Attributes:
+        check: Its name.
+        weight: Of its transformed score, in logits; never negative.
+        mean: Its mean score over the corpora of the fit, which stands in where it was not run.
+    """
+
+    check: str
+    weight: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted risk: sigmoid(intercept + sum of weight * score ** power).
+
+    Attributes:
+        intercept: In logits; the risk where every score is 0.
+        features: The checks it reads.
+        draws: Refits on corpora drawn with replacement, each the intercept and the weights.
+        power: Of the scores; below 1, a first share of format weighs more than a further one.
+        residual: The 90% quantile of how far measured damage lay from the risk of a fit that had
+            not seen the corpus or its relatives, in [0, 1].
+        basis: What the numbers rest on, for the reader of a report.
+        provenance: How they came about.
+    """
+
+    intercept: float
+    features: tuple[Feature, ...]
+    draws: tuple[tuple[float, ...], ...]
+    power: float
+    residual: float
+    basis: str
+    provenance: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.features:
+            raise ValueError("a calibration needs a feature")
+        if not 0 < self.power <= 1:
+            raise ValueError(f"power must be above 0 and at most 1, not {self.power}")
+        for row in ((self.intercept, *(f.weight for f in self.features)), *self.draws):
+            if len(row) != 1 + len(self.features) or min(row[1:]) < 0:
+                raise ValueError("every fit has an intercept and a weight of at least 0 a feature")
+
+    @property
+    def weights(self) -> Floats:
+        """float64 [features]."""
+        return np.array([feature.weight for feature in self.features])
+
+
+@cache
+def calibration() -> Calibration:
+    """The calibration that this version ships."""
+    text = resources.files("synflaw_audit.verdicts").joinpath("risk.json").read_bytes()
+    return msgspec.json.decode(text, type=Calibration)
+
+
+def risk(findings: Iterable[Finding], fitted: Calibration | None = None) -> Risk:
+    """The damage that training on the corpus is expected to do, and its interval.
+
+    Args:
+        findings: Of the audit. Checks that the risk does not read are passed over; one that it
+            reads and that was not run counts as average, and as 0 to 1 in the interval.
+        fitted: Instead of the shipped calibration.
+
+    Returns:
+        The score is the expected place of the corpus between the least (0) and the most damaging
+        (1) of the corpora that were trained on. ``low`` and ``high`` are taken at the bounds of the
+        scores, and are the wider of two intervals: that of the fit, by bootstrap, and how far off
+        fits were on corpora that they had not seen. Raising a finding's score, ``low`` or ``high``
+        never lowers the risk's.
+    """
+    fitted = fitted or calibration()
+    found = {finding.name: finding for finding in findings}
+    missing = [feature.check for feature in fitted.features if feature.check not in found]
+    at, low, high = (
+        np.array(
+            [
+                getattr(found[feature.check], bound)
+                if feature.check in found
+                else {"score": feature.mean, "low": 0.0, "high": 1.0}[bound]
+                for feature in fitted.features
+            ]
+        )
+        ** fitted.power
+        for bound in ("score", "low", "high")
+    )
+    own = np.array([[fitted.intercept, *fitted.weights]])
+    draws = np.array(fitted.draws) if fitted.draws else own
+    score, lower, upper = (float(predicted(own, scores)[0]) for scores in (at, low, high))
+    lowest = min(float(np.quantile(predicted(draws, low), INTERVAL[0])), lower - fitted.residual)
+    highest = max(float(np.quantile(predicted(draws, high), INTERVAL[1])), upper + fitted.residual)
+    basis = fitted.basis
+    if missing:
+        basis += f"; not run, so taken as average: {', '.join(missing)}"
+    return Risk(score, max(min(lowest, score), 0.0), min(max(highest, score), 1.0), basis)
+
+
+def shares(findings: Iterable[Finding], fitted: Calibration | None = None) -> dict[str, float]:
+    """What share of the risk each finding accounts for, by the name of its check.
+
+    The risk beyond that of a corpus whose scores are all 0 is split in proportion to what each
+    score adds in logits, so the shares add up to (risk - risk at 0) / risk. Checks that the risk
+    does not read have no share.
+    """
+    fitted = fitted or calibration()
+    weight = {feature.check: feature.weight for feature in fitted.features}
+    read = [finding for finding in findings if finding.name in weight]
+    pull = {finding.name: weight[finding.name] * finding.score**fitted.power for finding in read}
+    total = sum(pull.values())
+    if not total:
+        return dict.fromkeys(pull, 0.0)
+    floor = risk((replace(finding, score=0.0, low=0.0, high=0.0) for finding in read), fitted).score
+    whole = risk(read, fitted).score
+    return {name: (whole - floor) / whole * part / total for name, part in pull.items()}
+
+
+def predicted(fits: Floats, scores: Sequence[float] | Floats) -> Floats:
+    """The risk by each of some fits.
+
+    Args:
+        fits: float64 [fits, 1 + features], intercept first.
+        scores: float64 [features] or [fits, features], transformed.
+
+    Returns:
+        float64 [fits].
+    """
+    logits = fits[:, 0] + (fits[:, 1:] * np.asarray(scores)).sum(axis=-1)
+    return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float64)

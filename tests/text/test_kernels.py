@@ -1,0 +1,130 @@
+"""The compiled loops do what their plain versions do."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pyarrow as pa
+import pytest
+import xxhash
+from hypothesis import given
+from hypothesis import strategies as st
+from reference import holders_of, longer, occurrences_of, spans_in, tokens_of
+
+from synflaw_audit.text.kernels import compiled
+from synflaw_audit.text.kernels import phrases as kernels
+from synflaw_audit.text.kernels.text import digests
+from synflaw_audit.text.templates import spans
+from synflaw_audit.text.tokens import tokenize, utf8
+
+MARKS = st.sampled_from("aB1 .,'\n\t\r#-_!?\u2019\u2026\u4e00\u3042\u0e01\u0301\u00e9\u2028\u200b")
+TEXTS = st.lists(st.text(MARKS | st.characters(exclude_categories=["Cs"]), max_size=40), max_size=6)
+
+
+@given(TEXTS)
+def test_tokens(texts: list[str]) -> None:
+    tokens = tokenize(pa.array(texts, pa.string()))
+    columns = (tokens.ids, tokens.start, tokens.end, tokens.number, tokens.breaks, tokens.stops)
+    told = list(zip(*(column.tolist() for column in columns), strict=True))
+    assert told == [token for text in texts for token in tokens_of(text)]
+    rows = [row for row, text in enumerate(texts) for _ in tokens_of(text)]
+    assert tokens.row.tolist() == rows
+    assert np.diff(tokens.offsets).tolist() == [len(tokens_of(text)) for text in texts]
+
+
+@given(TEXTS.flatmap(lambda texts: st.tuples(st.just(texts), st.integers(0, len(texts)))))
+def test_a_slice_of_a_column_is_read_from_its_own_bytes(case: tuple[list[str], int]) -> None:
+    texts, first = case
+    cut, whole = pa.array(texts, pa.string())[first:], pa.array(texts[first:], pa.string())
+    assert tokenize(cut).ids.tolist() == tokenize(whole).ids.tolist()
+
+
+@given(st.lists(st.binary(max_size=100), max_size=5))
+def test_digests_are_xxh64(values: list[bytes]) -> None:
+    raw = np.frombuffer(b"".join(values), dtype=np.uint8)
+    bounds = np.cumsum([0, *map(len, values)])
+    told = digests(raw, bounds).tolist()
+    assert told == [xxhash.xxh64_intdigest(value) for value in values]
+
+
+@given(st.lists(st.integers(0, 2000), max_size=3000))
+def test_grouping(values: list[int]) -> None:
+    # Multiples of a large power of two all fall into one slot of a small table.
+    keys = np.array(values, dtype=np.uint64) << np.uint64(40)
+    distinct, group = kernels.grouped(keys)
+    assert distinct.tolist() == list(dict.fromkeys(keys.tolist()))
+    assert distinct[group].tolist() == keys.tolist()
+    table = kernels.hash_table(distinct)
+    assert [kernels.found_in(table, distinct, key) for key in distinct] == list(
+        range(len(distinct))
+    )
+    assert kernels.found_in(table, distinct, np.uint64(1)) == -1
+
+
+ROWS = st.lists(st.lists(st.integers(1, 4), max_size=8), min_size=1, max_size=8)
+
+
+@given(ROWS, st.data())
+def test_rows_and_units_that_hold_a_phrase(rows: list[list[int]], data: st.DataObject) -> None:
+    unit = np.array([data.draw(st.integers(0, 3)) for _ in rows])
+    flat = np.array([value for row in rows for value in row], dtype=np.uint64)
+    distinct, group = kernels.grouped(flat)
+    offsets = np.cumsum([0, *map(len, rows)])
+    order = np.argsort(unit, kind="stable")
+    at = np.arange(len(flat), dtype=np.int32)
+    held, units = kernels.holders(group, len(distinct), at, offsets, order, unit)
+    told = dict(
+        zip(distinct.tolist(), zip(held.tolist(), units.tolist(), strict=True), strict=True)
+    )
+    assert told == holders_of(rows, unit.tolist())
+
+
+@given(ROWS, st.sets(st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple), max_size=6))
+def test_occurrences(rows: list[list[int]], phrases: set[tuple[int, ...]]) -> None:
+    numbers = {words: number for number, words in enumerate(sorted(phrases))}
+    ends: dict[int, int] = {}
+    for words in numbers:
+        gram = 0
+        for word in words:
+            gram = longer(gram, word)
+            ends.setdefault(gram, -1)
+        ends[gram] = numbers[words]
+    nodes = np.array(list(ends), dtype=np.uint64)
+    phrase = np.array(list(ends.values()), dtype=np.int64)
+    ids = np.array([word for row in rows for word in row], dtype=np.uint64)
+    row = np.repeat(np.arange(len(rows)), [len(row) for row in rows]).astype(np.int32)
+    found = kernels.occurrences(ids, row, kernels.hash_table(nodes), nodes, phrase)
+    told = list(zip(*(column.tolist() for column in found), strict=True))
+    assert len(told) == len(set(told))
+    assert set(told) == occurrences_of(numbers, rows)
+
+
+@given(TEXTS, st.data())
+def test_spans(texts: list[str], data: st.DataObject) -> None:
+    column = pa.array(texts, pa.string())
+    tokens = tokenize(column)
+    drawn = st.lists(st.booleans(), min_size=len(tokens.ids), max_size=len(tokens.ids))
+    covered = np.array(data.draw(drawn), dtype=bool)
+    rows = np.flatnonzero([data.draw(st.booleans()) for _ in texts]).astype(np.int64)
+    found = spans(column.take(pa.array(rows)), tokens, covered, rows)
+    for place, row in enumerate(rows.tolist()):
+        held = covered[tokens.offsets[row] : tokens.offsets[row + 1]].tolist()
+        assert found[place] == spans_in(texts[row], tokens_of(texts[row]), held)
+
+
+def test_without_a_place_for_machine_code_it_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    njit = numba.njit
+
+    def nowhere(function: object, *, cache: bool = False, **options: object) -> object:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(function, **options)
+
+    monkeypatch.setattr(numba, "njit", nowhere)
+    assert compiled(lambda x: x + 1)(1) == 2
+
+
+def test_bytes_of_no_rows() -> None:
+    raw, bounds = utf8(pa.array([], pa.string()))
+    assert len(raw) == 0
+    assert bounds.tolist() == [0]

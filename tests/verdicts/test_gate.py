@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reports import finding, report
+
+from synflaw_audit.errors import CatalogueError
+from synflaw_audit.findings.report import Dataset, Flagged, Report, Risk
+from synflaw_audit.verdicts.catalogue import Check, Example, Row
+from synflaw_audit.verdicts.gate import decide
+from synflaw_audit.verdicts.policy import Override, Policy, load_policy
+
+FIRST = Check(
+    code="SF101",
+    name="answer-template",
+    title="Answers follow a template",
+    measure="templates",
+    warn_above=0.2,
+    fail_above=0.4,
+    min_records=50,
+    status="experimental",
+    since="0.1.0",
+    why="why",
+    advice=(),
+    examples=(Example("pass", (Row("q", "a"),)),),
+)
+SECOND = replace(FIRST, code="SF102", name="answer-opening")
+CHECKS = (FIRST, SECOND)
+
+FAILED = report(verdict="fail", checks=(finding("SF101", verdict="fail", score=0.5),))
+WARNED = report(verdict="warn", checks=(finding("SF101", verdict="warn", score=0.3),))
+PASSED = report()
+UNDECIDED = report(
+    verdict="undecided",
+    dataset=Dataset(("a",), 12, 0, {}, 90),
+    checks=(finding("SF101", verdict="undecided"),),
+)
+PARTLY = report(checks=(finding("SF101"), finding("SF102", verdict="undecided")))
+
+
+@pytest.mark.parametrize(
+    ("made", "policy", "strict", "code"),
+    [
+        (PASSED, Policy(), False, 0),
+        (PASSED, Policy(), True, 0),
+        (WARNED, Policy(), False, 0),
+        (WARNED, Policy(), True, 1),
+        (FAILED, Policy(), False, 1),
+        (FAILED, Policy(), True, 1),
+        (UNDECIDED, Policy(), False, 0),
+        (UNDECIDED, Policy(), True, 1),
+        (UNDECIDED, Policy(undecided="fail"), False, 1),
+        (PARTLY, Policy(), False, 0),
+        (PARTLY, Policy(), True, 1),
+        (PARTLY, Policy(undecided="fail"), False, 1),
+        (report(risk=Risk(0.5, 0.4, 0.6, "")), Policy(max_risk=0.5), False, 0),
+        (report(risk=Risk(0.51, 0.4, 0.6, "")), Policy(max_risk=0.5), False, 1),
+        (report(flagged_summary=Flagged(1, 0.001)), Policy(max_flagged_share=0.0), False, 1),
+        (report(flagged_summary=Flagged(0, 0.0)), Policy(max_flagged_share=0.0), False, 0),
+    ],
+)
+def test_what_passes(made: Report, policy: Policy, strict: bool, code: int) -> None:
+    decision = decide(made, policy, strict=strict)
+    assert decision.exit_code == code
+    assert bool(decision.reasons) == (code == 1)
+    assert orjson.loads(decision.to_json())["outcome"] == decision.outcome
+
+
+def test_what_passes_with_a_flaw_is_said() -> None:
+    assert "SF101 check-sf101 (0.30 is above 0.20)" in decide(WARNED).notices[0]
+    assert "12 records: too few to decide check-sf101" in decide(UNDECIDED).notices[0]
+    assert decide(PASSED).notices == ()
+
+
+def test_reasons_name_the_offender_and_the_limit() -> None:
+    made = replace(FAILED, risk=Risk(0.9, 0.8, 1.0, ""), flagged_summary=Flagged(500, 0.5))
+    decision = decide(made, Policy(max_risk=0.5, max_flagged_share=0.1))
+    assert decision.reasons == (
+        "1 of 1 check failed: SF101 check-sf101 (0.50 is above 0.40).",
+        "The risk, 0.9, is above the policy's 0.5.",
+        "The flagged share, 0.5, is above the policy's 0.1.",
+    )
+
+
+def test_an_experimental_failure_counts_as_the_warning_it_is() -> None:
+    made = report(verdict="warn", checks=(finding("SF101", verdict="fail", score=0.5),))
+    assert decide(made).exit_code == 0
+    assert "SF101" in decide(made).notices[0]
+    assert decide(made, strict=True).exit_code == 1
+
+
+@given(
+    verdict=st.sampled_from(["pass", "warn", "fail", "undecided"]),
+    risk=st.floats(0, 1),
+    limit=st.floats(0, 1),
+    share=st.floats(0, 1),
+)
+def test_stricter_never_lets_more_through(
+    verdict: str, risk: float, limit: float, share: float
+) -> None:
+    made = report(
+        verdict=verdict,
+        checks=(finding(verdict=verdict),),
+        risk=Risk(risk, risk, risk, ""),
+        flagged_summary=Flagged(1, share),
+    )
+    lenient = decide(made).exit_code
+    assert decide(made, strict=True).exit_code >= lenient
+    assert decide(made, Policy(undecided="fail")).exit_code >= lenient
+    assert decide(made, Policy(max_risk=limit)).exit_code >= lenient
+    assert decide(made, Policy(max_flagged_share=limit)).exit_code >= lenient
+
+
+class TestPolicy:
+    @staticmethod
+    def load(tmp_path: Path, text: str) -> Policy:
+        file = tmp_path / "policy.toml"
+        file.write_text(text, encoding="utf-8")
+        return load_policy(file, CHECKS)
+
+    def test_an_empty_file_is_the_default(self, tmp_path: Path) -> None:
+        assert self.load(tmp_path, "") == Policy()
+
+    def test_the_example_of_the_documentation_is_valid(self, tmp_path: Path) -> None:
+        import synflaw_audit.verdicts.policy as module
+
+        text = (module.__doc__ or "").split("```")[1].removeprefix("toml\n")
+        policy = self.load(tmp_path, text.replace("SF301", "SF102"))
+        assert policy.undecided == "fail"
+        assert policy.max_risk == 0.5
+        assert policy.applied(CHECKS) == (replace(FIRST, warn_above=0.05, fail_above=0.1),)
+
+    def test_one_threshold_may_change_alone(self, tmp_path: Path) -> None:
+        policy = self.load(tmp_path, "[checks.sf101]\nfail_above = 0.9\n")
+        assert policy.applied(CHECKS) == (replace(FIRST, fail_above=0.9), SECOND)
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("max_risks = 1", "unknown key 'max_risks'.*Did you mean 'max_risk'"),
+            ('undecided = "warn"', "undecided: .*'pass', 'fail'"),
+            ("max_risk = 2", "max_risk: .*<= 1"),
+            ("max_flagged_share = '5%'", "max_flagged_share: Expected"),
+            ("[checks.answer-tmplate]", "'answer-tmplate'.*Did you mean 'answer-template'"),
+            ("[checks.SF101]\nwarn = 0.1", "unknown key in checks SF101 'warn'"),
+            ("[checks.SF101]\nwarn_above = 1.1", "checks SF101 warn_above: .*<= 1"),
+            ("[checks.SF101]\nwarn_above = 0.5", "answer-template: warn_above, 0.5, would be ab"),
+            ("[checks.SF101]\n[checks.answer-template]", "names SF101 'answer-template' twice"),
+            (
+                "[checks.SF101]\nenabled = false\n[checks.SF102]\nenabled = false",
+                "disables every check",
+            ),
+            ("checks = [", "not TOML"),
+        ],
+    )
+    def test_what_is_not_valid_is_refused(self, tmp_path: Path, text: str, says: str) -> None:
+        with pytest.raises(CatalogueError, match=rf"policy\.toml: .*{says}"):
+            self.load(tmp_path, text)
+
+    def test_disabling_a_check_leaves_it_out(self) -> None:
+        policy = Policy(checks={"SF102": Override(enabled=False)})
+        assert policy.applied(CHECKS) == (FIRST,)
