@@ -34,6 +34,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 fix: $(READY)  ## apply every automatic fix
 	$(BIN)/ruff check --fix .
@@ -47,7 +48,7 @@ wheel: $(READY)  ## build the wheel and the source distribution into dist/
 	$(BIN)/python -m build
 
 clean:
-	rm -rf $(VENV) $(GX_VENV) dist demo-output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(GX_VENV) dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # Installed once; again whenever what is to be installed changes.
 $(READY): pyproject.toml constraints.txt

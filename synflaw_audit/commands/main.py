@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from synflaw_audit.findings.report import Report
     from synflaw_audit.verdicts.catalogue import Check
+    from synflaw_audit.verdicts.gate import Decision
 
 FAULT = 2
 INTERRUPTED = 130
@@ -229,7 +230,7 @@ def gate(
     """
     from synflaw_audit.flagging.sinks import write_text
     from synflaw_audit.verdicts.catalogue import load_checks, selected
-    from synflaw_audit.verdicts.gate import decide, show
+    from synflaw_audit.verdicts.gate import decide
     from synflaw_audit.verdicts.policy import Policy, load_policy
 
     known = selected(load_checks(checks), select)
@@ -254,7 +255,7 @@ def gate(
     write_text(out / "gate.json", decision.to_json())
     _present(report, out, as_json=as_json, quiet=quiet)
     if not (as_json or quiet):
-        show(decision, _console())
+        _show(decision, _console())
     raise typer.Exit(decision.exit_code)
 
 
@@ -383,6 +384,15 @@ def _present(report: Report, out: Path, *, as_json: bool, quiet: bool) -> None:
         show(report, console)
         console.print()
         console.print(Text(f"Report: {out / 'report.html'}"), soft_wrap=True)
+
+
+def _show(decision: Decision, console: Console) -> None:
+    from rich.text import Text
+
+    style = "green" if decision.exit_code == 0 else "bold red"
+    console.print(Text(f"Gate: {decision.outcome}", style=style))
+    for sentence in (*decision.reasons, *decision.notices):
+        console.print(Text(f"  {sentence}"), soft_wrap=True)
 
 
 @contextmanager

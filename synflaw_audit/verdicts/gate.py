@@ -7,11 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import orjson
-from rich.console import Console
-from rich.text import Text
 
 from synflaw_audit.findings.report import Finding, Report
-from synflaw_audit.report import words
 from synflaw_audit.verdicts.policy import Policy
 
 
@@ -67,19 +64,10 @@ def decide(report: Report, policy: Policy | None = None, *, strict: bool = False
     if undecided or report.verdict == "undecided":
         forbidden = strict or policy.undecided == "fail"
         (reasons if forbidden else notices).append(
-            f"{words.count(report.dataset.records, 'record')}: too few to decide "
-            f"{', '.join(undecided)}."
+            f"{_count(report.dataset.records, 'record')}: too few to decide {', '.join(undecided)}."
         )
     reasons += _limits(report, policy)
     return Decision("fail" if reasons else "pass", tuple(reasons), tuple(notices))
-
-
-def show(decision: Decision, console: Console) -> None:
-    """Print the decision."""
-    style = "green" if decision.exit_code == 0 else "bold red"
-    console.print(Text(f"Gate: {decision.outcome}", style=style))
-    for sentence in (*decision.reasons, *decision.notices):
-        console.print(Text(f"  {sentence}"), soft_wrap=True)
 
 
 def _sentence(report: Report, verdict: Literal["warn", "fail"], verb: str) -> str:
@@ -87,12 +75,16 @@ def _sentence(report: Report, verdict: Literal["warn", "fail"], verb: str) -> st
     counted = ("warn", "fail") if verdict == "warn" else ("fail",)
     found = [finding for finding in report.checks if finding.verdict in counted]
     listed = "; ".join(f"{finding.code} {finding.name} {_beyond(finding)}" for finding in found)
-    return f"{len(found)} of {words.count(len(report.checks), 'check')} {verb}: {listed}."
+    return f"{len(found)} of {_count(len(report.checks), 'check')} {verb}: {listed}."
 
 
 def _beyond(finding: Finding) -> str:
     limit = finding.fail_above if finding.verdict == "fail" else finding.warn_above
-    return f"({words.number(finding.score)} is above {words.number(limit)})"
+    return f"({finding.score:.2f} is above {limit:.2f})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _limits(report: Report, policy: Policy) -> Iterator[str]:
