@@ -8,14 +8,23 @@ template is known only when all rows have been seen. Where the rows lie is the e
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from synflaw_audit.clock import Clock
-from synflaw_audit.engines.base import Engine, Outputs, Progress, silent
+from synflaw_audit.engines.base import (
+    Engine,
+    FirstPass,
+    Outputs,
+    Progress,
+    SecondPass,
+    silent,
+)
 from synflaw_audit.engines.local.engine import LocalEngine, sketched
 from synflaw_audit.engines.local.memory import Memory, within
 from synflaw_audit.errors import InputError
@@ -23,12 +32,12 @@ from synflaw_audit.findings.report import Dataset, Finding, Flagged, Report
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.measures.picture import pictured
-from synflaw_audit.reading import SourceLike, open_source
+from synflaw_audit.reading import Source, SourceLike, open_source
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.embedders import embedder_named
 from synflaw_audit.text.perplexity import language_model_named
 from synflaw_audit.verdicts.catalogue import Check, load_checks
-from synflaw_audit.verdicts.judge import beside, judge, summaries
+from synflaw_audit.verdicts.judge import Judgement, Scored, beside, judge, judged, scored, summaries
 from synflaw_audit.verdicts.risk import risk
 from synflaw_audit.verdicts.what_if import Sample
 
@@ -81,64 +90,159 @@ def audit(
             interrupted audit to resume and it was of something else.
         MissingExtraError: If the embedder or model needs an extra that is not installed.
     """
-    clock, tell = Clock(), progress or silent
     memory = within(memory_limit)
     known = load_checks() if checks is None else tuple(checks)
-    beside_it = None if reference is None else open_source(reference)
-    compared_files = None if beside_it is None else list(beside_it.files)
+    compared = None if reference is None else open_source(reference)
     named = {"embedder": embedder, "perplexity model": perplexity_model, "seed": seed}
     settings = named | {
         "checks": [asdict(check) for check in known],
-        "reference": compared_files,
+        "reference": None if compared is None else list(compared.files),
         "split": split,
         "memory limit": memory_limit,
         "versions": versions(),
     }
     outputs = Outputs(out, split, settings)
+    measured = measure(
+        _engine(source, question, answer, resume, memory),
+        known,
+        reference=compared,
+        embedder=embedder,
+        perplexity_model=perplexity_model,
+        seed=seed,
+        memory=memory,
+        outputs=outputs,
+        progress=progress,
+    )
+    judgement = measured.judge()
+    second = measured.flag(judgement, outputs)
+    picture = None
+    if compared is not None:
+        with measured.clock("picture"):
+            picture = pictured(measured.corpus)
+    report = measured.report(judgement, second)
+    return replace(report, picture=picture, _what_if=Sample(measured.corpus, known, judgement))
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A corpus that has been read once and scored by every check.
+
+    It can be judged by the checks' own limits or by others, as often as one likes; the rows that a
+    judgement implicates are flagged by another pass.
+
+    Attributes:
+        engine: Reads the corpus.
+        corpus: What the first pass kept of it.
+        first: What that pass found.
+        scores: Of every check.
+        compared: The findings of the reference, in the same order; empty where there is none.
+        config: The options, as the report names them.
+        clock: Takes the seconds of each stage.
+        tell: Is told of the progress.
+    """
+
+    engine: Engine
+    corpus: Corpus
+    first: FirstPass
+    scores: tuple[Scored, ...]
+    compared: tuple[Finding, ...]
+    config: Mapping[str, Any]
+    clock: Clock
+    tell: Progress
+
+    def judge(self, limits: Mapping[str, float] | None = None) -> Judgement:
+        """Judges the scores; see ``verdicts.judge.judged``."""
+        judgement = judged(self.corpus, self.scores, limits)
+        return replace(judgement, findings=beside(judgement.findings, self.compared))
+
+    def flag(self, judgement: Judgement, outputs: Outputs) -> SecondPass:
+        """Reads the corpus again and flags the rows that a judgement implicates."""
+        with self.clock("flag"):
+            return self.engine.second_pass(judgement.flagger, outputs, self.tell)
+
+    def report(self, judgement: Judgement, second: SecondPass | None) -> Report:
+        """What was found.
+
+        Args:
+            judgement: By whichever limits.
+            second: The rows that it implicates; None if nobody has looked for them, and then the
+                number of tokens is an estimate.
+        """
+        sketch, first = self.corpus.sketch, self.first
+        checks = judgement.findings
+        if second is not None:
+            checks = _flagging(checks, judgement.flagger, second.tally)
+        flagged = 0 if second is None else second.flagged
+        tokens = _tokens(self.corpus) if second is None else second.tokens
+        return Report(
+            dataset=Dataset(
+                self.engine.files, sketch.records, first.rejected, self.engine.schemas(), tokens
+            ),
+            verdict=judgement.verdict,
+            risk=risk(judgement.findings),
+            checks=checks,
+            templates=summaries(judgement.templates, self.corpus),
+            flagged_summary=Flagged(flagged, flagged / sketch.records),
+            config=dict(self.config),
+            versions=versions(),
+            seconds={**self.clock.seconds, "total": self.clock.total()},
+            _flagged=None if second is None else second.rows,
+        )
+
+
+def measure(
+    engine: Engine,
+    checks: Sequence[Check],
+    *,
+    reference: Source | None = None,
+    embedder: str = "lsa",
+    perplexity_model: str = "ngram",
+    seed: int = 0,
+    memory: Memory | None = None,
+    outputs: Outputs | None = None,
+    progress: Progress | None = None,
+) -> Measured:
+    """The first pass over a corpus, and the score of every check; see ``audit``.
+
+    Args:
+        engine: Reads the corpus.
+        checks: Whose measures score it.
+        reference: A corpus to compare with.
+        embedder: As for ``audit``, like the next two.
+        perplexity_model: See there.
+        seed: See there.
+        memory: What is held of the reference at a time.
+        outputs: Get the rows that cannot be read.
+        progress: Called with the stage and the number of records done.
+
+    Raises:
+        InputError: The corpus or the reference cannot be read.
+        MissingExtraError: The embedder or the model needs an extra that is not installed.
+    """
+    clock, tell = Clock(), progress or silent
     with clock("read"):
-        engine = _engine(source, question, answer, resume, memory)
-        first = engine.first_pass(outputs, tell)
-    sketch, model = first.sketch, language_model_named(perplexity_model)
-    corpus = Corpus(sketch, embedder_named(embedder, seed), language_model=model)
+        first = engine.first_pass(outputs or Outputs(), tell)
+    model = language_model_named(perplexity_model)
+    corpus = Corpus(first.sketch, embedder_named(embedder, seed), language_model=model)
     compared: tuple[Finding, ...] = ()
-    if beside_it is not None:
+    if reference is not None:
         with clock("reference"):
-            sketched_too = sketched(beside_it, tell, memory=memory).sketch
-            other = Corpus(sketched_too, corpus.embedder, language_model=model)
+            sketch = sketched(reference, tell, memory=memory).sketch
+            other = Corpus(sketch, corpus.embedder, language_model=model)
             corpus = replace(corpus, reference=other)
-            compared = judge(other, known).findings
+            compared = judge(other, checks).findings
     tell("measuring", 0)
     with clock("measure"):
-        judgement = judge(corpus, known, clock)
-    with clock("flag"):
-        second = engine.second_pass(judgement.flagger, outputs, tell)
-    picture = None
-    if reference is not None:
-        with clock("picture"):
-            picture = pictured(corpus)
-    return Report(
-        dataset=Dataset(
-            engine.files, sketch.records, first.rejected, engine.schemas(), second.tokens
-        ),
-        verdict=judgement.verdict,
-        risk=risk(judgement.findings),
-        checks=_flagging(beside(judgement.findings, compared), judgement.flagger, second.tally),
-        templates=summaries(judgement.templates, corpus),
-        flagged_summary=Flagged(second.flagged, second.flagged / sketch.records),
-        config={
-            "checks": [check.code for check in known],
-            "embedder": corpus.embedder.name,
-            "perplexity_model": model.name,
-            "seed": seed,
-            "reference": compared_files,
-            "sample": {"rows": len(corpus), "complete": sketch.complete},
-        },
-        versions=versions(),
-        seconds={**clock.seconds, "total": clock.total()},
-        picture=picture,
-        _flagged=second.rows,
-        _what_if=Sample(corpus, known, judgement),
-    )
+        scores = scored(corpus, checks, clock)
+    config = {
+        "checks": [check.code for check in checks],
+        "embedder": corpus.embedder.name,
+        "perplexity_model": model.name,
+        "seed": seed,
+        "reference": None if reference is None else list(reference.files),
+        "sample": {"rows": len(corpus), "complete": first.sketch.complete},
+    }
+    return Measured(engine, corpus, first, scores, compared, config, clock, tell)
 
 
 def _engine(
@@ -179,6 +283,12 @@ def _flagging(findings: Sequence[Finding], flagger: Flagger, tally: Tally) -> tu
         else finding
         for finding in findings
     )
+
+
+def _tokens(corpus: Corpus) -> int:
+    """Tokens of all answers: exact where the sample is complete, else scaled up from it."""
+    sampled = int(np.dot(corpus.answer_tokens.counts, corpus.weight))
+    return round(sampled * corpus.sketch.records / max(corpus.sampled, 1))
 
 
 def versions() -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from synflaw_audit.clock import Clock
 from synflaw_audit.findings.report import Finding, TemplateSummary, Verdict
 from synflaw_audit.flagging.flags import Flagger
-from synflaw_audit.measures import MEASURES, Marker, Measure, Score
+from synflaw_audit.measures import MEASURES, Measure, Score
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.templates import Template
 from synflaw_audit.verdicts.catalogue import Check
@@ -18,42 +19,99 @@ EXAMPLE_CHARACTERS = 600
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The findings of pass 1, and what pass 2 needs to flag rows."""
+class Scored:
+    """What a check's measure says of a corpus, before any limit has been put to it."""
 
+    check: Check
+    measure: Measure
+    score: Score
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """The findings of pass 1, and what pass 2 needs to flag rows.
+
+    Attributes:
+        corpus: What was judged.
+        findings: One a check, in the order of the checks.
+        templates: The templates found.
+        verdict: Of the corpus.
+        flagging: The checks whose rows are flagged, those that can say which these are.
+    """
+
+    corpus: Corpus
     findings: tuple[Finding, ...]
     templates: tuple[Template, ...]
-    flagger: Flagger
     verdict: Verdict
+    flagging: tuple[Scored, ...]
+
+    @cached_property
+    def flagger(self) -> Flagger:
+        """Marks the rows of the checks that flag any."""
+        marked = ((one.check.name, one.measure.marker(self.corpus)) for one in self.flagging)
+        return Flagger(tuple((name, marker) for name, marker in marked if marker is not None))
+
+    def finding(self, check: str) -> Finding | None:
+        """What was found by the check of this name, if there is one."""
+        return next((finding for finding in self.findings if finding.name == check), None)
 
 
 def judge(corpus: Corpus, checks: Sequence[Check], clock: Clock | None = None) -> Judgement:
+    """Scores a sketched corpus by every check, and judges it by their limits; see ``scored``."""
+    return judged(corpus, scored(corpus, checks, clock))
+
+
+def scored(
+    corpus: Corpus, checks: Sequence[Check], clock: Clock | None = None
+) -> tuple[Scored, ...]:
     """Scores a sketched corpus by every check.
 
     Args:
-        corpus: What is judged.
-        checks: What it is judged by.
+        corpus: What is scored.
+        checks: Whose measures score it.
         clock: Is told the seconds of each check, as "measure.<name>". What several checks need,
             such as the tokens, is made for the first of them.
     """
     clock = clock or Clock()
-    findings: list[Finding] = []
-    markers: list[tuple[str, Marker]] = []
-    found: tuple[Template, ...] = ()
+    found: list[Scored] = []
     for check in checks:
         with clock(f"measure.{check.name}"):
             measure: Measure = MEASURES[check.measure](**check.params)
-            score = measure.score(corpus)
-            verdict = _verdict(check, score, corpus.sketch.records)
-            findings.append(_finding(check, score, verdict, corpus))
-            found += score.templates
-            if verdict in ("warn", "fail") and (marker := measure.marker(corpus)) is not None:
-                markers.append((check.name, marker))
-    verdicts = zip(checks, findings, strict=True)
-    overall = _overall([_weighed(check, finding.verdict) for check, finding in verdicts])
-    part = shares(findings)
-    told = tuple(replace(finding, risk_share=part.get(finding.name)) for finding in findings)
-    return Judgement(told, found, Flagger(tuple(markers)), overall)
+            found.append(Scored(check, measure, measure.score(corpus)))
+    return tuple(found)
+
+
+def judged(
+    corpus: Corpus, scores: Sequence[Scored], limits: Mapping[str, float] | None = None
+) -> Judgement:
+    """Judges the scores of a corpus.
+
+    Args:
+        corpus: What was scored.
+        scores: What ``scored`` says of it.
+        limits: The scores above which checks fail, by their names, instead of all of the checks'
+            own limits. A check without one then decides nothing and flags no rows.
+    """
+    if limits is not None:
+        scores = [replace(one, check=_limited(one.check, limits)) for one in scores]
+    findings = [_finding(one, corpus) for one in scores]
+    deciding = [
+        (one, finding.verdict)
+        for one, finding in zip(scores, findings, strict=True)
+        if limits is None or finding.name in limits
+    ]
+    if limits is None:
+        verdict = _overall([_weighed(one.check, verdict) for one, verdict in deciding])
+    else:
+        verdict = _worst([verdict for _, verdict in deciding])
+    share = shares(findings)
+    return Judgement(
+        corpus=corpus,
+        findings=tuple(replace(found, risk_share=share.get(found.name)) for found in findings),
+        templates=tuple(template for one in scores for template in one.score.templates),
+        verdict=verdict,
+        flagging=tuple(one for one, verdict in deciding if verdict in ("warn", "fail")),
+    )
 
 
 def beside(findings: Sequence[Finding], compared: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -94,7 +152,14 @@ def _verdict(check: Check, score: Score, records: int) -> Verdict:
     return "warn" if score.value > check.warn_above else "pass"
 
 
-def _finding(check: Check, score: Score, verdict: Verdict, corpus: Corpus) -> Finding:
+def _limited(check: Check, limits: Mapping[str, float]) -> Check:
+    """The check with the limit that it is given; there is no warning then."""
+    limit = limits.get(check.name)
+    return check if limit is None else replace(check, warn_above=limit, fail_above=limit)
+
+
+def _finding(scored: Scored, corpus: Corpus) -> Finding:
+    check, score = scored.check, scored.score
     return Finding(
         code=check.code,
         name=check.name,
@@ -102,7 +167,7 @@ def _finding(check: Check, score: Score, verdict: Verdict, corpus: Corpus) -> Fi
         score=float(score.value),
         low=float(score.low),
         high=float(score.high),
-        verdict=verdict,
+        verdict=_verdict(check, score, corpus.sketch.records),
         warn_above=check.warn_above,
         fail_above=check.fail_above,
         records=corpus.sketch.records,
@@ -121,4 +186,10 @@ def _weighed(check: Check, verdict: Verdict) -> Verdict:
 
 def _overall(verdicts: Sequence[Verdict]) -> Verdict:
     order: tuple[Verdict, ...] = ("fail", "warn", "pass")
+    return next((worst for worst in order if worst in verdicts), "undecided")
+
+
+def _worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """By limits that somebody set: what could not be decided has not passed."""
+    order: tuple[Verdict, ...] = ("fail", "undecided", "pass")
     return next((worst for worst in order if worst in verdicts), "undecided")
