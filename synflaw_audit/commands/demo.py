@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from synflaw_audit.audit import audit
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import Report
 from synflaw_audit.report import render_html, render_markdown
+from synflaw_audit.run import audit
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast

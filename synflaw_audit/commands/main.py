@@ -342,10 +342,10 @@ def _audited(
     **options: Any,
 ) -> Report:
     """Audit and write everything that an audit writes."""
-    from synflaw_audit.audit import audit as run
     from synflaw_audit.engines.local.memory import parsed
     from synflaw_audit.flagging.sinks import write_text
     from synflaw_audit.report import render_html, render_markdown
+    from synflaw_audit.run import audit as run
 
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; --out needs a directory")

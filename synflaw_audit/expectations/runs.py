@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synflaw_audit.audit import versions
 from synflaw_audit.engines.base import FirstPass, silent
 from synflaw_audit.engines.local.engine import sketched
 from synflaw_audit.errors import InputError, SynflawError
@@ -35,6 +34,7 @@ from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.measures import MEASURES, Marker
 from synflaw_audit.reading import open_source
 from synflaw_audit.reading.schemas import Pair, Schema
+from synflaw_audit.run import versions
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.embedders import embedder_named
 from synflaw_audit.verdicts.catalogue import Check, load_checks

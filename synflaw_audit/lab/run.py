@@ -19,7 +19,6 @@ from pathlib import Path
 from rich.table import Table
 from transformers import LlamaForCausalLM
 
-from synflaw_audit.audit import audit
 from synflaw_audit.lab.arms import Arm, Damage, Preset
 from synflaw_audit.lab.cache import Stages
 from synflaw_audit.lab.corpora import Row, templated_corpus, varied_corpus
@@ -41,6 +40,7 @@ from synflaw_audit.lab.tiny import (
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair import RepairConfig, repair
 from synflaw_audit.repair import Row as RepairRow
+from synflaw_audit.run import audit
 
 FIGURES = {
     "instruction_following": "instructions",

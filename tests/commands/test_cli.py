@@ -106,7 +106,7 @@ class TestAudit:
             options["progress"]("reading", 5)
             return report()
 
-        monkeypatch.setattr(sys.modules["synflaw_audit.audit"], "audit", audit)
+        monkeypatch.setattr(sys.modules["synflaw_audit.run"], "audit", audit)
         done = synflaw(
             *("audit", natural_file, "more/*.csv", "--out", tmp_path, "--question", "q"),
             *("--answer", "a", "--reference", "ref.jsonl", "--embedder", "e", "--seed", "7"),
@@ -262,7 +262,7 @@ class TestErrors:
         def audit(*_: object, **__: object) -> Report:
             raise error
 
-        monkeypatch.setattr(sys.modules["synflaw_audit.audit"], "audit", audit)
+        monkeypatch.setattr(sys.modules["synflaw_audit.run"], "audit", audit)
         done = synflaw("gate", "a.jsonl", "--out", tmp_path)
         assert done.exit_code == code
         assert says in done.stderr

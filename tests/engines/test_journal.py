@@ -41,7 +41,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "SHARD_RECORDS", 150)
     monkeypatch.setattr(local, "SHARD_RECORDS", 150)
     small = lambda *args, **options: open_source(*args, **options | {"batch_records": 64})  # noqa: E731
-    monkeypatch.setattr(sys.modules["synflaw_audit.audit"], "open_source", small)
+    monkeypatch.setattr(sys.modules["synflaw_audit.run"], "open_source", small)
 
 
 def outputs(folder: Path) -> dict[str, bytes]:

@@ -162,7 +162,7 @@ def flaw_of(rows: Sequence[Row], seed: int) -> str | None:
 
     Rows without a question are plain text and are not audited; nor are fewer than the checks need.
     """
-    from synflaw_audit.audit import audit
+    from synflaw_audit.run import audit
 
     pairs = [row for row in rows if row.question][:_AUDITED_ROWS]
     if len(pairs) < _LEAST_ROWS:
