@@ -88,6 +88,8 @@ def tokens_of(text: str) -> list[Token]:
 
 def id_of(word: str, kind: str) -> int:
     most = {"punctuation": 4, "break": 2}.get(kind)
+    if kind == "break":  # a carriage return and line feed end one line
+        word = "".join(c for c in word.replace("\r\n", "\n") if kind_of(c) == "break")
     shown = word[: most or 64]
     value = 0
     for place, character in enumerate(shown):

@@ -3,10 +3,10 @@ r"""Text to token ids and character offsets, by compiled loops; every measure sh
 A token is a word (letters, marks and digits, with apostrophes inside), a number (with its decimal
 marks), one character of a script written without spaces (Han, Hiragana, Katakana, Thai, Lao,
 Khmer, Myanmar), a run of one repeated punctuation character (``####``), or a line break (one for
-``\n``, another for a blank line). The dots of ``U.S`` are part of the word; other white space only
-separates. Letters are folded to lower case, so that an id says which word it is, not how it is
-written. Each row is framed by the two ids ``START`` and ``END``, so that "opens with" and "closes
-with" are ordinary token sequences.
+``\n`` and ``\r\n``, another for a blank line). The dots of ``U.S`` are part of the word; other
+white space only separates. Letters are folded to lower case, so that an id says which word it is,
+not how it is written. Each row is framed by the two ids ``START`` and ``END``, so that "opens with"
+and "closes with" are ordinary token sequences.
 
 Ids are 64-bit hashes of the token's characters. No vocabulary is kept: two machines that never
 met give a word the same id, and the ids of different words collide with probability 2**-64 a pair.

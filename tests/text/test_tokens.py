@@ -61,6 +61,13 @@ def test_runs_of_punctuation_and_of_breaks_are_one_token_each() -> None:
     assert one.tolist() != two.tolist()
 
 
+@given(mixed)
+def test_the_line_ends_of_windows_are_line_ends(text: str) -> None:
+    unix = text.replace("\r", "")
+    windows = unix.replace("\n", "\r\n")
+    assert tokenize(pa.array([windows])).ids.tolist() == tokenize(pa.array([unix])).ids.tolist()
+
+
 @given(st.lists(mixed, max_size=6))
 def test_rows_do_not_touch_each_other(rows: list[str]) -> None:
     together = tokenize(pa.array(rows, pa.string()))

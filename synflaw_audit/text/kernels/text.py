@@ -15,7 +15,7 @@ END = np.uint64(0x13198A2E03707344)
 LONGEST_HASHED = 64  # characters of a token that enter its hash; longer ones add their length
 _LONGEST_RUN, _LONGEST_BREAK = 4, 2  # runs of marks or line breaks are told apart up to here
 
-_APOSTROPHE, _QUOTE, _STOP, _COMMA, _NEWLINE = 0x27, 0x2019, 0x2E, 0x2C, 0x0A
+_APOSTROPHE, _QUOTE, _STOP, _COMMA, _NEWLINE, _RETURN = 0x27, 0x2019, 0x2E, 0x2C, 0x0A, 0x0D
 
 
 @compiled
@@ -93,13 +93,25 @@ def token_end(points: Points, kinds: Bytes, size: int, first: int) -> int:
 
 
 @compiled
-def token_id(points: Points, first: int, end: int, kind: int, mixed: Ids, powers: Ids) -> np.uint64:
+def lines_ended(points: Points, kinds: Bytes, first: int, end: int) -> int:
+    """How many lines the token of line breaks ends: a carriage return and line feed end one."""
+    lines = 0
+    for i in range(first, end):
+        pair = i > first and points[i] == _NEWLINE and points[i - 1] == _RETURN
+        lines += kinds[i] == BREAK and not pair
+    return lines
+
+
+@compiled
+def token_id(
+    points: Points, kinds: Bytes, first: int, end: int, mixed: Ids, powers: Ids
+) -> np.uint64:
     """The hash of a token's characters, letter case folded by ``mixed``."""
-    size = end - first
+    kind, size = kinds[first], end - first
     if kind == PUNCTUATION:
         hashed = length = min(size, _LONGEST_RUN)
     elif kind == BREAK:
-        hashed = length = min(size, _LONGEST_BREAK)
+        hashed = length = min(lines_ended(points, kinds, first, end), _LONGEST_BREAK)
     else:
         hashed, length = min(size, LONGEST_HASHED), size
     value = np.uint64(0)
@@ -152,7 +164,7 @@ def scan(
                 at += 1
                 continue
             stop = token_end(points, kinds, size, at)
-            ids[n] = token_id(points, at, stop, kind, mixed, powers)
+            ids[n] = token_id(points, kinds, at, stop, mixed, powers)
             start[n], end[n], row[n] = at, stop, r
             number[n] = kind == DIGIT and kinds[stop - 1] == DIGIT
             breaks[n] = kind == BREAK
