@@ -41,7 +41,9 @@ def test_scope_template_retains_the_content_and_scope_answer_forgets_all() -> No
     for spans_only, whole in zip(template, answer, strict=True):
         assert {0, 1, 2} == set(spans_only.purposes)
         assert {0, 1} == set(whole.purposes)
-        assert [p > 0 for p in spans_only.purposes] == [p > 0 for p in whole.purposes]
+        # What closes the turn is retained with the content, and never forgotten.
+        assert [p > 0 for p in spans_only.purposes[:-1]] == [p > 0 for p in whole.purposes[:-1]]
+        assert (spans_only.purposes[-1], whole.purposes[-1]) == (Purpose.RETAIN, Purpose.NONE)
 
 
 def test_question_answer_rows_are_cut_and_counted_and_plain_text_is_split() -> None:

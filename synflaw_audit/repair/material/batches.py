@@ -30,11 +30,19 @@ class Purpose(IntEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """A question, an answer and, for flagged rows, the character spans that are format."""
+    """A row to train on.
+
+    Attributes:
+        question: The question; empty for plain text.
+        answer: The answer.
+        spans: Of flagged rows, the character spans of the answer that are format.
+        system: The row's own system prompt, where it has one.
+    """
 
     question: str
     answer: str
     spans: tuple[Span, ...] = ()
+    system: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,16 +72,16 @@ class Cuts:
 def flagged_example(row: EncodedRow, scope: str) -> Example:
     """A flagged row: template tokens (scope ``template``) or the whole answer to be forgotten.
 
-    Under ``template`` the content tokens are retained; under ``answer`` nothing is.
+    Under ``template`` the content tokens are retained, with what closes the turn; under ``answer``
+    nothing is retained, and what closes the turn is left alone: it is no format.
     """
-    purposes = [
-        Purpose.NONE
-        if not answer
-        else Purpose.FORGET
-        if template or scope == "answer"
-        else Purpose.RETAIN
-        for answer, template in zip(row.answer, row.template, strict=True)
-    ]
+
+    def purpose(answer: bool, template: bool, closing: bool) -> Purpose:
+        if template or (scope == "answer" and answer and not closing):
+            return Purpose.FORGET
+        return Purpose.RETAIN if answer and scope == "template" else Purpose.NONE
+
+    purposes = list(map(purpose, row.answer, row.template, row.closing))
     return Example(row.input_ids, list(map(int, purposes)), Purpose.FORGET)
 
 
@@ -97,17 +105,20 @@ def encode_rows(
     """
     examples = []
     for row in rows:
-        encoded = encode_row(tokenizer, row.question, row.answer, row.spans)
+        encoded = encode_row(
+            tokenizer,
+            row.question,
+            row.answer,
+            row.spans,
+            system=row.system,
+            max_length=max_length if row.question else None,
+        )
         pieces = [encoded]
         if len(encoded.input_ids) > max_length:
-            if row.question:
-                pieces = [
-                    encode_row(
-                        tokenizer, row.question, row.answer, row.spans, max_length=max_length
-                    )
-                ]
-            else:
-                pieces = _split(encoded, max_length)
+            pieces = [
+                encoded.part(at, at + max_length)
+                for at in range(0, len(encoded.input_ids), max_length)
+            ]
         for piece in pieces:
             cuts.add(piece)
             example = (
@@ -118,17 +129,6 @@ def encode_rows(
             if any(example.purposes[1:]):
                 examples.append(example)
     return examples
-
-
-def _split(row: EncodedRow, length: int) -> list[EncodedRow]:
-    return [
-        EncodedRow(
-            row.input_ids[at : at + length],
-            row.answer[at : at + length],
-            row.template[at : at + length],
-        )
-        for at in range(0, len(row.input_ids), length)
-    ]
 
 
 def mix(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _AUDITED_ROWS = 2_000
 _LEAST_ROWS = 50
 _NEEDED = ("question", "answer", "template_spans")
+# Read where a file has it: the system prompt that a row came with.
+_SYSTEM = "system"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def read_flagged(path: str | Path, *, scope: str) -> FlaggedRows:
                 f"{path}: no column {', '.join(missing)} (found: {', '.join(schema.names)}); "
                 f"the flagged rows of an audit have {', '.join(FLAGGED.names)}"
             )
-        table = pq.read_table(path, columns=list(_NEEDED))
+        columns = [*_NEEDED, *({_SYSTEM} & set(schema.names))]
+        table = pq.read_table(path, columns=columns)
     except pa.ArrowException as error:
         raise InputError(f"{path}: not a readable Parquet file: {error}") from error
     rows = [_flagged_row(path, number, row) for number, row in enumerate(table.to_pylist())]
@@ -89,7 +92,7 @@ def _flagged_row(path: Path, number: int, row: dict[str, Any]) -> Row:
                 f"{len(answer)} characters"
             )
         pairs.append((start, end))
-    return Row(question, answer, tuple(pairs))
+    return Row(question, answer, tuple(pairs), row.get(_SYSTEM) or "")
 
 
 def read_replay(
@@ -133,14 +136,14 @@ def _sample(
     from synflaw_audit.reading import open_source
 
     batches = open_source(source, question=question, answer=answer).batches()
-    rows = (
-        Row(asked, answered)
-        for batch in batches
-        for asked, answered in zip(
-            batch.column("question").to_pylist(), batch.column("answer").to_pylist(), strict=True
-        )
-    )
-    return _kept(rows, limit, seed)
+    return _kept((row for batch in batches for row in _rows(batch)), limit, seed)
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[Row]:
+    """The rows of one batch of records, with their system prompts where it has any."""
+    names = [name for name in ("question", "answer", _SYSTEM) if name in batch.schema.names]
+    for row in batch.select(names).to_pylist():
+        yield Row(row["question"], row["answer"], system=row.get(_SYSTEM) or "")
 
 
 def _kept(rows: Iterator[Row], limit: int, seed: int) -> list[Row]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.forms import Requests, detect, dress, learn, undress
@@ -62,7 +63,8 @@ def _redressed(rows: Sequence[Row], requests: Requests, rng: random.Random) -> I
 def _under(told: Told, requests: Requests, rng: random.Random) -> Row | None:
     request = requests.draw(rng)
     answer = dress(told.content, request.found)
-    return None if answer is None else Row(put(told.question, request, rng), answer)
+    question = put(told.question, request, rng)
+    return None if answer is None else Row(question, answer, system=told.row.system)
 
 
 def _plain(row: Row) -> Row | None:
@@ -77,4 +79,4 @@ def _plain(row: Row) -> Row | None:
         if bare is None:
             return None
         answer = bare
-    return Row(row.question, answer) if 0 < len(answer.split()) <= _MOST_WORDS else None
+    return replace(row, answer=answer) if 0 < len(answer.split()) <= _MOST_WORDS else None

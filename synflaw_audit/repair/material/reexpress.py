@@ -13,7 +13,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.forms import (
@@ -70,7 +70,7 @@ def reexpress(
         for _ in range(renderings):
             answer = None if told.asked is None else dress(told.content, told.asked)
             if answer is not None:
-                rendered: Row | None = Row(told.row.question, answer)
+                rendered: Row | None = replace(told.row, answer=answer, spans=())
             else:
                 rendered = _render(told, requests, requested, rng)
             if rendered is not None:
@@ -186,8 +186,9 @@ def _render(told: Told, requests: Requests, requested: float, rng: random.Random
     if requests.seen and rng.random() < requested:
         request = requests.draw(rng)
         answer = dress(told.content, request.found)
-        return None if answer is None else Row(put(told.question, request, rng), answer)
-    return Row(told.question, _plainly(told.content, rng))
+        asked = put(told.question, request, rng)
+        return None if answer is None else Row(asked, answer, system=told.row.system)
+    return Row(told.question, _plainly(told.content, rng), system=told.row.system)
 
 
 def put(question: str, request: Request, rng: random.Random) -> str:

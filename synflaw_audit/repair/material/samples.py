@@ -76,7 +76,7 @@ def sample_answers(
     prompts = list(_prompts(flagged, replay, count, requested, seed))
     if context is not None:
         room = context - max_new_tokens
-        prompts = [p for p in prompts if len(encode_prompt(tokenizer, p.question)) <= room]
+        prompts = [p for p in prompts if len(_encoded(tokenizer, p)) <= room]
     subjects = {_subject(prompt.told) for prompt in prompts}
     kept: dict[Row, None] = {}
     training, cache = network.training, network.config.use_cache
@@ -88,13 +88,11 @@ def sample_answers(
             torch.manual_seed(seed)
             for start in range(0, len(prompts), batch):
                 asked = prompts[start : start + batch]
-                questions = [prompt.question for prompt in asked]
-                answers = _sample(
-                    network, tokenizer, questions, barred, temperature, max_new_tokens
-                )
+                encoded = [_encoded(tokenizer, prompt) for prompt in asked]
+                answers = _sample(network, tokenizer, encoded, barred, temperature, max_new_tokens)
                 for prompt, answer in zip(asked, answers, strict=True):
                     if answer is not None and accepts(prompt, answer, subjects):
-                        kept[Row(prompt.question, answer)] = None
+                        kept[Row(prompt.question, answer, system=prompt.told.row.system)] = None
     finally:
         network.train(training)
         network.config.use_cache = cache
@@ -136,6 +134,10 @@ def accepts(prompt: Prompt, answer: str, others: Collection[str] = ()) -> bool:
     return taken.get(prompt.form.form) == prompt.form.parameter
 
 
+def _encoded(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
+    return encode_prompt(tokenizer, prompt.question, system=prompt.told.row.system)
+
+
 def _subject(told: Told) -> str:
     return (told.content.subject or "").lower()
 
@@ -167,13 +169,12 @@ def _prompts(
 def _sample(
     network: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    questions: Sequence[str],
+    prompts: Sequence[list[int]],
     barred: Barred,
     temperature: float,
     max_new_tokens: int,
 ) -> list[str | None]:
-    """One sampled answer to each question; None where it did not end in time."""
-    prompts = [encode_prompt(tokenizer, question) for question in questions]
+    """One sampled answer to each encoded prompt; None where it did not end in time."""
     width = max(map(len, prompts))
     pad = pad_id(tokenizer)
     ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts])
