@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.sample.sketch import Sketch, merge
@@ -46,19 +47,24 @@ class FirstPass:
 
     Attributes:
         sketch: Of its records.
-        rejected: Rows that make no record.
-        first_rejected: Why the first of them does not; "" if there is none.
+        accounts: What became of its rows, file by file.
+        first_rejected: Why the first row that makes no record does not; "" if there is none.
     """
 
     sketch: Sketch = field(default_factory=Sketch)
-    rejected: int = 0
+    accounts: Accounts = field(default_factory=Accounts)
     first_rejected: str = ""
+
+    @property
+    def rejected(self) -> int:
+        """Rows, and turns of conversations, that make no record."""
+        return self.accounts.rejections
 
     def merged(self, other: FirstPass) -> FirstPass:
         """Both parts together."""
         return FirstPass(
             merge(self.sketch, other.sketch),
-            self.rejected + other.rejected,
+            self.accounts.merged(other.accounts),
             self.first_rejected or other.first_rejected,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +18,13 @@ import pyarrow.compute as pc
 
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.tally import Tally
-from synflaw_audit.reading.rows import Columns, Input, Piece, Rejected, Row
+from synflaw_audit.reading.ledger import Ledger, OnReject
+from synflaw_audit.reading.rows import Columns, Input, Piece, Row
 from synflaw_audit.reading.schemas import Schema
-from synflaw_audit.reading.source import OnReject, Rejections, records_of
+from synflaw_audit.reading.source import records_of
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.sample.sketch import Sketcher
 from synflaw_audit.text.tokens import Mask
@@ -59,22 +61,34 @@ class Counts:
 
 
 def sketch_rows(
-    tables: Iterable[Input], schema: Schema, on_reject: OnReject | None = None
+    tables: Iterable[Input],
+    schema: Schema,
+    on_reject: OnReject | None = None,
+    unread: tuple[str, ...] = (),
 ) -> FirstPass:
-    """Sketches tables, or parts of them; without a readable row that gives an empty sketch."""
-    rejected, first = 0, ""
+    """Sketches tables, or parts of them; without a readable row that gives an empty sketch.
 
-    def reject(row: Rejected) -> None:
-        nonlocal rejected, first
-        rejected += 1
-        first = first or f"row {row.row}: {row.reason}"
-        if on_reject is not None:
-            on_reject(row)
+    Args:
+        tables: What they are read from.
+        schema: Which columns hold what.
+        on_reject: Is given every row that cannot be read.
+        unread: Columns that hold text and are not read, for the accounts.
+    """
+    ledgers: list[Ledger] = []
+
+    def ledger(file: str) -> Ledger:
+        ledgers.append(Ledger(file, on_reject, unread))
+        return ledgers[-1]
 
     sketcher = Sketcher()
-    for batch in _gathered(_records(tables, schema, reject)):
+    for batch in _gathered(_records(tables, schema, ledger)):
         sketcher.add(batch)
-    return FirstPass(sketcher.sketch(), rejected, first)
+    accounts = Accounts()
+    for read in ledgers:
+        accounts = accounts.merged(Accounts((read.account(),)))
+    first = next((read.first for read in ledgers if read.first), None)
+    reason = f"row {first.row}: {first.reason}" if first else ""
+    return FirstPass(sketcher.sketch(), accounts, reason)
 
 
 def mark_rows(
@@ -85,7 +99,7 @@ def mark_rows(
     Yields:
         Records (schema ``RECORDS``), and what ``Flagger.flag`` says of them.
     """
-    for batch in _gathered(_records(tables, schema, None)):
+    for batch in _gathered(_records(tables, schema)):
         yield batch, *flagger.flag(batch)
 
 
@@ -107,7 +121,7 @@ def flag_rows(
         InputError: There is no such index column.
     """
     indexed = _Indexed(table, tuple(index))
-    for batch in _records([indexed], schema, None):
+    for batch in _records([indexed], schema):
         _, flagged, _ = flagger.flag(batch)
         if flagged.num_rows:
             places = indexed.of_rows(flagged.column("row").to_pylist())
@@ -115,10 +129,10 @@ def flag_rows(
 
 
 def _records(
-    tables: Iterable[Input], schema: Schema, on_reject: OnReject | None
+    tables: Iterable[Input], schema: Schema, ledger: Callable[[str], Ledger] = Ledger
 ) -> Iterator[pa.RecordBatch]:
     for table in tables:
-        yield from records_of(table, schema, BATCH_RECORDS, Rejections(table.name, on_reject))
+        yield from records_of(table, schema, BATCH_RECORDS, ledger(table.name))
 
 
 def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -15,7 +15,7 @@ import pyarrow.dataset
 from synflaw_audit.engines import distributed, tasks
 from synflaw_audit.engines.partitions import START, NumberedTable
 from synflaw_audit.errors import InputError
-from synflaw_audit.reading.schemas import Schema, find_schema
+from synflaw_audit.reading.schemas import find_schema, unread_columns
 from synflaw_audit.records import FLAGGED
 
 if TYPE_CHECKING:
@@ -42,21 +42,22 @@ class RayEngine(distributed.DistributedEngine):
 
     def schemas(self) -> dict[str, str]:
         """See ``Engine.schemas``."""
-        return {_NAME: str(self._schema)}
+        return {_NAME: str(self._rows_read.schema)}
 
     @cached_property
-    def _schema(self) -> Schema:
+    def _rows_read(self) -> tasks.Rows:
         if not (sample := self._data.take(256)):
             raise InputError(f"{_NAME}: there are no rows to audit")
-        return find_schema(_NAME, sample, *self._named)
+        schema = find_schema(_NAME, sample, *self._named)
+        return tasks.Rows(_NAME, schema, NumberedTable(_NAME), unread_columns(sample, schema))
 
     @contextmanager
     def run(self, task: distributed.Task, schema: pa.Schema) -> Iterator[_Blocks]:
         """See ``DistributedEngine.run``."""
         from ray.data.expressions import monotonically_increasing_id
 
-        rows = tasks.Rows(_NAME, self._schema, NumberedTable(_NAME))
-        chosen = self._data.select_columns(list(self._schema.columns))
+        rows = self._rows_read
+        chosen = self._data.select_columns(list(rows.schema.columns))
         numbered = chosen.with_column(START, monotonically_increasing_id())
         yield _Blocks(_each(numbered, partial(_done, partial(task, rows=rows))).materialize())
 

@@ -55,11 +55,13 @@ class Rows:
         name: The input's.
         schema: Which columns hold what.
         layout: Where the rows come from.
+        unread: Columns that hold text and are not read.
     """
 
     name: str
     schema: Schema
     layout: Layout
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def sketch_partition(
     """Sketches a partition; yields the rejected rows, if they are kept, and a ``Sketched``."""
     rejected: list[Rejected] = []
     on_reject = rejected.append if keep_rejected else None
-    found = sketch_rows(rows.layout.tables(batches, partition), rows.schema, on_reject)
+    tables = rows.layout.tables(batches, partition)
+    found = sketch_rows(tables, rows.schema, on_reject, rows.unread)
     for start in range(0, len(rejected), _REJECTED_ROWS):
         yield _rejected(rejected[start : start + _REJECTED_ROWS])
     counted = (found.sketch.records, found.rejected, found.first_rejected)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synflaw_audit.reading.ledger import Ledger
 from synflaw_audit.reading.rows import Columns, Row, Unreadable, require_unique
 from synflaw_audit.reading.schemas import Pair
 from synflaw_audit.records import RECORDS
@@ -22,16 +23,13 @@ def takes_columns(schema: Pair, batch: pa.RecordBatch) -> bool:
     return all(c in names and _holds_text(batch.schema.field(c).type) for c in schema.columns)
 
 
-def records_of_columns(
-    schema: Pair, piece: Columns, file: str, reject: Callable[..., None]
-) -> Iterator[pa.RecordBatch]:
+def records_of_columns(schema: Pair, piece: Columns, ledger: Ledger) -> Iterator[pa.RecordBatch]:
     """Yields the records of a piece whose columns all hold text, if it has any.
 
     Args:
         schema: Which columns hold what.
         piece: The rows.
-        file: How the records name their file.
-        reject: Called for every row with a null, invalid UTF-8 or an empty answer.
+        ledger: Of the file; every row with a null, invalid UTF-8 or an empty answer is rejected.
     """
     batch = piece.batch
     count = batch.num_rows
@@ -62,10 +60,10 @@ def records_of_columns(
     strike(_numpy(pc.equal(pc.utf8_trim(answer, _BLANK), "")), "answer is empty")
     for row in sorted(reasons):
         value = {name: _shown(batch.column(name)[row]) for name in schema.columns}
-        reject(piece.start + row, piece.start + row, reasons[row], value)
+        ledger.reject(piece.start + row, piece.start + row, reasons[row], value)
     records = pa.record_batch(
         [
-            pa.repeat(pa.scalar(file, pa.string()), count),
+            pa.repeat(pa.scalar(ledger.file, pa.string()), count),
             pa.array(np.arange(piece.start, piece.start + count, dtype=np.int64)),
             pa.array(np.zeros(count, dtype=np.int32)),
             question,

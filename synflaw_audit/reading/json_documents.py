@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.reading.rows import Row, Unreadable
+from synflaw_audit.reading.rows import Damage, Row
 
 _CHUNK = 1 << 20
 _LARGEST_ROW = 1 << 28
@@ -31,7 +31,7 @@ class _BadJsonError(Exception):
 def rows_of_document(
     name: str, stream: io.BufferedReader, damage: tuple[type[Exception], ...]
 ) -> Iterator[Row]:
-    """Yields the document's rows; the last is ``Unreadable`` where the document breaks off.
+    """Yields the document's rows; ``Damage`` is the last where the document breaks off.
 
     Args:
         name: The file's name, for messages.
@@ -51,11 +51,11 @@ def rows_of_document(
         if window.next_character():
             raise _BadJsonError("more text after the end of the document")
     except _BadJsonError as error:
-        reason = f"not valid JSON, nothing after this can be read: {error}"
-        yield window.line, number, Unreadable(reason), b""
+        reason = f"no JSON from line {window.line} on; nothing after it can be read: {error}"
+        yield window.line, number, Damage(reason), b""
     except damage as error:
-        reason = f"the file is damaged or ends early; nothing after this can be read: {error}"
-        yield window.line, number, Unreadable(reason), b""
+        reason = f"damaged or ends early at line {window.line}; nothing after it can be read: "
+        yield window.line, number, Damage(f"{reason}{error}"), b""
 
 
 def _array(window: _Window) -> Iterator[tuple[int, object]]:

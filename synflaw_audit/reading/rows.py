@@ -14,8 +14,8 @@ from synflaw_audit.errors import InputError
 PREVIEW_CHARACTERS = 200
 
 # A row as a format's reader found it: its line, its number, its value (a dict, or anything else
-# that a file may hold in a row's place) and, in formats made of lines, its bytes. A plain tuple,
-# because one is made for every line of a corpus.
+# that a file may hold in a row's place; ``Damage`` where there is no row) and, in formats made of
+# lines, its bytes. A plain tuple, because one is made for every line of a corpus.
 Row: TypeAlias = tuple[int, int, object, bytes]
 
 
@@ -44,6 +44,19 @@ class Unreadable:
     """Stands in a row's place when not even its fields can be told apart."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Stands where a damaged file no longer gives its rows; it is no row itself.
+
+    Attributes:
+        reason: Where the file is damaged, and what that takes.
+        lost: How many rows that are; None where nothing tells.
+    """
+
+    reason: str
+    lost: int | None = None
 
 
 class RowError(Exception):

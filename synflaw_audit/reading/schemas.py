@@ -6,6 +6,7 @@ allow, the reading with the most votes wins, and a tie is an error rather than a
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ ANSWERS = (
 )
 CONVERSATIONS = ("messages", "conversations", "conversation")
 CONTEXTS = ("input", "context")  # what an instruction may come with
+
+_NUMBER = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 
 _CHOICES = (
     "name the columns with --question COLUMN --answer COLUMN (question=, answer= in Python), "
@@ -173,6 +176,24 @@ def find_schema(
             f"{_found(columns)} To choose, {_CHOICES}."
         )
     return _with_context(winners[0], columns)
+
+
+def unread_columns(sample: Iterable[Mapping[str, object]], schema: Schema) -> tuple[str, ...]:
+    """The columns that hold text in some row and that the schema does not read."""
+    read = set(schema.columns)
+    if isinstance(schema, Pair):
+        read.add(schema.context or "")
+    held = (name for row in sample for name, value in row.items() if _holds_text(value))
+    return tuple(dict.fromkeys(name for name in held if name not in read))
+
+
+def _holds_text(value: object) -> bool:
+    """Whether it is text that is no number, or holds such text."""
+    if isinstance(value, str):
+        return bool(value.strip()) and not _NUMBER.fullmatch(value.strip())
+    if isinstance(value, Mapping):
+        return any(map(_holds_text, value.values()))
+    return isinstance(value, list) and any(map(_holds_text, value))
 
 
 def _readings(

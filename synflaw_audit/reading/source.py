@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TypeAlias
 
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.accounts import Accounts, FileAccount, Skipped
 from synflaw_audit.reading.columns import (
     python_rows,
     records_of_columns,
@@ -16,19 +16,10 @@ from synflaw_audit.reading.columns import (
     takes_columns,
 )
 from synflaw_audit.reading.inputs import SourceLike, find_inputs
-from synflaw_audit.reading.rows import (
-    Columns,
-    Input,
-    Rejected,
-    Row,
-    RowError,
-    Unreadable,
-    preview,
-)
-from synflaw_audit.reading.schemas import Pair, Schema, find_schema
+from synflaw_audit.reading.ledger import Ledger, OnReject
+from synflaw_audit.reading.rows import Columns, Damage, Input, Row, RowError, Unreadable
+from synflaw_audit.reading.schemas import Pair, Schema, find_schema, unread_columns
 from synflaw_audit.records import RECORDS
-
-OnReject: TypeAlias = Callable[[Rejected], None]
 
 _SAMPLE_ROWS = 256
 # A batch ends here even if it has few records, so that memory is bounded by text, not by rows.
@@ -69,6 +60,8 @@ class Source:
     Attributes:
         files: Every file or table, named as in the records, in the order of reading.
 
+        skipped: What was found beside them and is not read.
+
     A source of paths can be pickled; one of tables in memory if they can.
     """
 
@@ -78,13 +71,17 @@ class Source:
         question: str | None,
         answer: str | None,
         batch_records: int,
+        skipped: tuple[Skipped, ...] = (),
     ) -> None:
         self.files: tuple[str, ...] = tuple(item.name for item in inputs)
         self._inputs = inputs
         self._question = question
         self._answer = answer
         self._size = batch_records
+        self.skipped = skipped
         self._schemas: dict[str, Schema | None] = {}
+        self._unread: dict[str, tuple[str, ...]] = {}
+        self._accounts: dict[int, FileAccount] = {}
 
     def batches(self, on_reject: OnReject | None = None) -> Iterator[pa.RecordBatch]:
         """Yields all records in batches of the schema ``RECORDS``, file by file, row by row.
@@ -121,18 +118,30 @@ class Source:
             InputError: As ``batches``; a file without rows yields nothing.
         """
         item = self._inputs[number]
-        rejected = Rejections(item.name, on_reject)
-        read = 0
-        for batch in self._records(item, rejected):
-            read += batch.num_rows
-            yield batch
-        if rejected.first and not read:
-            first = rejected.first
+        schema = self._schema(item)
+        ledger = Ledger(item.name, on_reject, self._unread.get(item.name, ()))
+        yield from records_of(item, schema, self._size, ledger)
+        account = ledger.account()
+        self._accounts[number] = account
+        if account.records:
+            return
+        if account.damage:
+            raise InputError(f"{item.name}: no row of it can be read: {account.damage[0]}")
+        if first := ledger.first:
             line = f" (line {first.line})" if first.line != first.row else ""
             raise InputError(
-                f"{item.name}: none of its {rejected.count} rows can be read; the first, "
+                f"{item.name}: none of its {account.rows} rows can be read; the first, "
                 f"row {first.row}{line}: {first.reason}"
             )
+
+    def account(self, number: int) -> FileAccount:
+        """What became of the rows of one of the ``files`` when it was last read to its end."""
+        return self._accounts[number]
+
+    def accounts(self) -> Accounts:
+        """What became of all rows read so far, and what was found and not read."""
+        read = (self._accounts[number] for number in sorted(self._accounts))
+        return Accounts(tuple(read), self.skipped)
 
     def schemas(self) -> dict[str, str]:
         """How each file's columns are understood, by file, such as "instruction/input/output".
@@ -148,17 +157,16 @@ class Source:
         """Finds a file's schema, once; None if it has no row with fields."""
         if item.name not in self._schemas:
             sample = list(islice(_values(item), _SAMPLE_ROWS))
-            self._schemas[item.name] = (
-                find_schema(item.name, sample, self._question, self._answer) if sample else None
-            )
+            schema = None
+            if sample:
+                schema = find_schema(item.name, sample, self._question, self._answer)
+                self._unread[item.name] = unread_columns(sample, schema)
+            self._schemas[item.name] = schema
         return self._schemas[item.name]
-
-    def _records(self, item: Input, rejected: Rejections) -> Iterator[pa.RecordBatch]:
-        return records_of(item, self._schema(item), self._size, rejected)
 
 
 def records_of(
-    item: Input, schema: Schema | None, size: int, rejected: Rejections
+    item: Input, schema: Schema | None, size: int, ledger: Ledger
 ) -> Iterator[pa.RecordBatch]:
     """Yields the records of one file or table, or of a part of one, whose schema is known.
 
@@ -166,39 +174,28 @@ def records_of(
         item: The file or table.
         schema: Which columns hold what; None if no row has fields.
         size: Rows read at once.
-        rejected: Called for every row that cannot be read.
+        ledger: Counts every row, and is given those that cannot be read.
 
     Raises:
         InputError: It cannot be opened.
     """
+    for batch in _batches(item, schema, size, ledger):
+        ledger.records += batch.num_rows
+        yield batch
+
+
+def _batches(
+    item: Input, schema: Schema | None, size: int, ledger: Ledger
+) -> Iterator[pa.RecordBatch]:
     columns = None if schema is None else schema.columns
     for piece in item.pieces(columns, size):
         if not isinstance(piece, Columns):
-            yield from _records_of_rows(schema, piece, size, rejected)
+            yield from _records_of_rows(schema, piece, size, ledger)
         elif isinstance(schema, Pair) and takes_columns(schema, piece.batch):
-            yield from records_of_columns(schema, piece, item.name, rejected)
+            ledger.rows += piece.batch.num_rows
+            yield from records_of_columns(schema, piece, ledger)
         else:
-            yield from _records_of_rows(schema, python_rows(piece), size, rejected)
-
-
-class Rejections:
-    """Passes rejected rows on, and remembers of them what an error message needs."""
-
-    def __init__(self, file: str, on_reject: OnReject | None) -> None:
-        self.file = file
-        self.count = 0
-        self.first: Rejected | None = None
-        self._on_reject = on_reject
-
-    def __call__(self, line: int, row: int, reason: str, value: object, raw: bytes = b"") -> None:
-        """Rejects a row."""
-        self.count += 1
-        if self.first and not self._on_reject:
-            return
-        found = Rejected(self.file, line, row, reason, preview(value, raw))
-        self.first = self.first or found
-        if self._on_reject:
-            self._on_reject(found)
+            yield from _records_of_rows(schema, python_rows(piece), size, ledger)
 
 
 def _values(item: Input) -> Iterator[dict[str, object]]:
@@ -211,30 +208,46 @@ def _values(item: Input) -> Iterator[dict[str, object]]:
 
 
 def _records_of_rows(
-    schema: Schema | None, rows: Iterable[Row], size: int, rejected: Rejections
+    schema: Schema | None, rows: Iterable[Row], size: int, ledger: Ledger
 ) -> Iterator[pa.RecordBatch]:
-    records = _Records(rejected.file)
+    records = _Records(ledger.file)
     for line, number, value, raw in rows:
         if not isinstance(value, dict) or schema is None:
-            reason = value.reason if isinstance(value, Unreadable) else _no_fields(value)
-            rejected(line, number, reason, "" if isinstance(value, Unreadable) else value, raw)
+            _take_down(ledger, line, number, value, raw)
             continue
+        ledger.rows += 1
         try:
             found = schema.records(value)
         except RowError as error:
-            rejected(line, number, str(error), value, raw)
+            ledger.reject(line, number, str(error), value, raw)
             continue
+        faults = 0
         for turn, question, answer in found:
             if reason := _fault(question, answer):
                 where = f"turn {turn}: " if len(found) > 1 else ""
-                rejected(line, number, where + reason, value, raw)
+                ledger.reject_turn(line, number, where + reason, value, raw)
+                faults += 1
             else:
                 records.add(number, turn, question, answer)
+        if faults == len(found):
+            ledger.rejected += 1
         if len(records.rows) >= size or records.characters >= _BATCH_CHARACTERS:
             yield records.batch()
-            records = _Records(rejected.file)
+            records = _Records(ledger.file)
     if records.rows:
         yield records.batch()
+
+
+def _take_down(ledger: Ledger, line: int, row: int, value: object, raw: bytes) -> None:
+    """Rejects what stands in a row's place and is none."""
+    if isinstance(value, Damage):
+        ledger.damaged(value)
+        return
+    ledger.rows += 1
+    if isinstance(value, Unreadable):
+        ledger.reject(line, row, value.reason, "", raw)
+    else:
+        ledger.reject(line, row, _no_fields(value), value, raw)
 
 
 class _Records:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.reading.rows import Columns, Piece, Row, Unreadable, require_unique
+from synflaw_audit.reading.rows import Columns, Damage, Piece, Row, require_unique
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ class TableFile:
     format: str
 
     def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
-        """Yields all rows in order; a damaged file ends in one ``Unreadable`` row.
+        """Yields all rows in order; a damaged file ends in ``Damage``.
 
         Raises:
             InputError: The file cannot be opened, or is not of its format.
@@ -45,8 +45,8 @@ class TableFile:
                 yield Columns(start, batch)
                 start += batch.num_rows
         except _DAMAGED as error:
-            reason = f"the file is damaged; nothing after this can be read: {error}"
-            yield [(start, start, Unreadable(reason), b"")]
+            reason = f"damaged from row {start} on; nothing after it can be read: {error}"
+            yield [(start, start, Damage(reason), b"")]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """JSONL, JSON and CSV files, plain or compressed, as pieces of rows.
 
 Whatever is wrong with one row stands in that row's place as ``Unreadable``; a compressed file that
-ends early or is damaged ends in one such row. Only rows in hand are held, never the file.
+ends early or is damaged ends in ``Damage``. Only rows in hand are held, never the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.json_documents import rows_of_document
-from synflaw_audit.reading.rows import Row, Unreadable, require_unique
+from synflaw_audit.reading.rows import Damage, Row, Unreadable, require_unique
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _BUFFER = 1 << 18
@@ -74,9 +74,10 @@ def open_bytes(file: TextFile) -> io.BufferedReader[Any]:
     return stream
 
 
-def damaged(error: Exception) -> Unreadable:
+def damaged(line: int, error: Exception) -> Damage:
     """What stands in place of the rows that a damaged stream no longer gives."""
-    return Unreadable(f"the file is damaged or ends early; nothing after this can be read: {error}")
+    reason = f"damaged or ends early at line {line}; nothing after it can be read: {error}"
+    return Damage(reason)
 
 
 def parse_json(line: bytes) -> object:
@@ -113,7 +114,7 @@ def _jsonl(file: TextFile) -> Iterator[Row]:
                 yield number, row, value, line
                 row += 1
         except _DAMAGED as error:
-            yield number + 1, row, damaged(error), b""
+            yield number + 1, row, damaged(number + 1, error), b""
 
 
 def _too_long(stream: io.BufferedReader[Any]) -> Unreadable:
@@ -179,7 +180,7 @@ def _csv(file: TextFile) -> Iterator[Row]:
                 row += 1
                 continue
             except _DAMAGED as error:
-                yield line, row, damaged(error), b""
+                yield line, row, damaged(line, error), b""
                 return
             if not cells:
                 continue

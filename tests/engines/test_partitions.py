@@ -23,9 +23,10 @@ from synflaw_audit.engines.partitions import (
 )
 from synflaw_audit.engines.spark.inputs import _before
 from synflaw_audit.reading import Rejected, open_source
+from synflaw_audit.reading.ledger import Ledger
 from synflaw_audit.reading.rows import Input
 from synflaw_audit.reading.schemas import Pair
-from synflaw_audit.reading.source import Rejections, records_of
+from synflaw_audit.reading.source import records_of
 
 SCHEMA = Pair("question", "answer")
 LINES = st.sampled_from(
@@ -38,7 +39,7 @@ def read(tables: Iterator[Input]) -> tuple[list[tuple[str, int]], list[Rejected]
     places: list[tuple[str, int]] = []
     rejected: list[Rejected] = []
     for table in tables:
-        for batch in records_of(table, SCHEMA, 3, Rejections(table.name, rejected.append)):
+        for batch in records_of(table, SCHEMA, 3, Ledger(table.name, rejected.append)):
             files, rows = (batch.column(name).to_pylist() for name in ("file", "row"))
             places += zip(files, rows, strict=True)
     return places, rejected

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.accounts import FileAccount
 from synflaw_audit.reading import Rejected, open_source
 
 GOOD = b'{"question": "q", "answer": "a"}'
@@ -34,6 +35,14 @@ def read(path: Path) -> tuple[list[int], list[tuple[int, int, str]]]:
         r.preview.encode()
     rows = [row for batch in batches for row in batch.column("row").to_pylist()]
     return rows, [(r.line, r.row, r.reason) for r in rejected]
+
+
+def account_of(path: Path) -> FileAccount:
+    """What became of the file's rows."""
+    source = open_source(path)
+    list(source.batches())
+    (account,) = source.accounts().files
+    return account
 
 
 @pytest.mark.parametrize(
@@ -133,9 +142,10 @@ def test_a_truncated_archive_gives_what_it_holds(tmp_path: Path, name: str, suff
     rows, rejected = read(path)
     assert rows == list(range(len(rows)))
     assert 500 < len(rows) < 2000
-    assert len(rejected) == 1
-    assert rejected[0][1] == len(rows)
-    assert "damaged or ends early" in rejected[0][2]
+    assert rejected == []
+    account = account_of(path)
+    assert (account.rows, account.rejected, account.exact) == (len(rows), 0, False)
+    assert "damaged or ends early at line" in account.damage[0]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.zst", "a.parquet", "a.arrow", "a.feather"])
@@ -162,8 +172,8 @@ def test_a_damaged_parquet_file_gives_what_comes_before(tmp_path: Path) -> None:
     rows, rejected = read(path)
     assert rows == list(range(len(rows)))
     assert 1000 <= len(rows) <= 2000
-    assert len(rejected) == 1
-    assert "the file is damaged" in rejected[0][2]
+    assert rejected == []
+    assert "damaged from row" in account_of(path).damage[0]
 
 
 DAMAGED = ["a.jsonl", "a.json", "a.csv", "a.jsonl.gz", "a.csv.zst", "a.parquet", "a.arrow"]
@@ -279,8 +289,9 @@ def test_rows_of_a_document_keep_their_line_numbers(tmp_path: Path) -> None:
     )
     rows, rejected = read(path)
     assert rows == [0, 4]
-    assert [r[:2] for r in rejected] == [(4, 1), (5, 2), (6, 3), (8, 5)]
-    assert "nothing after this can be read: Expecting ',' delimiter in line 8" in rejected[-1][2]
+    assert [r[:2] for r in rejected] == [(4, 1), (5, 2), (6, 3)]
+    (damage,) = account_of(path).damage
+    assert "nothing after it can be read: Expecting ',' delimiter in line 8" in damage
 
 
 @pytest.mark.parametrize(
@@ -290,7 +301,7 @@ def test_rows_of_a_document_keep_their_line_numbers(tmp_path: Path) -> None:
         (b'{\n"question": ["q"],\n"answer": ["a"]\n}', "no list of objects in the document"),
         (b'"text"', "none of its 1 rows can be read; .*: a row must be an object"),
         (b"[1, 2, 3]", "none of its 3 rows can be read; the first, row 0 .line 1.: a row must be"),
-        (b'[{"question"', "none of its 1 rows can be read"),
+        (b'[{"question"', "no row of it can be read: no JSON from line 1 on"),
     ],
 )
 def test_documents_without_rows_are_errors(tmp_path: Path, document: bytes, message: str) -> None:

@@ -28,6 +28,7 @@ from synflaw_audit.engines.base import (
 from synflaw_audit.engines.local.journal import SHARD_RECORDS, Found, Journal
 from synflaw_audit.engines.local.memory import Memory
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.sinks import (
     FlaggedWriter,
@@ -39,7 +40,7 @@ from synflaw_audit.flagging.sinks import (
 )
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.reading import Rejected, Source
-from synflaw_audit.reading.source import OnReject
+from synflaw_audit.reading.ledger import OnReject
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.sample.sketch import Sketch, Sketcher
 from synflaw_audit.text.tokens import Mask
@@ -156,31 +157,34 @@ def sketched(
     sample_bytes = (memory or Memory()).sample_bytes
     empty = FirstPass(Sketch(size=sample_bytes))
     done, before, known = journal.first_pass(empty) if journal else (0, empty, [])
-    sketcher, rejected, first = Sketcher(before.sketch), len(known), before.first_rejected
+    sketcher, first = Sketcher(before.sketch), before.first_rejected
+    accounts = list(before.accounts.files)
     for row in known:
         if on_reject is not None:
             on_reject(row)
 
     def reject(row: Rejected) -> None:
-        nonlocal rejected, first
-        rejected += 1
+        nonlocal first
         first = first or f"row {row.row}: {row.reason}"
         if journal is not None:
             known.append(row)
         if on_reject is not None:
             on_reject(row)
 
+    def found() -> FirstPass:
+        return FirstPass(sketcher.sketch(), Accounts(tuple(accounts), source.skipped), first)
+
     kept = sketcher.records
     for number in range(done, len(source.files)):
         for batch in source.file_batches(number, reject):
             sketcher.add(batch)
             tell("reading", sketcher.records)
+        accounts.append(source.account(number))
         if journal is not None and sketcher.records - kept >= SHARD_RECORDS:
-            found = FirstPass(sketcher.sketch(), rejected, first)
-            journal.keep_first_pass(number + 1, found, known)
+            journal.keep_first_pass(number + 1, found(), known)
             kept = sketcher.records
     source.require(sketcher.records)
-    return FirstPass(sketcher.sketch(), rejected, first)
+    return found()
 
 
 def ordered(

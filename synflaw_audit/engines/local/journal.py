@@ -15,12 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import orjson
 import pyarrow as pa
 
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.accounts import Accounts, FileAccount
 from synflaw_audit.flagging.sinks import written
 from synflaw_audit.reading import Rejected
 from synflaw_audit.records import FLAGGED
@@ -72,8 +74,9 @@ class Journal:
             return 0, empty, []
         with np.load(path, allow_pickle=False) as kept:
             rejected = [Rejected(**row) for row in orjson.loads(kept["rejected"].tobytes())]
-            reason = bytes(kept["first_rejected"]).decode()
-            found = FirstPass(_unpacked(kept), len(rejected), reason)
+            files = orjson.loads(kept["accounts"].tobytes())
+            accounts = Accounts(tuple(msgspec.convert(files, list[FileAccount])))
+            found = FirstPass(_unpacked(kept), accounts, bytes(kept["first_rejected"]).decode())
             return int(kept["files"]), found, rejected
 
     def keep_first_pass(self, files: int, found: FirstPass, rejected: list[Rejected]) -> None:
@@ -83,6 +86,7 @@ class Journal:
                 file,
                 allow_pickle=False,
                 files=np.int64(files),
+                accounts=np.frombuffer(orjson.dumps(list(found.accounts.files)), np.uint8),
                 first_rejected=np.frombuffer(found.first_rejected.encode(), np.uint8),
                 rejected=np.frombuffer(orjson.dumps(list(map(asdict, rejected))), np.uint8),
                 **_packed(found.sketch),

@@ -31,7 +31,7 @@ from synflaw_audit.engines.spark.session import told
 from synflaw_audit.engines.tasks import Rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.rows import require_unique
-from synflaw_audit.reading.schemas import Schema, find_schema
+from synflaw_audit.reading.schemas import Schema, find_schema, unread_columns
 from synflaw_audit.reading.text import parse_json
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def frame_input(frame: DataFrame, name: str, columns: Columns) -> SparkInput:
     require_unique(name, frame.columns)
     with told(name):
         sample = [row.asDict(recursive=True) for row in frame.take(SAMPLE_ROWS)]
-    schema = _schema(name, sample, columns)
-    return SparkInput((name,), _chosen(frame, schema), Rows(name, schema, OneTable(name)))
+    schema, unread = _schema(name, sample, columns)
+    rows = Rows(name, schema, OneTable(name), unread)
+    return SparkInput((name,), _chosen(frame, schema), rows)
 
 
 def named_inputs(
@@ -158,18 +159,20 @@ class _Files:
         """Them as Spark takes them: in these, unlike in its answers, nothing is encoded."""
         return [_pattern(unquote(uri)) for uri in self.uris]
 
-    def input(self, frame: DataFrame, schema: Schema, layout: Any) -> SparkInput:
+    def input(
+        self, frame: DataFrame, schema: Schema, layout: Any, unread: tuple[str, ...]
+    ) -> SparkInput:
         """Them as an input."""
-        return SparkInput(self.files, frame, Rows(self.name, schema, layout))
+        return SparkInput(self.files, frame, Rows(self.name, schema, layout, unread))
 
 
 def _parquet(files: _Files, columns: Columns) -> SparkInput:
     frame = files.session.read.parquet(*files.paths())
     require_unique(files.name, frame.columns)
     sample = [row.asDict(recursive=True) for row in frame.take(SAMPLE_ROWS)]
-    schema = _schema(files.name, sample, columns)
+    schema, unread = _schema(files.name, sample, columns)
     chosen = _chosen(frame, schema, _metadata("file_path", FILE), _metadata("row_index", START))
-    return files.input(chosen, schema, TableFiles())
+    return files.input(chosen, schema, TableFiles(), unread)
 
 
 def _json_lines(files: _Files, columns: Columns) -> SparkInput:
@@ -186,11 +189,11 @@ def _json_lines(files: _Files, columns: Columns) -> SparkInput:
             f"{files.name}: is no file of JSON lines, which is the JSON that Spark reads here: an "
             f"object a line. It begins with {_shown(sample)}"
         )
-    schema = _schema(files.name, rows, columns)
+    schema, unread = _schema(files.name, rows, columns)
     blank = f.col(LINE).rlike(r"^\s*$").cast("long")
     counted = text.select(LINE, _metadata("file_path", FILE), start).groupBy(FILE, START)
     counts = counted.agg(f.count("*"), f.sum(1 - blank)).collect()
-    return files.input(lines, schema, LineFiles(_before(map(tuple, counts))))
+    return files.input(lines, schema, LineFiles(_before(map(tuple, counts))), unread)
 
 
 def _csv(files: _Files, columns: Columns) -> SparkInput:
@@ -211,9 +214,9 @@ def _csv(files: _Files, columns: Columns) -> SparkInput:
     text = [f.coalesce(f.col(quoted(n)), f.lit("")).alias(n) for n in names]  # CSV has no null
     frame = cells.select(*text, BROKEN, _metadata("file_path", FILE))
     whole = frame.where(f.col(BROKEN).isNull()).drop(BROKEN, FILE)
-    schema = _schema(files.name, [row.asDict() for row in whole.take(SAMPLE_ROWS)], columns)
+    schema, unread = _schema(files.name, [row.asDict() for row in whole.take(SAMPLE_ROWS)], columns)
     chosen = _chosen(frame, schema, f.col(BROKEN), f.col(FILE))
-    return files.input(chosen, schema, CellFiles())
+    return files.input(chosen, schema, CellFiles(), unread)
 
 
 _READERS: tuple[tuple[tuple[str, ...], Callable[[_Files, Columns], SparkInput]], ...] = (
@@ -239,10 +242,14 @@ def _header(files: _Files, line: str) -> tuple[list[str], str]:
     return names, delimiter
 
 
-def _schema(name: str, sample: Sequence[dict[str, Any]], columns: Columns) -> Schema:
+def _schema(
+    name: str, sample: Sequence[dict[str, Any]], columns: Columns
+) -> tuple[Schema, tuple[str, ...]]:
+    """The schema of some rows, and the columns with text that it does not read."""
     if not sample:
         raise InputError(f"{name}: there are no rows to audit")
-    return find_schema(name, sample, columns.question, columns.answer)
+    schema = find_schema(name, sample, columns.question, columns.answer)
+    return schema, unread_columns(sample, schema)
 
 
 def _chosen(frame: DataFrame, schema: Schema, *others: Column) -> DataFrame:
