@@ -36,7 +36,7 @@ from synflaw_audit.reading import Source, SourceLike, open_source
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.embedders import embedder_named
 from synflaw_audit.text.perplexity import language_model_named
-from synflaw_audit.verdicts.catalogue import Check, load_checks
+from synflaw_audit.verdicts.catalogue import Check, defaults, load_checks
 from synflaw_audit.verdicts.judge import Judgement, Scored, beside, judge, judged, scored, summaries
 from synflaw_audit.verdicts.risk import risk
 from synflaw_audit.verdicts.what_if import Sample
@@ -72,7 +72,7 @@ def audit(
         reference: A corpus to compare with; its scores stand beside the audited corpus's.
         question: The column of the questions, where it cannot be told.
         answer: The column of the answers.
-        checks: What to judge by; the shipped checks if not given.
+        checks: What to judge by; the shipped checks that run by default if not given.
         embedder: "lsa" or the name of a sentence-transformers model.
         perplexity_model: "ngram", fitted on the corpus, or the name of a causal language model.
         seed: Of everything random.
@@ -91,7 +91,7 @@ def audit(
         MissingExtraError: If the embedder or model needs an extra that is not installed.
     """
     memory = within(memory_limit)
-    known = load_checks() if checks is None else tuple(checks)
+    known = defaults(load_checks()) if checks is None else tuple(checks)
     compared = None if reference is None else open_source(reference)
     named = {"embedder": embedder, "perplexity model": perplexity_model, "seed": seed}
     settings = named | {

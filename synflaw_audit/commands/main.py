@@ -233,7 +233,9 @@ def gate(
     from synflaw_audit.verdicts.gate import decide
     from synflaw_audit.verdicts.policy import Policy, load_policy
 
-    known = selected(load_checks(checks), select)
+    # Without a selection the policy may ask for a check that does not run by default.
+    every = load_checks(checks)
+    known = every if select is None else selected(every, select)
     rules = Policy() if policy is None else load_policy(policy, known)
     report = _audited(
         paths,

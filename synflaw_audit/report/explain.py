@@ -29,7 +29,8 @@ def listing(checks: Iterable[Check]) -> RenderableType:
     table.add_column("finding", ratio=1)
     for check in checks:
         thresholds = f"{words.number(check.warn_above)}/{words.number(check.fail_above)}"
-        cells = (check.code, check.name, check.status, thresholds, check.title)
+        status = check.status if check.default else f"{check.status}, off"
+        cells = (check.code, check.name, status, thresholds, check.title)
         table.add_row(*(Text(words.one_line(cell)) for cell in cells))
     return table
 
@@ -42,6 +43,7 @@ def page(check: Check) -> RenderableType:
         f"undecided below {check.min_records:,} records. "
         f"Measure {check.measure}" + (f" with {params}" if params else "") + f". "
         f"{check.status.capitalize()}, since {check.since}."
+        + ("" if check.default else " Off by default: `--select`, or a policy's `enabled = true`.")
     )
     parts: list[RenderableType] = [
         Text(f"{check.code} {check.name}", style="bold"),

@@ -8,8 +8,8 @@ user's own pack (``--checks DIR``) goes through the same loader and executes not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -88,6 +88,8 @@ class Check:
         min_records: With fewer records the verdict is "undecided".
         status: "stable" only with evidence that this project reproduced.
         since: The version that first shipped the check.
+        default: Whether it runs where nobody asks for it by name. What measurement speaks against
+            stays available, and colours no verdict unasked.
         why: What the flaw does to a model.
         advice: What to do about it, the best first; no action twice.
         evidence: What the check rests on.
@@ -105,6 +107,7 @@ class Check:
     since: str
     why: Text
     advice: tuple[Advice, ...]
+    default: bool = True
     params: dict[str, Any] = field(default_factory=dict, hash=False)
     evidence: tuple[Evidence, ...] = ()
     examples: tuple[Example, ...] = ()
@@ -199,18 +202,23 @@ def find_check(checks: tuple[Check, ...], wanted: str) -> Check:
     raise CatalogueError(strict_toml.unknown("check", wanted, known))
 
 
-def selected(checks: tuple[Check, ...], wanted: str | None) -> tuple[Check, ...]:
-    """The checks whose codes or names stand in a list with commas; all if there is no list.
+def defaults(checks: Sequence[Check]) -> tuple[Check, ...]:
+    """The checks that run where nobody asks for one by name."""
+    return tuple(check for check in checks if check.default)
 
-    What no check asks for is not computed.
+
+def selected(checks: tuple[Check, ...], wanted: str | None) -> tuple[Check, ...]:
+    """The checks whose codes or names stand in a list with commas; ``defaults`` without a list.
+
+    What no check asks for is not computed. A check that was asked for runs, whatever its default.
 
     Raises:
         CatalogueError: As ``find_check``.
     """
     if wanted is None:
-        return checks
+        return defaults(checks)
     chosen = {find_check(checks, label.strip()) for label in wanted.split(",")}
-    return tuple(check for check in checks if check in chosen)
+    return tuple(replace(check, default=True) for check in checks if check in chosen)
 
 
 def bundled_directory() -> Path:

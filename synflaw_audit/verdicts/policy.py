@@ -10,7 +10,7 @@ warn_above = 0.05
 fail_above = 0.10
 
 [checks.SF301]
-enabled = false
+enabled = false               # true asks for a check that does not run by default
 ```
 """
 
@@ -31,12 +31,13 @@ class Override:
     """What a policy changes in one check.
 
     Attributes:
-        enabled: False leaves the check out of the audit.
+        enabled: False leaves the check out of the audit, true asks for one that does not run by
+            default.
         warn_above: Replaces the check's own.
         fail_above: Replaces the check's own.
     """
 
-    enabled: bool = True
+    enabled: bool | None = None
     warn_above: Fraction | None = None
     fail_above: Fraction | None = None
 
@@ -58,7 +59,7 @@ class Policy:
     checks: dict[str, Override] = field(default_factory=dict, hash=False)
 
     def applied(self, checks: Sequence[Check]) -> tuple[Check, ...]:
-        """The checks with this policy's changes, without those it disables.
+        """The checks with this policy's changes: those that run by default or that it enables.
 
         Raises:
             CatalogueError: The policy names an unknown check, one check twice, thresholds out of
@@ -70,10 +71,11 @@ class Policy:
             if check.code in overrides:
                 raise CatalogueError(f"the policy names {check.code} {check.name!r} twice")
             overrides[check.code] = override
+        asked = [(check, overrides.get(check.code, Override())) for check in checks]
         changed = tuple(
-            _changed(check, overrides.get(check.code, Override()))
-            for check in checks
-            if overrides.get(check.code, Override()).enabled
+            _changed(check, override)
+            for check, override in asked
+            if (check.default if override.enabled is None else override.enabled)
         )
         if not changed:
             raise CatalogueError("the policy disables every check, so nothing would be audited")

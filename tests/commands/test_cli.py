@@ -27,7 +27,7 @@ from synflaw_audit.commands.main import app
 from synflaw_audit.errors import MissingExtraError
 from synflaw_audit.findings.report import Report, schema
 from synflaw_audit.records import FLAGGED, RECORDS
-from synflaw_audit.verdicts.catalogue import bundled_directory, load_checks
+from synflaw_audit.verdicts.catalogue import bundled_directory, defaults, load_checks
 
 OUTPUTS = ["flagged.parquet", "rejected.jsonl", "report.html", "report.json", "report.md"]
 WORDS = sorted(set(re.findall(r"[a-z]+", Path(__file__).read_text(encoding="utf-8"))))
@@ -125,7 +125,7 @@ class TestAudit:
             "resume": False,
             "memory_limit": None,
             "out": tmp_path,
-            "checks": load_checks(),
+            "checks": defaults(load_checks()),
         }
 
     def test_a_pack_of_ones_own_is_judged_too(self, natural_file: Path, tmp_path: Path) -> None:

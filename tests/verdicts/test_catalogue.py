@@ -12,11 +12,14 @@ from synflaw_audit.verdicts import catalogue
 from synflaw_audit.verdicts.catalogue import (
     Check,
     bundled_directory,
+    defaults,
     find_check,
     load_check,
     load_checks,
     load_directory,
+    selected,
 )
+from synflaw_audit.verdicts.policy import Override, Policy
 
 
 @dataclass(frozen=True)
@@ -264,3 +267,22 @@ class TestBundled:
         (tmp_path / "checks").mkdir()
         (tmp_path / "pyproject.toml").touch()
         assert bundled_directory() == package / "_checks"
+
+
+class TestDefaults:
+    OFF = ("answer-layout", "perplexity-narrowness")
+
+    def test_checks_that_measurement_speaks_against_run_only_when_asked_for(self) -> None:
+        every = load_checks()
+        run = {check.name for check in defaults(every)}
+        assert {check.name for check in every} - run == set(self.OFF)
+
+    def test_who_selects_such_a_check_gets_it(self) -> None:
+        (chosen,) = selected(load_checks(), "SF204")
+        assert chosen.name == "perplexity-narrowness"
+        assert Policy().applied([chosen]) == (chosen,)
+
+    def test_a_policy_asks_for_one(self) -> None:
+        asked = Policy(checks={"answer-layout": Override(enabled=True)}).applied(load_checks())
+        assert {check.name for check in asked} >= {"answer-layout", "answer-template"}
+        assert "perplexity-narrowness" not in {check.name for check in asked}
