@@ -35,3 +35,6 @@ FLAGGED = pa.schema(
         pa.field("reason", pa.string(), nullable=False),
     ]
 )
+
+# A flagged row and, as a JSON object, the values of the columns that identify it in its table.
+FLAGGED_AND_INDEX = pa.schema([*FLAGGED, pa.field("index", pa.string(), nullable=False)])

@@ -101,7 +101,7 @@ def audit(
         "memory limit": memory_limit,
         "versions": versions(),
     }
-    outputs = Outputs(out, split, settings)
+    outputs = Outputs(out, split, settings=settings)
     measured = measure(
         _engine(source, question, answer, resume, memory),
         known,

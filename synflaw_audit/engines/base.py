@@ -13,6 +13,7 @@ import pyarrow as pa
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.tally import Tally
+from synflaw_audit.records import FLAGGED, FLAGGED_AND_INDEX
 from synflaw_audit.sample.sketch import Sketch, merge
 
 # Called with the stage ("reading", "measuring" or "flagging") and the records done in it.
@@ -33,12 +34,23 @@ class Outputs:
     Attributes:
         folder: Gets ``flagged.parquet`` and ``rejected.jsonl``; nothing is written if None.
         split: It also gets every record once: ``clean.parquet`` and ``quarantined.parquet``.
+        index: Columns whose values are written with each flagged row; see
+            ``records.FLAGGED_AND_INDEX``.
+        fetched: The flagged rows come to this machine, even where executors find them; otherwise
+            it is these that write rows. Nothing else is written then.
         settings: What decides them besides the rows, as JSON values by name.
     """
 
     folder: Path | None = None
     split: bool = False
+    index: tuple[str, ...] = ()
+    fetched: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def flagged(self) -> pa.Schema:
+        """Of the flagged rows."""
+        return FLAGGED_AND_INDEX if self.index else FLAGGED
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,7 @@ class SecondPass:
     Attributes:
         tokens: Of all answers.
         flagged: Records flagged.
-        rows: Gets the flagged rows, schema ``records.FLAGGED``, in the corpus's order.
+        rows: Gets the flagged rows, schema ``Outputs.flagged``, in the corpus's order.
         tally: How many of them each check flags, and the first few.
     """
 
@@ -120,4 +132,8 @@ class Engine(ABC):
 
     @abstractmethod
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
-        """Flags the corpus; the outputs appear whole, or not at all if it fails."""
+        """Flags the corpus; the outputs appear whole, or not at all if it fails.
+
+        Raises:
+            InputError: The corpus cannot be read, or has no such index column.
+        """

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from synflaw_audit.engines import tasks
 from synflaw_audit.engines.base import (
@@ -31,7 +33,8 @@ from synflaw_audit.engines.folders import write_folders
 from synflaw_audit.engines.passes import Counts
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
-from synflaw_audit.records import FLAGGED, RECORDS
+from synflaw_audit.flagging.sinks import FlaggedWriter, closing
+from synflaw_audit.records import RECORDS
 
 # Partial results that are merged at once: few enough that they fit into a task's memory together.
 FAN_IN = 8
@@ -63,7 +66,6 @@ class Selection:
 
 PARTIALS = Selection(tasks.PARTIAL, "partial")
 REJECTED = Selection(tasks.REJECTED, "reason")
-FLAGGED_ROWS = Selection(FLAGGED, "checks")
 QUARANTINED = Selection(RECORDS, "checks")
 CLEAN = Selection(RECORDS, "file", absent="checks")
 
@@ -77,8 +79,8 @@ class Yielded(Protocol):
     def writer(self, rows: Selection, form: str) -> Callable[[str], object]:
         """Writes rows to a folder, in place of what is there, as "parquet" or "json"."""
 
-    def table(self, rows: Selection) -> pa.Table:
-        """Rows, on the driver."""
+    def batches(self, rows: Selection) -> Iterator[pa.RecordBatch | pa.Table]:
+        """Rows, on the driver, a part at a time."""
 
 
 class DistributedEngine(Engine):
@@ -88,17 +90,24 @@ class DistributedEngine(Engine):
         self._rows = rows
 
     @abstractmethod
-    def run(self, task: Task, schema: pa.Schema) -> AbstractContextManager[Yielded]:
-        """Runs a task on every partition; the task yields batches of the schema.
+    def run(
+        self, task: Task, schema: pa.Schema, index: tuple[str, ...] = ()
+    ) -> AbstractContextManager[Yielded]:
+        """Runs a task on every partition.
+
+        Args:
+            task: Yields batches of the schema.
+            schema: Of these.
+            index: Columns that the task needs besides those of the records.
 
         Raises:
-            InputError: The corpus cannot be read.
+            InputError: The corpus cannot be read, or has no such index column.
             EngineError: The cluster cannot go on.
         """
 
     @abstractmethod
-    def read(self, folder: str) -> pa.Table:
-        """Reads a folder of Parquet that was written."""
+    def read(self, folder: str, schema: pa.Schema) -> pa.Table:
+        """Reads a folder of Parquet that was written, of this schema."""
 
     @abstractmethod
     def cluster(self) -> str | None:
@@ -119,21 +128,42 @@ class DistributedEngine(Engine):
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
         """See ``Engine.second_pass``."""
         tell("flagging", 0)
+        chosen = Selection(outputs.flagged, "checks")
+        if outputs.fetched and outputs.folder is not None:
+            return self._fetched(flagger, outputs, chosen, outputs.folder / FLAGGED_FILE)
         folder = self._folder(outputs)
         kept = "none" if folder is None else "all" if outputs.split else "flagged"
-        with self.run(partial(tasks.mark_partition, flagger, kept), tasks.MARKED) as yielded:
+        with self._marked(flagger, kept, outputs.index) as yielded:
             counts = yielded.merged(Counts())
             if folder is not None:
-                files = {FLAGGED_FILE: FLAGGED_ROWS}
+                files = {FLAGGED_FILE: chosen}
                 if outputs.split:
                     files |= {CLEAN_FILE: CLEAN, QUARANTINED_FILE: QUARANTINED}
                 write_folders(
                     {f"{folder}/{n}": yielded.writer(rows, "parquet") for n, rows in files.items()}
                 )
-        rows: Callable[[], pa.Table] = partial(self._flagged, flagger)
+        rows: Callable[[], pa.Table] = partial(self._flagged, flagger, outputs.index, chosen)
         if folder is not None:
-            rows = partial(self._written, f"{folder}/{FLAGGED_FILE}")
+            rows = partial(self._written, f"{folder}/{FLAGGED_FILE}", outputs.flagged)
         return SecondPass(counts.tokens, counts.flagged, rows, counts.tally)
+
+    def _fetched(
+        self, flagger: Flagger, outputs: Outputs, chosen: Selection, path: Path
+    ) -> SecondPass:
+        """The second pass, its flagged rows in a file of this machine."""
+        writer = FlaggedWriter(path, outputs.flagged)
+        with self._marked(flagger, "flagged", outputs.index) as yielded, closing([writer]):
+            counts = yielded.merged(Counts())
+            for part in yielded.batches(chosen):
+                for batch in part.to_batches() if isinstance(part, pa.Table) else [part]:
+                    writer.add(batch)
+        rows = partial(pq.read_table, path)
+        return SecondPass(counts.tokens, counts.flagged, rows, counts.tally)
+
+    def _marked(
+        self, flagger: Flagger, kept: str, index: tuple[str, ...]
+    ) -> AbstractContextManager[Yielded]:
+        return self.run(partial(tasks.mark_partition, flagger, kept, index), tasks.MARKED, index)
 
     def _folder(self, outputs: Outputs) -> str | None:
         """Where executors write rows, as a URI in which nothing is encoded; None if nowhere."""
@@ -149,13 +179,13 @@ class DistributedEngine(Engine):
             )
         return f"file://{outputs.folder.absolute()}"
 
-    def _flagged(self, flagger: Flagger) -> pa.Table:
+    def _flagged(self, flagger: Flagger, index: tuple[str, ...], chosen: Selection) -> pa.Table:
         """The flagged rows where none were written: that takes another pass."""
-        with self.run(partial(tasks.mark_partition, flagger, "flagged"), tasks.MARKED) as yielded:
-            return _in_order(yielded.table(FLAGGED_ROWS))
+        with self._marked(flagger, "flagged", index) as yielded:
+            return _in_order(together(list(yielded.batches(chosen)), chosen.schema))
 
-    def _written(self, folder: str) -> pa.Table:
-        return _in_order(self.read(folder))
+    def _written(self, folder: str, schema: pa.Schema) -> pa.Table:
+        return _in_order(self.read(folder, schema))
 
 
 def together(batches: Sequence[pa.RecordBatch | pa.Table], schema: pa.Schema) -> pa.Table:

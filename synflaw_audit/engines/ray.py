@@ -15,8 +15,8 @@ import pyarrow.dataset
 from synflaw_audit.engines import distributed, tasks
 from synflaw_audit.engines.partitions import START, NumberedTable
 from synflaw_audit.errors import InputError
+from synflaw_audit.reading.index import require_columns
 from synflaw_audit.reading.schemas import find_schema, unread_columns
-from synflaw_audit.records import FLAGGED
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -52,18 +52,23 @@ class RayEngine(distributed.DistributedEngine):
         return tasks.Rows(_NAME, schema, NumberedTable(_NAME), unread_columns(sample, schema))
 
     @contextmanager
-    def run(self, task: distributed.Task, schema: pa.Schema) -> Iterator[_Blocks]:
+    def run(
+        self, task: distributed.Task, schema: pa.Schema, index: tuple[str, ...] = ()
+    ) -> Iterator[_Blocks]:
         """See ``DistributedEngine.run``."""
         from ray.data.expressions import monotonically_increasing_id
 
         rows = self._rows_read
-        chosen = self._data.select_columns(list(rows.schema.columns))
+        if index:
+            require_columns(_NAME, index, self._data.columns())
+        columns = list(dict.fromkeys([*rows.schema.columns, *index]))
+        chosen = self._data.select_columns(columns)
         numbered = chosen.with_column(START, monotonically_increasing_id())
         yield _Blocks(_each(numbered, partial(_done, partial(task, rows=rows))).materialize())
 
-    def read(self, folder: str) -> pa.Table:
+    def read(self, folder: str, schema: pa.Schema) -> pa.Table:
         """See ``DistributedEngine.read``."""
-        return pyarrow.dataset.dataset(_place(folder)).to_table().cast(FLAGGED)
+        return pyarrow.dataset.dataset(_place(folder)).to_table().cast(schema)
 
     def cluster(self) -> str | None:
         """See ``DistributedEngine.cluster``."""
@@ -96,10 +101,11 @@ class _Blocks:
         write = chosen.write_parquet if form == "parquet" else chosen.write_json
         return lambda folder: write(_place(folder), mode="overwrite")
 
-    def table(self, rows: distributed.Selection) -> pa.Table:
+    def batches(self, rows: distributed.Selection) -> Iterator[pa.Table]:
         import ray
 
-        return distributed.together(ray.get(self._of(rows).to_arrow_refs()), rows.schema)
+        for block in self._of(rows).to_arrow_refs():
+            yield distributed.together([ray.get(block)], rows.schema)
 
     def _of(self, rows: distributed.Selection) -> Dataset:
         return _each(self.data, partial(_chosen, rows))

@@ -19,12 +19,12 @@ import zstandard
 
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.engines.partitions import Layout
-from synflaw_audit.engines.passes import Counts, flag_rows, mark_rows, sketch_rows
+from synflaw_audit.engines.passes import Counts, mark_rows, sketch_rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.reading.rows import Rejected
 from synflaw_audit.reading.schemas import Schema
-from synflaw_audit.records import FLAGGED, RECORDS
+from synflaw_audit.records import FLAGGED_AND_INDEX, RECORDS
 from synflaw_audit.text.tokens import Mask
 
 # A partial result and its place in the order of all. What else a task yields stands beside it,
@@ -40,7 +40,7 @@ REJECTED = pa.schema(
     ]
 )
 SKETCHED = pa.schema([*PARTIAL, *REJECTED])
-MARKED = pa.schema([*PARTIAL, *(f.with_nullable(True) for f in FLAGGED)])
+MARKED = pa.schema([*PARTIAL, *(f.with_nullable(True) for f in FLAGGED_AND_INDEX)])
 BYTES = pa.schema([("batch", pa.binary())])
 
 # Rejected rows are handed on in batches of this many.
@@ -112,37 +112,34 @@ def sketch_partition(
 
 
 def mark_partition(
-    flagger: Flagger, kept: str, batches: Iterator[pa.RecordBatch], rows: Rows, partition: int
+    flagger: Flagger,
+    kept: str,
+    index: tuple[str, ...],
+    batches: Iterator[pa.RecordBatch],
+    rows: Rows,
+    partition: int,
 ) -> Iterator[pa.RecordBatch]:
     """Flags a partition.
 
     Args:
         flagger: Marks the rows.
         kept: Which records are yielded, "all", the "flagged" ones or "none"; ``Counts`` always.
+        index: Columns whose values are yielded with each flagged row.
         batches: The partition's.
         rows: How they are read.
         partition: Its number.
+
+    Raises:
+        InputError: There is no such index column.
     """
     counts = Counts()
     tables = rows.layout.tables(batches, partition)
-    for records, mask, flagged, tokens in mark_rows(tables, rows.schema, flagger):
+    for records, mask, flagged, tokens in mark_rows(tables, rows.schema, flagger, index):
         counts = counts.added(tokens, flagged)
         found = _beside(records, mask, flagged) if kept == "all" else flagged
         if kept != "none" and found.num_rows:
             yield _filled(found, MARKED)
     yield _filled(_partial(counts, partition), MARKED)
-
-
-def flag_partition(
-    flagger: Flagger,
-    index: tuple[str, ...],
-    batches: Iterator[pa.RecordBatch],
-    rows: Rows,
-    partition: int,
-) -> Iterator[pa.RecordBatch]:
-    """Flags a partition; yields what ``passes.flag_rows`` does, as bytes."""
-    for table in rows.layout.tables(batches, partition):
-        yield from as_bytes(flag_rows(table, rows.schema, flagger, index))
 
 
 def as_bytes(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -192,8 +189,8 @@ def _rejected(rows: list[Rejected]) -> pa.RecordBatch:
 def _beside(records: pa.RecordBatch, mask: Mask, flagged: pa.RecordBatch) -> pa.RecordBatch:
     """All records, with what was found in the flagged ones; null in the others."""
     places = pa.array(np.cumsum(mask) - 1, mask=~mask)
-    found = [flagged.column(f.name).take(places) for f in list(FLAGGED)[len(RECORDS) :]]
-    schema = pa.schema([f.with_nullable(True) for f in FLAGGED])
+    found = [column.take(places) for column in flagged.columns[len(RECORDS) :]]
+    schema = pa.schema([f.with_nullable(True) for f in flagged.schema])
     return pa.RecordBatch.from_arrays([*records.columns, *found], schema=schema)
 
 

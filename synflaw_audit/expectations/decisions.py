@@ -45,28 +45,26 @@ class Decision:
         return replace(self, verdict="fail", message=self.message + hint)
 
 
-def of_finding(finding: Finding, limit: float) -> Decision:
-    """A check's finding against a limit of its own instead of the check's."""
+def of_finding(finding: Finding) -> Decision:
+    """A finding, whose limit is that of an expectation."""
     label = f"{finding.code} {finding.name}"
     interval = f"{finding.score:.3f} (95%: {finding.low:.3f} to {finding.high:.3f})"
+    limit = f"{finding.fail_above:g}"
     if finding.verdict == "undecided":
-        verdict: Verdict = "undecided"
         few = f"{finding.records:,} records are too few for a verdict"
         message = f"{label}: undecided, {finding.observed.get('reason', few)}"
-    elif finding.score > limit:
-        verdict = "fail"
-        message = f"{label}: {finding.title}: score {interval} is above the limit {limit:g}"
+    elif finding.verdict == "fail":
+        message = f"{label}: {finding.title}: score {interval} is above the limit {limit}"
     else:
-        verdict = "pass"
-        message = f"{label}: score {interval} is within the limit {limit:g}"
+        message = f"{label}: score {interval} is within the limit {limit}"
     return Decision(
-        verdict=verdict,
+        verdict=finding.verdict,
         score=finding.score,
         low=finding.low,
         high=finding.high,
         records=finding.records,
         message=message,
-        failing=(finding.name,) if verdict == "fail" else (),
+        failing=(finding.name,) if finding.verdict == "fail" else (),
         observed=finding.observed,
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from synflaw_audit.expectations import rows
+from synflaw_audit.expectations.batches import Batch, from_pandas, from_spark, from_sql
 from synflaw_audit.expectations.compat import (
     MetricConfiguration,
     PandasExecutionEngine,
@@ -27,7 +27,8 @@ AUDIT = "synflaw.audit"
 REQUEST = "synflaw.request"
 
 # What the audit measures with; the same names as the expectations' arguments.
-VALUE_KEYS = ("question", "answer", "reference", "embedder", "seed")
+COLUMNS = ("question", "answer")
+VALUE_KEYS = (*COLUMNS, "reference", "embedder", "seed")
 
 
 class AuditMetric(TableMetricProvider):
@@ -48,7 +49,7 @@ class AuditMetric(TableMetricProvider):
         metric_value_kwargs: dict[str, Any],
         **_: Any,
     ) -> AuditRun:
-        return _run(rows.from_pandas, execution_engine, metric_domain_kwargs, metric_value_kwargs)
+        return _run(from_pandas, execution_engine, metric_domain_kwargs, metric_value_kwargs)
 
     @metric_value(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(
@@ -58,7 +59,7 @@ class AuditMetric(TableMetricProvider):
         metric_value_kwargs: dict[str, Any],
         **_: Any,
     ) -> AuditRun:
-        return _run(rows.from_sql, execution_engine, metric_domain_kwargs, metric_value_kwargs)
+        return _run(from_sql, execution_engine, metric_domain_kwargs, metric_value_kwargs)
 
     @metric_value(engine=SparkDFExecutionEngine)
     def _spark(
@@ -68,11 +69,11 @@ class AuditMetric(TableMetricProvider):
         metric_value_kwargs: dict[str, Any],
         **_: Any,
     ) -> AuditRun:
-        return _run(rows.from_spark, execution_engine, metric_domain_kwargs, metric_value_kwargs)
+        return _run(from_spark, execution_engine, metric_domain_kwargs, metric_value_kwargs)
 
 
 def _run(
-    open_table: Callable[[Any, dict[str, Any]], rows.Rows],
+    open_batch: Callable[..., Batch],
     engine: Any,
     domain: dict[str, Any],
     values: dict[str, Any],
@@ -80,7 +81,11 @@ def _run(
     # The expectations ask for this module, so they can be asked only when it is there.
     from synflaw_audit.expectations.classes import known_checks
 
-    return AuditRun.start(lambda: open_table(engine, dict(domain)), known_checks, **values)
+    columns = {name: values.get(name) for name in COLUMNS}
+    options = {name: value for name, value in values.items() if name not in COLUMNS}
+    return AuditRun.start(
+        lambda: open_batch(engine, dict(domain), **columns), known_checks, **options
+    )
 
 
 class RequestMetric(TableMetricProvider):

@@ -7,38 +7,23 @@ results and nothing else: the last few outcomes of this process can be found by 
 
 from __future__ import annotations
 
-import time
 import traceback
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-import numpy as np
-
-from synflaw_audit.engines.base import FirstPass, silent
-from synflaw_audit.engines.local.engine import sketched
-from synflaw_audit.errors import InputError, SynflawError
+from synflaw_audit.engines.base import Outputs, SecondPass
+from synflaw_audit.errors import SynflawError
+from synflaw_audit.expectations.batches import Batch
 from synflaw_audit.expectations.decisions import Decision, of_finding
-from synflaw_audit.expectations.rows import Rows
 from synflaw_audit.expectations.subset import Subset
-from synflaw_audit.findings.report import (
-    Dataset,
-    Finding,
-    Flagged,
-    Report,
-    TemplateSummary,
-    Verdict,
-)
-from synflaw_audit.flagging.flags import Flagger
-from synflaw_audit.measures import MEASURES, Marker
+from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
 from synflaw_audit.reading import open_source
-from synflaw_audit.reading.schemas import Pair, Schema
-from synflaw_audit.run import versions
-from synflaw_audit.sample.corpus import Corpus
-from synflaw_audit.text.embedders import embedder_named
+from synflaw_audit.reading.schemas import Pair
+from synflaw_audit.run import Measured, measure
 from synflaw_audit.verdicts.catalogue import Check, load_checks
-from synflaw_audit.verdicts.judge import beside, judge, summaries
 from synflaw_audit.verdicts.risk import risk
 
 # The key under which a validation result's ``meta`` names its audit, at every result format.
@@ -100,29 +85,23 @@ class AuditRun:
         outcome: What stays of it.
         columns: The question's and the answer's column; the question's is None where the rows
             have none.
-        rejected: Rows that make no record.
-        templates: The templates found.
     """
+
+    _measured: Measured
 
     def __init__(self) -> None:
         self.outcome = Outcome(id=uuid.uuid4().hex)
         self.columns: tuple[str | None, str] = (None, "answer")
-        self.rejected = 0
-        self.templates: tuple[TemplateSummary, ...] = ()
-        self._checks: tuple[Check, ...] = ()
         self._limits: dict[str, float] = {}
         self._index: dict[str, None] = {}
-        self._findings: Mapping[str, Finding] = {}
         RECENT.keep(self.outcome)
 
     @classmethod
     def start(
         cls,
-        open_rows: Callable[[], Rows],
+        open_batch: Callable[[], Batch],
         checks: Callable[[], tuple[Check, ...]] = load_checks,
         *,
-        question: str | None = None,
-        answer: str | None = None,
         reference: str | None = None,
         embedder: str = "lsa",
         seed: int = 0,
@@ -130,8 +109,15 @@ class AuditRun:
         """Audit a batch: the first pass. Never raises; see ``failure``."""
         run = cls()
         try:
-            run._checks = checks()
-            run._first_pass(open_rows(), question, answer, reference, embedder, seed)
+            batch, known = open_batch(), checks()
+            compared = None if reference is None else open_source(reference)
+            run.outcome.passes += 1
+            run._measured = measure(
+                batch.engine, known, reference=compared, embedder=embedder, seed=seed
+            )
+            schema = batch.schema()
+            if isinstance(schema, Pair):
+                run.columns = (schema.question, schema.answer)
         except Exception as error:
             # Whatever went wrong, Great Expectations would try it three times over, each time
             # with a pass over the data, and then name a metric that no user has heard of.
@@ -148,6 +134,22 @@ class AuditRun:
         """Why the batch could not be audited, if it could not."""
         return self.outcome.failure
 
+    @property
+    def records(self) -> int:
+        """Readable rows."""
+        return self._measured.first.sketch.records
+
+    @property
+    def rejected(self) -> int:
+        """Rows that make no record."""
+        return self._measured.first.rejected
+
+    @property
+    def templates(self) -> tuple[TemplateSummary, ...]:
+        """The templates found."""
+        report = self.outcome.report
+        return report.templates if report else ()
+
     def request(self, limits: Mapping[str, float], index: Iterable[str]) -> None:
         """Note what one expectation will need of the second pass, should there be one.
 
@@ -162,20 +164,22 @@ class AuditRun:
 
     def judge(self, check: str, limit: float) -> Decision:
         """A check's finding against a limit."""
-        finding = self._findings.get(check)
+        judgement = self._measured.judge({check: limit})
+        finding = judgement.finding(check)
         if finding is None:
-            known = ", ".join(sorted(self._findings))
+            known = ", ".join(sorted(finding.name for finding in judgement.findings))
             message = f"there is no check {check!r} in this version; checks: {known}"
-            return Decision("fail", None, None, None, self._sketch.records, message)
-        return of_finding(finding, limit)
+            return Decision("fail", None, None, None, self.records, message)
+        return of_finding(finding)
 
     def judge_risk(self, limit: float, limits: Mapping[str, float]) -> Decision:
         """The risk against a limit; above it, rows are flagged by the limits of the checks."""
-        found = self._base.risk
+        findings = self._measured.judge().findings
+        found = risk(findings)
         decisions = [self.judge(name, bound) for name, bound in limits.items()]
         interval = f"{found.score:.3f} (95%: {found.low:.3f} to {found.high:.3f})"
         verdict: Verdict = "fail" if found.score > limit else "pass"
-        if all(finding.verdict == "undecided" for finding in self._findings.values()):
+        if all(finding.verdict == "undecided" for finding in findings):
             verdict = "undecided"
         words = {"fail": "is above", "pass": "is within", "undecided": "is undecided against"}
         return Decision(
@@ -183,7 +187,7 @@ class AuditRun:
             score=found.score,
             low=found.low,
             high=found.high,
-            records=self._sketch.records,
+            records=self.records,
             message=f"the risk of pattern overfitting, {interval}, {words[verdict]} the limit "
             f"{limit:g}; {found.basis}",
             failing=tuple(n for d in decisions for n in d.failing) if verdict == "fail" else (),
@@ -198,127 +202,17 @@ class AuditRun:
         """
         if self.outcome.subset is None:
             self.outcome.passes += 1
-            batches = self._rows.flag(self._schema, self._flagger(), tuple(self._index))
-            self.outcome.subset = Subset(batches)
+            self.outcome.subset = Subset(self._flag)
             self.outcome.report = self._report()
         return self.outcome.subset
 
-    def _first_pass(
-        self,
-        rows: Rows,
-        question: str | None,
-        answer: str | None,
-        reference: str | None,
-        embedder: str,
-        seed: int,
-    ) -> None:
-        self._start = time.perf_counter()
-        self._rows = rows
-        self._schema: Schema = rows.schema(question, answer)
-        if isinstance(self._schema, Pair):
-            self.columns = (self._schema.question, self._schema.answer)
-        self.outcome.passes += 1
-        first = rows.sketch(self._schema)
-        _require_records(rows.name, first)
-        self.rejected, self._sketch = first.rejected, first.sketch
-        self._read_seconds = time.perf_counter() - self._start
-        self._corpus = Corpus(first.sketch, embedder_named(embedder, seed))
-        compared: tuple[Finding, ...] = ()
-        if reference is not None:
-            other = Corpus(sketched(open_source(reference), silent).sketch, self._corpus.embedder)
-            self._corpus = replace(self._corpus, reference=other)
-            compared = judge(other, self._checks).findings
-        judged = judge(self._corpus, self._checks)
-        findings = beside(judged.findings, compared)
-        self._findings = {finding.name: finding for finding in findings}
-        self.templates = summaries(judged.templates, self._corpus)
-        self._base = self._measured(seed, reference is not None)
-
-    def _flagger(self) -> Flagger:
-        """Marks the rows of every check above the suite's own limit."""
-        markers: list[tuple[str, Marker]] = []
-        for check in self._checks:
-            limit = self._limits.get(check.name)
-            if limit is None or self.judge(check.name, limit).verdict != "fail":
-                continue
-            marker = MEASURES[check.measure](**check.params).marker(self._corpus)
-            if marker is not None:
-                markers.append((check.name, marker))
-        return Flagger(tuple(markers))
-
-    def _measured(self, seed: int, compared: bool) -> Report:
-        """The report before any expectation has said what its limits are."""
-        corpus, sketch, name = self._corpus, self._sketch, self._rows.name
-        return Report(
-            dataset=Dataset(
-                files=(name,),
-                records=sketch.records,
-                rejected=self.rejected,
-                schema={name: str(self._schema)},
-                tokens=_tokens(corpus),
-            ),
-            verdict="undecided",
-            risk=risk(self._findings.values()),
-            checks=tuple(self._findings.values()),
-            templates=self.templates,
-            flagged_summary=Flagged(0, 0.0),
-            config={
-                "checks": [check.code for check in self._checks],
-                "embedder": corpus.embedder.name,
-                "seed": seed,
-                "reference": compared,
-                "sample": {"rows": len(corpus), "complete": sketch.complete},
-            },
-            versions=versions(),
-            seconds={"read": self._read_seconds, "total": time.perf_counter() - self._start},
-        )
+    def _flag(self, folder: Path) -> SecondPass:
+        outputs = Outputs(folder, index=tuple(self._index), fetched=True)
+        return self._measured.flag(self._measured.judge(self._limits), outputs)
 
     def _report(self) -> Report:
         """The report by the limits of the suite, as far as they are known."""
         subset = self.outcome.subset
-        flagged = subset.records if subset else 0
-        checks = tuple(self._limited(finding) for finding in self._findings.values())
-        return replace(
-            self._base,
-            verdict=_overall(checks, self._limits),
-            checks=checks,
-            flagged_summary=Flagged(flagged, flagged / self._sketch.records),
-            config={**self._base.config, "limits": dict(self._limits)},
-            seconds={**self._base.seconds, "total": time.perf_counter() - self._start},
-            _flagged=subset.table if subset else None,
-        )
-
-    def _limited(self, finding: Finding) -> Finding:
-        """A finding with the suite's limit in place of the check's, and the rows it flags."""
-        if self.outcome.subset is not None:
-            flagged = self.outcome.subset.tally.flagged(finding.name, finding.records)
-            finding = replace(finding, flagged=flagged)
-        limit = self._limits.get(finding.name)
-        if limit is None:
-            return finding
-        verdict = of_finding(finding, limit).verdict
-        warn = min(finding.warn_above, limit)
-        return replace(finding, verdict=verdict, warn_above=warn, fail_above=limit)
-
-
-def _require_records(name: str, first: FirstPass) -> None:
-    if first.sketch.records == 0:
-        raise InputError(
-            f"{name}: none of its {first.rejected:,} rows can be read as question and answer; "
-            f"the first: {first.first_rejected}"
-        )
-
-
-def _overall(checks: Iterable[Finding], limits: Mapping[str, float]) -> Verdict:
-    """The worst verdict of the checks that the suite limits."""
-    verdicts = {finding.verdict for finding in checks if finding.name in limits}
-    for verdict in ("fail", "undecided", "pass"):
-        if verdict in verdicts:
-            return verdict
-    return "undecided"
-
-
-def _tokens(corpus: Corpus) -> int:
-    """Tokens of all answers: exact where the sample is complete, else scaled up from it."""
-    sampled = int(np.dot(corpus.answer_tokens.counts, corpus.weight))
-    return round(sampled * corpus.sketch.records / max(corpus.sampled, 1))
+        judgement = self._measured.judge(self._limits)
+        report = self._measured.report(judgement, subset.found if subset else None)
+        return replace(report, config={**report.config, "limits": dict(self._limits)})

@@ -7,15 +7,15 @@ import shutil
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synflaw_audit.engines.passes import FLAGGED_AND_INDEX
-from synflaw_audit.flagging.tally import Tally
+from synflaw_audit.engines.base import FLAGGED_FILE, SecondPass
 from synflaw_audit.records import FLAGGED
 
 
@@ -23,22 +23,26 @@ class Subset:
     """Flagged rows with what flagged them; memory does not grow with their number.
 
     Attributes:
-        path: A Parquet file of ``records.FLAGGED`` and the JSON column ``index``.
+        path: A Parquet file, schema ``Outputs.flagged``.
         records: Rows in it.
-        tally: How many of them each check flagged, and the first few.
+        found: What the second pass found.
     """
 
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+    def __init__(self, flag: Callable[[Path], SecondPass]) -> None:
+        """Has the rows flagged.
+
+        Args:
+            flag: The second pass; given a folder, writes the rows into it.
+        """
         folder = Path(tempfile.mkdtemp(prefix="synflaw-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.path = folder / "flagged.parquet"
-        self.records, self.tally = 0, Tally()
+        self.path = folder / FLAGGED_FILE
+        # The rows are there as long as somebody may ask for them.
+        self.found = replace(flag(folder), rows=self.table)
+        self.records = self.found.flagged
         self._counts: Counter[tuple[tuple[str, ...], str | None]] = Counter()
-        with pq.ParquetWriter(self.path, FLAGGED_AND_INDEX, compression="zstd") as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-                self.records += batch.num_rows
-                self.tally.add(batch)
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(columns=["checks", "template"]):
                 checks = map(tuple, batch.column("checks").to_pylist())
                 self._counts.update(zip(checks, batch.column("template").to_pylist(), strict=True))
 
@@ -63,7 +67,7 @@ class Subset:
         for row in self._matching(set(checks)):
             if most is not None and len(found) >= most:
                 break
-            found.append({**row, "index": json.loads(row["index"])})
+            found.append({**row, "index": json.loads(row.get("index", "{}"))})
         return found
 
     def table(self) -> pa.Table:

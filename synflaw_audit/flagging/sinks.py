@@ -68,15 +68,19 @@ def closing(outputs: Sequence[Output]) -> Iterator[None]:
 
 
 class FlaggedWriter:
-    """Writes ``flagged.parquet``: the flagged rows, schema ``FLAGGED``."""
+    """Writes ``flagged.parquet``: the flagged rows."""
 
-    def __init__(self, path: Path) -> None:
-        self._out = _ParquetFile(path, FLAGGED)
+    def __init__(self, path: Path, schema: pa.Schema = FLAGGED) -> None:
+        self._out = _ParquetFile(path, schema)
 
     def write(
         self, records: pa.RecordBatch, mask: npt.NDArray[np.bool_], flagged: pa.RecordBatch
     ) -> None:
         """See ``Sink.write``."""
+        self.add(flagged)
+
+    def add(self, flagged: pa.RecordBatch) -> None:
+        """Write some flagged rows."""
         self._out.write(flagged)
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from synflaw_audit.reading.columns import (
     sample_of_columns,
     takes_columns,
 )
+from synflaw_audit.reading.index import Index, Indexed
 from synflaw_audit.reading.inputs import SourceLike, find_inputs
 from synflaw_audit.reading.ledger import Ledger, OnReject
 from synflaw_audit.reading.rows import Columns, Damage, Input, Row, RowError, Unreadable
@@ -100,6 +101,17 @@ class Source:
                 yield batch
         self.require(records)
 
+    def indexed_batches(self, index: tuple[str, ...]) -> Iterator[tuple[pa.RecordBatch, Index]]:
+        """Yields what ``batches`` does, each batch with these columns of its rows.
+
+        Raises:
+            InputError: As ``batches``; or there is no such column.
+        """
+        for item in self._inputs:
+            indexed = Indexed(item, index)
+            for batch in records_of(indexed, self._schema(item), self._size, Ledger(item.name)):
+                yield batch, indexed.of(batch)
+
     def require(self, records: int) -> None:
         """Refuses a corpus without records.
 
@@ -152,6 +164,14 @@ class Source:
             InputError: As ``batches``.
         """
         return {item.name: str(self._schema(item) or "empty") for item in self._inputs}
+
+    def schema(self, file: str) -> Schema | None:
+        """How the columns of one of the ``files`` are understood; None if it is empty.
+
+        Raises:
+            InputError: As ``batches``.
+        """
+        return self._schema(self._inputs[self.files.index(file)])
 
     def _schema(self, item: Input) -> Schema | None:
         """Finds a file's schema, once; None if it has no row with fields."""

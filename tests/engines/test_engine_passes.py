@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,13 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synflaw_audit.engines.base import FirstPass
-from synflaw_audit.engines.passes import FLAGGED_AND_INDEX, flag_rows, sketch_rows
+from synflaw_audit.engines.base import FirstPass, Outputs, silent
+from synflaw_audit.engines.local.engine import LocalEngine
+from synflaw_audit.engines.passes import mark_rows, sketch_rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.measures.templates import TemplateShare
+from synflaw_audit.reading import Source
 from synflaw_audit.reading.schemas import Pair
 from synflaw_audit.reading.tables import Frame
+from synflaw_audit.records import FLAGGED_AND_INDEX
 from synflaw_audit.sample.corpus import Corpus
 
 SCHEMA = Pair("question", "answer")
@@ -54,10 +58,22 @@ def test_a_part_without_a_readable_row_is_no_error() -> None:
     assert (empty.sketch.records, empty.rejected) == (0, 1)
 
 
-def test_flagged_rows_carry_their_index(templated: pd.DataFrame) -> None:
+def indexed(frame: pd.DataFrame, index: tuple[str, ...]) -> pa.Table:
+    """The flagged rows with their index, as a partition of a cluster finds them."""
+    found = mark_rows([Frame("rows", frame)], SCHEMA, flagger(frame), index)
+    return pa.Table.from_batches([flagged for _, _, flagged, _ in found])
+
+
+def on_this_machine(frame: pd.DataFrame, index: tuple[str, ...]) -> pa.Table:
+    engine = LocalEngine(Source((Frame("rows", frame),), None, None, 64))
+    return engine.second_pass(flagger(frame), Outputs(index=index), silent).rows()
+
+
+@pytest.mark.parametrize("flag", [indexed, on_this_machine])
+def test_flagged_rows_carry_their_index(templated: pd.DataFrame, flag: Any) -> None:
     frame = templated.head(300).assign(key=[f"k{n}" for n in range(300)], day=pd.Timestamp("2024"))
-    batches = list(flag_rows(Frame("rows", frame), SCHEMA, flagger(frame), ["key", "day"]))
-    table = pa.Table.from_batches(batches)
+    frame.loc[[5, 130], "answer"] = None
+    table = flag(frame, ("key", "day"))
     assert table.schema.equals(FLAGGED_AND_INDEX)
     assert table.num_rows > 100
     for row, index in zip(table["row"].to_pylist(), table["index"].to_pylist(), strict=True):
@@ -65,19 +81,23 @@ def test_flagged_rows_carry_their_index(templated: pd.DataFrame) -> None:
         assert json.loads(index)["day"].startswith("2024")
 
 
-def test_rows_of_mixed_types_carry_their_index_too(templated: pd.DataFrame) -> None:
+@pytest.mark.parametrize("flag", [indexed, on_this_machine])
+def test_rows_of_mixed_types_carry_their_index_too(templated: pd.DataFrame, flag: Any) -> None:
     frame = templated.head(300).assign(key=[n if n % 2 else f"k{n}" for n in range(300)])
-    batches = list(flag_rows(Frame("rows", frame), SCHEMA, flagger(frame), ["key"]))
-    table = pa.Table.from_batches(batches)
+    frame["answer"] = frame["answer"].astype(object)
+    frame.loc[[5, 130], "answer"] = 3.5
+    table = flag(frame, ("key",))
     assert table.num_rows > 100
     for row, index in zip(table["row"].to_pylist(), table["index"].to_pylist(), strict=True):
         assert json.loads(index)["key"] == frame["key"][row]
 
 
-def test_an_unknown_index_column_is_named_with_the_choices(templated: pd.DataFrame) -> None:
-    frame = templated.head(300)
+@pytest.mark.parametrize("flag", [indexed, on_this_machine])
+def test_an_unknown_index_column_is_named_with_the_choices(
+    templated: pd.DataFrame, flag: Any
+) -> None:
     with pytest.raises(InputError, match=r"\['key'\]; columns: .*answer"):
-        list(flag_rows(Frame("rows", frame), SCHEMA, flagger(frame), ["key"]))
+        flag(templated.head(300), ("key",))
 
 
 def test_executors_import_neither_great_expectations_nor_spark() -> None:

@@ -158,7 +158,7 @@ def test_lines_of_one_file_are_numbered_though_it_is_split(
     spark: Any, corpus: pd.DataFrame, tmp_path: Path
 ) -> None:
     write_lines(corpus, tmp_path)
-    found = SparkEngine([str(tmp_path)], spark)._inputs[0]
+    found = SparkEngine([str(tmp_path)], spark).inputs[0]
     assert found.frame.rdd.getNumPartitions() > 2  # otherwise the test above shows nothing
 
 

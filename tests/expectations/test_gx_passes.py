@@ -9,7 +9,8 @@ import pytest
 from gx_helpers import checkpoint_over, pandas_batch, template_share, validate
 
 from synflaw_audit import expectations as synflaw
-from synflaw_audit.expectations import classes, rows
+from synflaw_audit.expectations import classes
+from synflaw_audit.reading import source
 from synflaw_audit.reading.rows import Piece
 from synflaw_audit.reading.tables import Frame
 from synflaw_audit.verdicts.catalogue import load_checks
@@ -22,7 +23,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     pieces = Frame.pieces
 
     def counted(self: Frame, columns: Any, size: int) -> Iterator[Piece]:
-        if size == rows.SAMPLE_ROWS:
+        if size == source._SAMPLE_ROWS:
             yield from pieces(self, columns, size)
             return
         counts.append(0)
@@ -71,7 +72,7 @@ def test_two_passes_where_rows_are_flagged(
     ("frame", "message"),
     [
         (pd.DataFrame({"x": ["a"] * 60, "y": ["b"] * 60}), "no question and answer found"),
-        (pd.DataFrame({"question": [], "answer": []}), "no rows to audit"),
+        (pd.DataFrame({"question": [], "answer": []}), "no rows to read in frames-frames_asset"),
         (pd.DataFrame({"question": ["q"] * 60, "answer": [None] * 60}), "none of its 60 rows"),
         (pd.DataFrame({"question": ["q"] * 60, "answer": [3] * 60}), "not text"),
     ],

@@ -40,8 +40,9 @@ from synflaw_audit.flagging.sinks import (
 )
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.reading import Rejected, Source
+from synflaw_audit.reading.index import Index
 from synflaw_audit.reading.ledger import OnReject
-from synflaw_audit.records import FLAGGED
+from synflaw_audit.records import FLAGGED_AND_INDEX
 from synflaw_audit.sample.sketch import Sketch, Sketcher
 from synflaw_audit.text.tokens import Mask
 
@@ -105,34 +106,41 @@ class LocalEngine(Engine):
 
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
         """See ``Engine.second_pass``."""
-        kept, tally = _Kept(), Tally()
+        kept, tally = _Kept(outputs.flagged), Tally()
         sinks = [tally, *(_sinks(outputs) or [kept])]
         tokens = flagged = done = 0
         with closing(sinks):
-            for batch, found in self._found(flagger):
+            for batch, index, found in self._found(flagger, outputs.index):
+                rows = found.flagged if index is None else _with_index(found, index)
                 for sink in sinks:
-                    sink.write(batch, found.mask, found.flagged)
+                    sink.write(batch, found.mask, rows)
                 tokens += found.tokens
-                flagged += found.flagged.num_rows
+                flagged += rows.num_rows
                 done += batch.num_rows
                 tell("flagging", done)
         if self._journal is not None:
             self._journal.remove()
-        rows = kept.table
+        written: Callable[[], pa.Table] = kept.table
         if outputs.folder is not None:
-            rows = partial(pq.read_table, outputs.folder / FLAGGED_FILE)
-        return SecondPass(tokens, flagged, rows, tally)
+            written = partial(pq.read_table, outputs.folder / FLAGGED_FILE)
+        return SecondPass(tokens, flagged, written, tally)
 
-    def _found(self, flagger: Flagger) -> Iterator[tuple[pa.RecordBatch, Found]]:
+    def _found(
+        self, flagger: Flagger, names: tuple[str, ...]
+    ) -> Iterator[tuple[pa.RecordBatch, Index | None, Found]]:
         """Every batch and what is found in it; what an interrupted run found is not sought anew."""
-        batches = self.source.batches()
+        batches: Iterator[tuple[pa.RecordBatch, Index | None]]
+        if names:
+            batches = self.source.indexed_batches(names)
+        else:
+            batches = ((batch, None) for batch in self.source.batches())
         known = self._journal.second_pass() if self._journal is not None else iter(())
         for found in known:
-            yield next(batches), found
-        for batch, found in ordered(lambda b: Found(*flagger.flag(b)), batches, self.threads):
+            yield *next(batches), found
+        for pair, found in ordered(lambda p: Found(*flagger.flag(p[0])), batches, self.threads):
             if self._journal is not None:
                 self._journal.add(found)
-            yield batch, found
+            yield *pair, found
 
     def _opened(self, outputs: Outputs) -> Journal | None:
         paths = [Path(name) for name in self.files]
@@ -205,17 +213,23 @@ def ordered(
 def _sinks(outputs: Outputs) -> list[Sink]:
     if outputs.folder is None:
         return []
-    sinks: list[Sink] = [FlaggedWriter(outputs.folder / FLAGGED_FILE)]
+    sinks: list[Sink] = [FlaggedWriter(outputs.folder / FLAGGED_FILE, outputs.flagged)]
     if outputs.split:
         clean, quarantined = (outputs.folder / name for name in (CLEAN_FILE, QUARANTINED_FILE))
         sinks.append(SplitWriter(clean, quarantined))
     return sinks
 
 
+def _with_index(found: Found, index: Index) -> pa.RecordBatch:
+    columns = [*found.flagged.columns, index.to_json(found.mask)]
+    return pa.RecordBatch.from_arrays(columns, schema=FLAGGED_AND_INDEX)
+
+
 class _Kept:
     """Keeps the flagged rows in memory, for an audit that writes no files."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
         self._batches: list[pa.RecordBatch] = []
 
     def write(self, records: pa.RecordBatch, mask: Mask, flagged: pa.RecordBatch) -> None:
@@ -231,4 +245,4 @@ class _Kept:
 
     def table(self) -> pa.Table:
         """The flagged rows."""
-        return pa.Table.from_batches(self._batches, schema=FLAGGED)
+        return pa.Table.from_batches(self._batches, schema=self._schema)

@@ -10,23 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from synflaw_audit.engines import tasks
-from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.engines.distributed import DistributedEngine, Task
-from synflaw_audit.engines.partitions import OneTable
-from synflaw_audit.engines.spark.frames import Frame, collected, mapped, persisted, received
+from synflaw_audit.engines.spark.frames import Frame, collected, mapped, persisted
 from synflaw_audit.engines.spark.inputs import (
     Columns,
     SparkInput,
     frame_input,
     named_inputs,
-    quoted,
 )
 from synflaw_audit.engines.spark.session import start, told
 from synflaw_audit.errors import InputError, MissingExtraError
-from synflaw_audit.flagging.flags import Flagger
-from synflaw_audit.reading.schemas import Schema
-from synflaw_audit.records import FLAGGED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -38,6 +31,7 @@ class SparkEngine(DistributedEngine):
     Args:
         source: A Spark DataFrame; or paths, URIs and names of tables, see ``named_inputs``.
         session: Reads what is named; the DataFrame's or this process's if not given.
+        name: How records and messages name a DataFrame.
         question: The column of the questions, where it cannot be told.
         answer: The column of the answers.
         partitions: At most so many tasks in a pass; as Spark splits the rows if None.
@@ -51,6 +45,7 @@ class SparkEngine(DistributedEngine):
         source: DataFrame | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         session: SparkSession | None = None,
         *,
+        name: str = "<DataFrame>",
         question: str | None = None,
         answer: str | None = None,
         partitions: int | None = None,
@@ -70,6 +65,7 @@ class SparkEngine(DistributedEngine):
         if session is None:
             session = getattr(source, "sparkSession", None) or start()
         self._session: SparkSession = session
+        self._frame_name = name
         self._columns = Columns(question, answer)
         self._partitions = partitions
 
@@ -81,24 +77,24 @@ class SparkEngine(DistributedEngine):
     @property
     def files(self) -> tuple[str, ...]:
         """See ``Engine.files``."""
-        return tuple(file for found in self._inputs for file in found.files)
+        return tuple(file for found in self.inputs for file in found.files)
 
     def schemas(self) -> dict[str, str]:
         """See ``Engine.schemas``."""
-        return {file: str(found.rows.schema) for found in self._inputs for file in found.files}
+        return {file: str(found.rows.schema) for found in self.inputs for file in found.files}
 
     @contextmanager
-    def run(self, task: Task, schema: pa.Schema) -> Iterator[Frame]:
+    def run(self, task: Task, schema: pa.Schema, index: tuple[str, ...] = ()) -> Iterator[Frame]:
         """See ``DistributedEngine.run``."""
         with told(self._name):
-            frames = [self._task(found, task, schema) for found in self._inputs]
+            frames = [self._task(found, task, schema, index) for found in self.inputs]
             with persisted(reduce(lambda above, below: above.unionAll(below), frames)) as kept:
                 yield kept
 
-    def read(self, folder: str) -> pa.Table:
+    def read(self, folder: str, schema: pa.Schema) -> pa.Table:
         """See ``DistributedEngine.read``."""
         with told(folder):
-            return collected(self._session.read.parquet(folder), FLAGGED)
+            return collected(self._session.read.parquet(folder), schema)
 
     def cluster(self) -> str | None:
         """See ``DistributedEngine.cluster``."""
@@ -106,42 +102,24 @@ class SparkEngine(DistributedEngine):
         return None if master.startswith("local") else master
 
     @cached_property
-    def _inputs(self) -> tuple[SparkInput, ...]:
+    def inputs(self) -> tuple[SparkInput, ...]:
+        """What is read.
+
+        Raises:
+            InputError: It cannot be found, or its columns cannot be understood.
+        """
         if isinstance(self._source, Sequence):
             return named_inputs(self._session, self._source, self._columns)
-        return (frame_input(self._source, "<DataFrame>", self._columns),)
+        return (frame_input(self._source, self._frame_name, self._columns),)
 
     @property
     def _name(self) -> str:
-        return ", ".join(dict.fromkeys(found.rows.name for found in self._inputs))
+        return ", ".join(dict.fromkeys(found.rows.name for found in self.inputs))
 
-    def _task(self, found: SparkInput, task: Task, schema: pa.Schema) -> DataFrame:
-        frame = found.frame
+    def _task(
+        self, found: SparkInput, task: Task, schema: pa.Schema, index: tuple[str, ...]
+    ) -> DataFrame:
+        frame = found.selected(index)
         if self._partitions is not None:
             frame = frame.coalesce(self._partitions)
         return mapped(frame, partial(task, rows=found.rows), schema)
-
-
-def sketch(frame: DataFrame, schema: Schema, name: str) -> FirstPass:
-    """The first pass over a DataFrame whose schema is known."""
-    chosen = frame.select(*[quoted(column) for column in schema.columns])
-    task = partial(tasks.sketch_partition, False, rows=tasks.Rows(name, schema, OneTable(name)))
-    with persisted(mapped(chosen, task, tasks.SKETCHED)) as sketched:
-        return sketched.merged(tasks.Sketched()).found
-
-
-def flag(
-    frame: DataFrame, schema: Schema, name: str, flagger: Flagger, index: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
-    """The second pass; yields what ``engines.passes.flag_rows`` does, a batch at a time.
-
-    Raises:
-        InputError: There is no such index column.
-    """
-    if missing := sorted(set(index) - set(frame.columns)):
-        raise InputError(f"{name}: no index column {missing}; columns: {frame.columns}")
-    columns = list(dict.fromkeys([*schema.columns, *index]))
-    chosen = frame.select(*[quoted(column) for column in columns])
-    rows = tasks.Rows(name, schema, OneTable(name))
-    task = partial(tasks.flag_partition, flagger, tuple(index), rows=rows)
-    yield from received(mapped(chosen, task, tasks.BYTES))

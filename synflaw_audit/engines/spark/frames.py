@@ -74,9 +74,10 @@ class Frame:
         save: Callable[[str], object] = writer.save
         return save
 
-    def table(self, rows: distributed.Selection) -> pa.Table:
-        """See ``Yielded.table``."""
-        return collected(self._of(rows), rows.schema)
+    def batches(self, rows: distributed.Selection) -> Iterator[pa.RecordBatch | pa.Table]:
+        """See ``Yielded.batches``."""
+        for batch in received(mapped(self._of(rows), _as_bytes, tasks.BYTES)):
+            yield distributed.together([batch], rows.schema)
 
     def _of(self, rows: distributed.Selection) -> DataFrame:
         chosen = self.frame.where(f"{rows.present} is not null")

@@ -30,6 +30,7 @@ from synflaw_audit.engines.partitions import (
 from synflaw_audit.engines.spark.session import told
 from synflaw_audit.engines.tasks import Rows
 from synflaw_audit.errors import InputError
+from synflaw_audit.reading.index import require_columns
 from synflaw_audit.reading.rows import require_unique
 from synflaw_audit.reading.schemas import Schema, find_schema, unread_columns
 from synflaw_audit.reading.text import parse_json
@@ -48,13 +49,27 @@ class SparkInput:
 
     Attributes:
         files: What they are read from, named as in the records.
-        frame: Their columns, as ``rows.layout`` expects them.
+        frame: All their columns, and those of ``rows.layout``.
         rows: How executors read them.
     """
 
     files: tuple[str, ...]
     frame: DataFrame
     rows: Rows
+
+    def selected(self, index: Sequence[str] = ()) -> DataFrame:
+        """The columns that the records need, those of the layout, and an index's.
+
+        Raises:
+            InputError: There is no such index column.
+        """
+        if isinstance(self.rows.layout, LineFiles):  # a line holds all of its row
+            return self.frame
+        columns = self.frame.columns
+        require_columns(self.rows.name, index, columns)
+        places = [name for name in (FILE, START, BROKEN) if name in columns]
+        chosen = dict.fromkeys([*self.rows.schema.columns, *index, *places])
+        return self.frame.select(*map(quoted, chosen))
 
 
 @dataclass(frozen=True)
@@ -75,8 +90,7 @@ def frame_input(frame: DataFrame, name: str, columns: Columns) -> SparkInput:
     with told(name):
         sample = [row.asDict(recursive=True) for row in frame.take(SAMPLE_ROWS)]
     schema, unread = _schema(name, sample, columns)
-    rows = Rows(name, schema, OneTable(name), unread)
-    return SparkInput((name,), _chosen(frame, schema), rows)
+    return SparkInput((name,), frame, Rows(name, schema, OneTable(name), unread))
 
 
 def named_inputs(
@@ -171,8 +185,8 @@ def _parquet(files: _Files, columns: Columns) -> SparkInput:
     require_unique(files.name, frame.columns)
     sample = [row.asDict(recursive=True) for row in frame.take(SAMPLE_ROWS)]
     schema, unread = _schema(files.name, sample, columns)
-    chosen = _chosen(frame, schema, _metadata("file_path", FILE), _metadata("row_index", START))
-    return files.input(chosen, schema, TableFiles(), unread)
+    placed = frame.select("*", _metadata("file_path", FILE), _metadata("row_index", START))
+    return files.input(placed, schema, TableFiles(), unread)
 
 
 def _json_lines(files: _Files, columns: Columns) -> SparkInput:
@@ -215,8 +229,7 @@ def _csv(files: _Files, columns: Columns) -> SparkInput:
     frame = cells.select(*text, BROKEN, _metadata("file_path", FILE))
     whole = frame.where(f.col(BROKEN).isNull()).drop(BROKEN, FILE)
     schema, unread = _schema(files.name, [row.asDict() for row in whole.take(SAMPLE_ROWS)], columns)
-    chosen = _chosen(frame, schema, f.col(BROKEN), f.col(FILE))
-    return files.input(chosen, schema, CellFiles(), unread)
+    return files.input(frame, schema, CellFiles(), unread)
 
 
 _READERS: tuple[tuple[tuple[str, ...], Callable[[_Files, Columns], SparkInput]], ...] = (
@@ -250,10 +263,6 @@ def _schema(
         raise InputError(f"{name}: there are no rows to audit")
     schema = find_schema(name, sample, columns.question, columns.answer)
     return schema, unread_columns(sample, schema)
-
-
-def _chosen(frame: DataFrame, schema: Schema, *others: Column) -> DataFrame:
-    return frame.select(*[quoted(column) for column in schema.columns], *others)
 
 
 def _before(counts: Iterable[tuple[Any, ...]]) -> dict[tuple[str, int], tuple[int, int]]:
