@@ -7,8 +7,10 @@ template is known only when all rows have been seen. Where the rows lie is the e
 
 from __future__ import annotations
 
+import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +34,9 @@ from synflaw_audit.findings.report import Dataset, Finding, Flagged, Report
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.measures.picture import pictured
+from synflaw_audit.outputs.folder import OutputFolder, output_folder
+from synflaw_audit.outputs.manifest import manifest_of
+from synflaw_audit.outputs.names import ROW_FILES, SPLIT_FILES
 from synflaw_audit.reading import Source, SourceLike, open_source
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.embedders import embedder_named
@@ -58,7 +63,7 @@ def audit(
     embedder: str = "lsa",
     perplexity_model: str = "ngram",
     seed: int = 0,
-    out: Path | None = None,
+    out: Path | OutputFolder | None = None,
     split: bool = False,
     resume: bool = False,
     memory_limit: int | None = None,
@@ -76,7 +81,9 @@ def audit(
         embedder: "lsa" or the name of a sentence-transformers model.
         perplexity_model: "ngram", fitted on the corpus, or the name of a causal language model.
         seed: Of everything random.
-        out: A directory that gets ``flagged.parquet`` and ``rejected.jsonl``.
+        out: A directory that gets ``flagged.parquet``, ``rejected.jsonl`` and, last, ``run.json``,
+            in place of what an earlier run wrote there; or an open ``OutputFolder``, to which more
+            is to be written before all is published.
         split: It also gets every record once, in ``clean.parquet`` or ``quarantined.parquet``.
         resume: Go on where an interrupted audit of the same files into ``out`` stopped, if one did.
         memory_limit: Bytes to keep within, by smaller batches and a smaller sample.
@@ -86,40 +93,48 @@ def audit(
         The report.
 
     Raises:
-        InputError: If the corpus cannot be read, or a column cannot be told; if there is an
-            interrupted audit to resume and it was of something else.
+        InputError: If the corpus cannot be read, or a column cannot be told, or it changed while
+            it was read; if ``out`` holds an input, lies among them or is being written by another
+            run; if there is an interrupted audit to resume and it was of something else.
         MissingExtraError: If the embedder or model needs an extra that is not installed.
     """
     memory = within(memory_limit)
     known = defaults(load_checks()) if checks is None else tuple(checks)
-    compared = None if reference is None else open_source(reference)
-    named = {"embedder": embedder, "perplexity model": perplexity_model, "seed": seed}
-    settings = named | {
-        "checks": [asdict(check) for check in known],
-        "reference": None if compared is None else list(compared.files),
-        "split": split,
-        "memory limit": memory_limit,
-        "versions": versions(),
-    }
-    outputs = Outputs(out, split, settings=settings)
-    measured = measure(
-        _engine(source, question, answer, resume, memory),
-        known,
-        reference=compared,
-        embedder=embedder,
-        perplexity_model=perplexity_model,
-        seed=seed,
-        memory=memory,
-        outputs=outputs,
-        progress=progress,
-    )
-    judgement = measured.judge()
-    second = measured.flag(judgement, outputs)
-    picture = None
-    if compared is not None:
-        with measured.clock("picture"):
-            picture = pictured(measured.corpus)
-    report = measured.report(judgement, second)
+    with _opened(out, split, (*_named(source), *_named(reference))) as folder:
+        compared = None if reference is None else open_source(reference)
+        named = {"embedder": embedder, "perplexity model": perplexity_model, "seed": seed}
+        settings = named | {
+            "checks": [asdict(check) for check in known],
+            "reference": None if compared is None else list(compared.files),
+            "split": split,
+            "memory limit": memory_limit,
+            "versions": versions(),
+        }
+        outputs = Outputs(split=split, settings=settings)
+        if folder is not None:
+            outputs = replace(
+                outputs, folder=folder.staging, published=folder.path, journal=folder.journal
+            )
+        measured = measure(
+            _engine(source, question, answer, resume, memory),
+            known,
+            reference=compared,
+            embedder=embedder,
+            perplexity_model=perplexity_model,
+            seed=seed,
+            memory=memory,
+            outputs=outputs,
+            progress=progress,
+        )
+        judgement = measured.judge()
+        second = measured.flag(judgement, outputs)
+        picture = None
+        if compared is not None:
+            with measured.clock("picture"):
+                picture = pictured(measured.corpus)
+        report = measured.report(judgement, second)
+        if folder is not None and folder is not out:
+            folder.publish(manifest_of(report, "audited"))
     return replace(report, picture=picture, _what_if=Sample(measured.corpus, known, judgement))
 
 
@@ -243,6 +258,30 @@ def measure(
         "sample": {"rows": len(corpus), "complete": first.sketch.complete},
     }
     return Measured(engine, corpus, first, scores, compared, config, clock, tell)
+
+
+@contextmanager
+def _opened(
+    out: Path | OutputFolder | None, split: bool, inputs: Sequence[str | os.PathLike[str]]
+) -> Iterator[OutputFolder | None]:
+    """The folder of the outputs, if there are to be any; one that is open stays so."""
+    if out is None or isinstance(out, OutputFolder):
+        yield out
+    else:
+        names = (*ROW_FILES, *SPLIT_FILES) if split else ROW_FILES
+        with output_folder(Path(out), names, inputs) as folder:
+            yield folder
+
+
+def _named(source: object) -> tuple[str | os.PathLike[str], ...]:
+    """The files, directories and patterns that a caller named as a corpus, if it is such."""
+    if isinstance(source, Engine):
+        return source.named
+    if isinstance(source, str | os.PathLike):
+        return (source,)
+    if isinstance(source, Sequence):
+        return tuple(name for name in source if isinstance(name, str | os.PathLike))
+    return ()
 
 
 def _engine(

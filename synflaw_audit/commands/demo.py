@@ -15,7 +15,10 @@ from rich.table import Table
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import Report
-from synflaw_audit.report import render_html, render_markdown
+from synflaw_audit.outputs.folder import output_folder
+from synflaw_audit.outputs.manifest import manifest_of
+from synflaw_audit.outputs.names import REPORT_FILES, ROW_FILES
+from synflaw_audit.report import write_reports
 from synflaw_audit.run import audit
 
 if TYPE_CHECKING:
@@ -95,11 +98,10 @@ def _sample(name: str, out: Path) -> Path:
 
 
 def _audited(path: Path, out: Path) -> Report:
-    out.mkdir(parents=True, exist_ok=True)
-    report = audit([str(path)], out=out)
-    (out / "report.json").write_text(report.to_json(), encoding="utf-8")
-    (out / "report.md").write_text(render_markdown(report), encoding="utf-8")
-    (out / "report.html").write_text(render_html(report), encoding="utf-8")
+    with output_folder(out, (*ROW_FILES, *REPORT_FILES), [path]) as folder:
+        report = audit([str(path)], out=folder)
+        write_reports(report, folder.staging)
+        folder.publish(manifest_of(report, "audited"))
     return report
 
 

@@ -7,11 +7,10 @@ help, 2 the input, the usage or the program is at fault. 130 after Ctrl-C.
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,11 +30,13 @@ from synflaw_audit.commands.engine_options import (
 from synflaw_audit.commands.lab import lab
 from synflaw_audit.commands.repair import repair
 from synflaw_audit.errors import InputError, SynflawError
+from synflaw_audit.outputs.names import DECISION_FILE, REPORT_FILES, ROW_FILES, SPLIT_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from synflaw_audit.findings.report import Report
+    from synflaw_audit.outputs.folder import OutputFolder
     from synflaw_audit.verdicts.catalogue import Check
     from synflaw_audit.verdicts.gate import Decision
 
@@ -174,24 +175,29 @@ def audit(
 
     Exits with 0 when the audit completed, whatever it found.
     """
+    from synflaw_audit.outputs.manifest import manifest_of
     from synflaw_audit.verdicts.catalogue import load_checks, selected
 
-    report = _audited(
-        paths,
-        Where(engine, master, partitions, rows),
-        out,
-        selected(load_checks(checks), select),
-        reference=reference,
-        question=question,
-        answer=answer,
-        embedder=embedder,
-        perplexity_model=perplexity_model,
-        what_if=what_if,
-        seed=seed,
-        resume=resume,
-        memory_limit=memory_limit,
-        quiet=quiet or as_json,
-    )
+    with _opened(out, (*ROW_FILES, *REPORT_FILES), paths, reference, checks) as folder:
+        report = _audited(
+            paths,
+            Where(engine, master, partitions, rows),
+            folder,
+            selected(load_checks(checks), select),
+            reference=reference,
+            question=question,
+            answer=answer,
+            embedder=embedder,
+            perplexity_model=perplexity_model,
+            what_if=what_if,
+            seed=seed,
+            resume=resume,
+            memory_limit=memory_limit,
+            quiet=quiet or as_json,
+        )
+        options = {"question": question, "answer": answer, "memory_limit": memory_limit}
+        inputs = {"checks": _files_of(checks)}
+        folder.publish(manifest_of(report, "audited", inputs=inputs, options=options))
     _present(report, out, as_json=as_json, quiet=quiet)
 
 
@@ -228,33 +234,44 @@ def gate(
     Besides what the audit writes: gate.json (the decision), clean.parquet and quarantined.parquet
     (together every readable record once; the flagged ones are quarantined).
     """
-    from synflaw_audit.flagging.sinks import write_text
+    from synflaw_audit.outputs.manifest import manifest_of
     from synflaw_audit.verdicts.catalogue import load_checks, selected
     from synflaw_audit.verdicts.gate import decide
     from synflaw_audit.verdicts.policy import Policy, load_policy
 
-    # Without a selection the policy may ask for a check that does not run by default.
-    every = load_checks(checks)
-    known = every if select is None else selected(every, select)
-    rules = Policy() if policy is None else load_policy(policy, known)
-    report = _audited(
-        paths,
-        Where(engine, master, partitions, rows),
-        out,
-        rules.applied(known),
-        reference=reference,
-        question=question,
-        answer=answer,
-        embedder=embedder,
-        perplexity_model=perplexity_model,
-        seed=seed,
-        resume=resume,
-        memory_limit=memory_limit,
-        quiet=quiet or as_json,
-        split=True,
-    )
-    decision = decide(report, rules, strict=strict)
-    write_text(out / "gate.json", decision.to_json())
+    names = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, DECISION_FILE)
+    with _opened(out, names, paths, reference, checks, policy) as folder:
+        # Without a selection the policy may ask for a check that does not run by default.
+        every = load_checks(checks)
+        known = every if select is None else selected(every, select)
+        rules = Policy() if policy is None else load_policy(policy, known)
+        report = _audited(
+            paths,
+            Where(engine, master, partitions, rows),
+            folder,
+            rules.applied(known),
+            reference=reference,
+            question=question,
+            answer=answer,
+            embedder=embedder,
+            perplexity_model=perplexity_model,
+            seed=seed,
+            resume=resume,
+            memory_limit=memory_limit,
+            quiet=quiet or as_json,
+            split=True,
+        )
+        decision = decide(report, rules, strict=strict)
+        (folder.staging / DECISION_FILE).write_text(decision.to_json(), encoding="utf-8")
+        options = {
+            "question": question,
+            "answer": answer,
+            "memory_limit": memory_limit,
+            "strict": strict,
+            "policy": asdict(rules),
+        }
+        inputs = {"checks": _files_of(checks), "policy": [] if policy is None else [policy]}
+        folder.publish(manifest_of(report, decision.outcome, inputs=inputs, options=options))
     _present(report, out, as_json=as_json, quiet=quiet)
     if not (as_json or quiet):
         _show(decision, _console())
@@ -330,10 +347,29 @@ def main() -> None:
     app(prog_name="synflaw")
 
 
+def _files_of(checks: Path | None) -> list[Path]:
+    return [] if checks is None else sorted(checks.glob("*.toml"))
+
+
+def _opened(
+    out: Path,
+    names: Sequence[str],
+    paths: Sequence[str],
+    reference: str | None,
+    checks: Path | None,
+    policy: Path | None = None,
+) -> AbstractContextManager[OutputFolder]:
+    """The folder of the outputs, which is none of a command's inputs."""
+    from synflaw_audit.outputs.folder import output_folder
+
+    others = [given for given in (reference, policy) if given is not None]
+    return output_folder(out, names, [*paths, *others, *_files_of(checks)])
+
+
 def _audited(
     paths: list[str],
     where: Where,
-    out: Path,
+    folder: OutputFolder,
     checks: Sequence[Check],
     *,
     quiet: bool,
@@ -343,17 +379,11 @@ def _audited(
     memory_limit: str | None = None,
     **options: Any,
 ) -> Report:
-    """Audit and write everything that an audit writes."""
+    """Audit, and write everything that an audit writes."""
     from synflaw_audit.engines.local.memory import parsed
-    from synflaw_audit.flagging.sinks import write_text
-    from synflaw_audit.report import render_html, render_markdown
+    from synflaw_audit.report import write_reports
     from synflaw_audit.run import audit as run
 
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file; --out needs a directory")
-    out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise InputError(f"{out}: this directory cannot be written to")
     corpus = where.corpus(paths, question, answer)
     with _progress(quiet) as progress:
         report = run(
@@ -361,16 +391,14 @@ def _audited(
             question=question,
             answer=answer,
             checks=checks,
-            out=out,
+            out=folder,
             memory_limit=parsed(memory_limit) if memory_limit else None,
             progress=progress,
             **options,
         )
     if what_if:
         report = replace(report, what_if_flagged=report.what_if())
-    write_text(out / "report.json", report.to_json())
-    write_text(out / "report.md", render_markdown(report))
-    write_text(out / "report.html", render_html(report))
+    write_reports(report, folder.staging)
     return report
 
 

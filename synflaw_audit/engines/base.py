@@ -19,9 +19,6 @@ from synflaw_audit.sample.sketch import Sketch, merge
 # Called with the stage ("reading", "measuring" or "flagging") and the records done in it.
 Progress = Callable[[str, int], None]
 
-FLAGGED_FILE, REJECTED_FILE = "flagged.parquet", "rejected.jsonl"
-CLEAN_FILE, QUARANTINED_FILE = "clean.parquet", "quarantined.parquet"
-
 
 def silent(stage: str, done: int) -> None:
     """Tells nobody."""
@@ -33,6 +30,8 @@ class Outputs:
 
     Attributes:
         folder: Gets ``flagged.parquet`` and ``rejected.jsonl``; nothing is written if None.
+        published: Where they stand in the end, if they do not stay there.
+        journal: What is finished is kept here, for a run that is killed; it is not if None.
         split: It also gets every record once: ``clean.parquet`` and ``quarantined.parquet``.
         index: Columns whose values are written with each flagged row; see
             ``records.FLAGGED_AND_INDEX``.
@@ -46,11 +45,18 @@ class Outputs:
     index: tuple[str, ...] = ()
     fetched: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    published: Path | None = None
+    journal: Path | None = None
 
     @property
     def flagged(self) -> pa.Schema:
         """Of the flagged rows."""
         return FLAGGED_AND_INDEX if self.index else FLAGGED
+
+    def located(self, name: str) -> Path:
+        """Where an output stands: in the folder, or where it has been published."""
+        here = (self.folder or Path()) / name
+        return here if self.published is None or here.exists() else self.published / name
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,11 @@ class Engine(ABC):
     @abstractmethod
     def files(self) -> tuple[str, ...]:
         """Every file or table of the corpus."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What the caller named as the corpus: files, directories, patterns, URIs, tables."""
+        return self.files
 
     @abstractmethod
     def schemas(self) -> dict[str, str]:

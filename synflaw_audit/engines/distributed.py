@@ -19,10 +19,6 @@ import pyarrow.parquet as pq
 
 from synflaw_audit.engines import tasks
 from synflaw_audit.engines.base import (
-    CLEAN_FILE,
-    FLAGGED_FILE,
-    QUARANTINED_FILE,
-    REJECTED_FILE,
     Engine,
     FirstPass,
     Outputs,
@@ -34,6 +30,12 @@ from synflaw_audit.engines.passes import Counts
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.sinks import FlaggedWriter, closing
+from synflaw_audit.outputs.names import (
+    CLEAN_FILE,
+    FLAGGED_FILE,
+    QUARANTINED_FILE,
+    REJECTED_FILE,
+)
 from synflaw_audit.records import RECORDS
 
 # Partial results that are merged at once: few enough that they fit into a task's memory together.
@@ -87,7 +89,7 @@ class DistributedEngine(Engine):
     """An ``Engine`` but for how a cluster runs tasks."""
 
     def __init__(self, rows: str | None) -> None:
-        self._rows = rows
+        self._rows = None if rows is None else rows.rstrip("/")
 
     @abstractmethod
     def run(
@@ -144,7 +146,7 @@ class DistributedEngine(Engine):
                 )
         rows: Callable[[], pa.Table] = partial(self._flagged, flagger, outputs.index, chosen)
         if folder is not None:
-            rows = partial(self._written, f"{folder}/{FLAGGED_FILE}", outputs.flagged)
+            rows = partial(self._written, outputs)
         return SecondPass(counts.tokens, counts.flagged, rows, counts.tally)
 
     def _fetched(
@@ -170,28 +172,37 @@ class DistributedEngine(Engine):
         if outputs.folder is None:
             return None
         if self._rows is not None:
-            return self._rows.rstrip("/")
+            return self._rows
         if (cluster := self.cluster()) is not None:
             raise InputError(
-                f"{outputs.folder}: a folder of this machine, which the executors of {cluster!r} "
-                "do not write to; name one for the rows that they all see, as a URI: --rows "
+                f"{outputs.published or outputs.folder}: a folder of this machine, which the "
+                f"executors of {cluster!r} do not write to; name one for the rows that they all "
+                "see, as a URI: --rows "
                 "hdfs://... (rows= in Python)"
             )
-        return f"file://{outputs.folder.absolute()}"
+        return _uri(outputs.folder)
 
     def _flagged(self, flagger: Flagger, index: tuple[str, ...], chosen: Selection) -> pa.Table:
         """The flagged rows where none were written: that takes another pass."""
         with self._marked(flagger, "flagged", index) as yielded:
             return _in_order(together(list(yielded.batches(chosen)), chosen.schema))
 
-    def _written(self, folder: str, schema: pa.Schema) -> pa.Table:
-        return _in_order(self.read(folder, schema))
+    def _written(self, outputs: Outputs) -> pa.Table:
+        folder = f"{self._rows}/{FLAGGED_FILE}"
+        if self._rows is None:
+            folder = _uri(outputs.located(FLAGGED_FILE))
+        return _in_order(self.read(folder, outputs.flagged))
 
 
 def together(batches: Sequence[pa.RecordBatch | pa.Table], schema: pa.Schema) -> pa.Table:
     """Batches as one table of this schema."""
     tables = [b if isinstance(b, pa.Table) else pa.Table.from_batches([b]) for b in batches]
     return pa.concat_tables([schema.empty_table(), *(table.cast(schema) for table in tables)])
+
+
+def _uri(path: Path) -> str:
+    """A path of this machine as a URI in which nothing is encoded."""
+    return f"file://{path.absolute()}"
 
 
 def _in_order(flagged: pa.Table) -> pa.Table:

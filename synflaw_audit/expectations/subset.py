@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synflaw_audit.engines.base import FLAGGED_FILE, SecondPass
+from synflaw_audit.engines.base import SecondPass
+from synflaw_audit.outputs.names import FLAGGED_FILE
 from synflaw_audit.records import FLAGGED
 
 

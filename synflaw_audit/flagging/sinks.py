@@ -211,15 +211,6 @@ class _ParquetFile:
             self._temporary.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
-    """Removes the unfinished files of a run that was killed."""
-    for left in folder.glob(f".*{_UNFINISHED}"):
-        left.unlink(missing_ok=True)
-
-
-_UNFINISHED = ".part"
-
-
 def _temporary(path: Path) -> Path:
     """A name beside ``path``, on the same file system, that no other run uses."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{_UNFINISHED}")
+    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part")

@@ -26,10 +26,13 @@ from synflaw_audit.commands import main as cli
 from synflaw_audit.commands.main import app
 from synflaw_audit.errors import MissingExtraError
 from synflaw_audit.findings.report import Report, schema
+from synflaw_audit.outputs.names import WORK_FOLDER
 from synflaw_audit.records import FLAGGED, RECORDS
 from synflaw_audit.verdicts.catalogue import bundled_directory, defaults, load_checks
 
-OUTPUTS = ["flagged.parquet", "rejected.jsonl", "report.html", "report.json", "report.md"]
+OUTPUTS = [
+    *("flagged.parquet", "rejected.jsonl", "report.html", "report.json", "report.md", "run.json"),
+]
 WORDS = sorted(set(re.findall(r"[a-z]+", Path(__file__).read_text(encoding="utf-8"))))
 
 
@@ -114,6 +117,7 @@ class TestAudit:
         )
         assert done.exit_code == 0, done.stderr
         del seen["progress"]
+        assert seen.pop("out").path == tmp_path
         assert seen == {
             "source": [str(natural_file), "more/*.csv"],
             "question": "q",
@@ -124,7 +128,6 @@ class TestAudit:
             "seed": 7,
             "resume": False,
             "memory_limit": None,
-            "out": tmp_path,
             "checks": defaults(load_checks()),
         }
 
@@ -194,14 +197,31 @@ class TestGate:
         assert "Did you mean 'max_flagged_share'?" in done.stderr
         assert not (tmp_path / "o").exists()
 
-    def test_an_error_leaves_the_splits_of_an_earlier_run_alone(
-        self, natural_file: Path, tmp_path: Path
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            ("none.jsonl",),
+            ("{corpus}", "--policy", "none.toml"),
+            ("{corpus}", "--checks", "none"),
+            ("{corpus}", "--select", "none"),
+            ("{corpus}", "--answer", "none"),
+            ("{corpus}", "--reference", "none.jsonl"),
+            ("{corpus}", "--memory-limit", "none"),
+        ],
+        ids=lambda wrong: wrong[-2] if len(wrong) > 1 else "input",
+    )
+    def test_after_an_error_nothing_can_be_taken_for_its_result(
+        self, wrong: tuple[str, ...], natural_file: Path, tmp_path: Path
     ) -> None:
-        synflaw("gate", natural_file, "--out", tmp_path)
+        synflaw("gate", natural_file, "--out", tmp_path, "-q")
         before = (tmp_path / "clean.parquet").read_bytes()
-        assert synflaw("gate", tmp_path / "none.jsonl", "--out", tmp_path).exit_code == 2
-        assert (tmp_path / "clean.parquet").read_bytes() == before
-        assert not list(tmp_path.glob(".*"))
+        (tmp_path / "notes.txt").write_text("mine")
+        filled = [each.format(corpus=natural_file) for each in wrong]
+        assert synflaw("gate", *filled, "--out", tmp_path).exit_code == 2
+        assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", WORK_FOLDER}
+        assert (tmp_path / WORK_FOLDER / "previous" / "clean.parquet").read_bytes() == before
+        assert synflaw("gate", natural_file, "--out", tmp_path, "-q").exit_code == 0
+        assert not (tmp_path / WORK_FOLDER).exists()
 
 
 class TestErrors:

@@ -15,6 +15,7 @@ from synflaw_audit.engines.local import engine as local
 from synflaw_audit.engines.local import journal
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.outputs.names import MANIFEST_FILE, WORK_FOLDER
 from synflaw_audit.reading import open_source
 
 FILES = ("flagged.parquet", "rejected.jsonl", "clean.parquet", "quarantined.parquet")
@@ -67,13 +68,16 @@ def test_a_resumed_audit_equals_an_uninterrupted_one(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     report = audit(corpus, out=whole, split=True)
     killed_at(corpus, killed, stage, after)
-    (killed / ".flagged.parquet.1-abc.part").write_bytes(b"PAR1")  # what a signal leaves
-    assert not set(FILES) - {"rejected.jsonl"} & {path.name for path in killed.iterdir()}
+    staging = killed / WORK_FOLDER / "staging"
+    staging.mkdir(parents=True)
+    (staging / ".flagged.parquet.1-abc.part").write_bytes(b"PAR1")  # what a signal leaves
+    assert {path.name for path in killed.iterdir()} == {WORK_FOLDER}
     again = audit(corpus, out=killed, split=True, resume=True)
     assert outputs(killed) == outputs(whole)
     told, expected = ({**r.to_dict(), "seconds": {}} for r in (again, report))
     assert told == expected
-    assert {path.name for path in killed.iterdir()} == set(FILES)
+    assert {path.name for path in killed.iterdir()} == {*FILES, MANIFEST_FILE}
+    assert (killed / MANIFEST_FILE).read_bytes() == (whole / MANIFEST_FILE).read_bytes()
 
 
 def test_what_is_finished_is_not_done_again(
@@ -98,7 +102,7 @@ def test_what_is_finished_is_not_done_again(
 def test_other_options_and_changed_files_are_refused(corpus: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     killed_at(corpus, out, "measuring", 0)
-    with pytest.raises(InputError, match=r"out: the interrupted audit there was of other seed;"):
+    with pytest.raises(InputError, match="the interrupted audit was of other seed;"):
         audit(corpus, out=out, split=True, seed=1, resume=True)
     with Path(corpus[0]).open("a", encoding="utf-8") as file:
         file.write('{"question": "one", "answer": "more"}\n')
@@ -106,7 +110,7 @@ def test_other_options_and_changed_files_are_refused(corpus: list[str], tmp_path
         audit(corpus, out=out, split=True, resume=True)
     report = audit(corpus, out=out, split=True)
     assert report.dataset.rejected == 1
-    assert not (out / journal.FOLDER).exists()
+    assert not (out / WORK_FOLDER).exists()
 
 
 def test_with_nothing_to_resume_it_begins(corpus: list[str], tmp_path: Path) -> None:
@@ -125,7 +129,7 @@ def test_a_shard_cut_off_is_no_shard(corpus: list[str], tmp_path: Path) -> None:
     """Files of the journal appear whole; what a kill left of one is not read."""
     out = tmp_path / "out"
     killed_at(corpus, out, "flagging", 600)
-    (out / journal.FOLDER / ".second-000099.arrow.1-abc.part").write_bytes(b"ARROW1")
+    (out / WORK_FOLDER / "journal" / ".second-000099.arrow.1-abc.part").write_bytes(b"ARROW1")
     audit(corpus, out=out, split=True, resume=True)
     identity = orjson.loads((out / "rejected.jsonl").read_bytes().splitlines()[0])
     assert identity["row"] == 0

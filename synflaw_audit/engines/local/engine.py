@@ -15,10 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synflaw_audit.engines.base import (
-    CLEAN_FILE,
-    FLAGGED_FILE,
-    QUARANTINED_FILE,
-    REJECTED_FILE,
     Engine,
     FirstPass,
     Outputs,
@@ -36,9 +32,14 @@ from synflaw_audit.flagging.sinks import (
     Sink,
     SplitWriter,
     closing,
-    sweep,
 )
 from synflaw_audit.flagging.tally import Tally
+from synflaw_audit.outputs.names import (
+    CLEAN_FILE,
+    FLAGGED_FILE,
+    QUARANTINED_FILE,
+    REJECTED_FILE,
+)
 from synflaw_audit.reading import Rejected, Source
 from synflaw_audit.reading.index import Index
 from synflaw_audit.reading.ledger import OnReject
@@ -98,8 +99,6 @@ class LocalEngine(Engine):
             return sketched(self.source, tell, memory=self.memory)
         outputs.folder.mkdir(parents=True, exist_ok=True)
         self._journal = self._opened(outputs)
-        if self.resume:
-            sweep(outputs.folder)
         rejects = RejectedWriter(outputs.folder / REJECTED_FILE)
         with closing([rejects]):
             return sketched(self.source, tell, rejects, self._journal, self.memory)
@@ -118,11 +117,9 @@ class LocalEngine(Engine):
                 flagged += rows.num_rows
                 done += batch.num_rows
                 tell("flagging", done)
-        if self._journal is not None:
-            self._journal.remove()
         written: Callable[[], pa.Table] = kept.table
         if outputs.folder is not None:
-            written = partial(pq.read_table, outputs.folder / FLAGGED_FILE)
+            written = partial(_flagged_rows, outputs)
         return SecondPass(tokens, flagged, written, tally)
 
     def _found(
@@ -144,6 +141,8 @@ class LocalEngine(Engine):
 
     def _opened(self, outputs: Outputs) -> Journal | None:
         paths = [Path(name) for name in self.files]
+        if outputs.journal is None:
+            return None
         if not all(path.is_file() for path in paths):
             if self.resume:
                 raise InputError("only an audit of files can be resumed, not one of tables")
@@ -151,7 +150,7 @@ class LocalEngine(Engine):
         stats = [(path, path.stat()) for path in paths]
         files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
         identity = {"files": files, "schemas": self.schemas(), **outputs.settings}
-        return Journal(outputs.folder or Path(), identity, resume=self.resume)
+        return Journal(outputs.journal, identity, resume=self.resume)
 
 
 def sketched(
@@ -218,6 +217,10 @@ def _sinks(outputs: Outputs) -> list[Sink]:
         clean, quarantined = (outputs.folder / name for name in (CLEAN_FILE, QUARANTINED_FILE))
         sinks.append(SplitWriter(clean, quarantined))
     return sinks
+
+
+def _flagged_rows(outputs: Outputs) -> pa.Table:
+    return pq.read_table(outputs.located(FLAGGED_FILE))
 
 
 def _with_index(found: Found, index: Index) -> pa.RecordBatch:

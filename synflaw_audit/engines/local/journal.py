@@ -3,7 +3,8 @@
 The first pass is kept file by file: the sketch of all files read, and their rejected rows. The
 second is kept in shards of records: the rows flagged in each batch. Whoever goes on reads the rows
 again, which is cheap, and takes what was found in them from here. A journal belongs to one corpus
-and one set of options; its files appear whole or not at all, and it is removed in the end.
+and one set of options; its files appear whole or not at all, and it is removed when the outputs are
+published.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from synflaw_audit.records import FLAGGED
 from synflaw_audit.sample.sketch import Hashes, Sketch
 from synflaw_audit.text.tokens import Mask, utf8
 
-FOLDER, IDENTITY = ".synflaw-audit", "audit.json"
+IDENTITY = "audit.json"
 SHARD_RECORDS = 131_072  # a smaller corpus is audited again as quickly as it is read back
 
 
@@ -45,24 +46,24 @@ class Found:
 class Journal:
     """The journal of the audit that writes to a folder."""
 
-    def __init__(self, out: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
         """Opens the journal, or begins a new one.
 
         Args:
-            out: Where the audit writes.
+            folder: Where it is kept.
             identity: Whatever decides the result, JSON values; files are named with size and time.
             resume: Go on with what an interrupted run left, if it left anything.
 
         Raises:
             InputError: What is there is of another corpus or other options; says which differ.
         """
-        self._folder = out / FOLDER
+        self._folder = folder
         self._identity = identity
         self._shard: list[Found] = []
         self._records = 0
         known = self._folder / IDENTITY
         if resume and known.exists():
-            _require_same(orjson.loads(known.read_bytes()), identity, out)
+            _require_same(orjson.loads(known.read_bytes()), identity)
         else:
             self.remove()
         self._shards = self._finished()
@@ -138,11 +139,11 @@ class Journal:
         return written(self._folder / name)
 
 
-def _require_same(known: Mapping[str, Any], identity: Mapping[str, Any], out: Path) -> None:
+def _require_same(known: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     asked = orjson.loads(orjson.dumps(identity))
     if differing := sorted(k for k in {*known, *asked} if known.get(k) != asked.get(k)):
         raise InputError(
-            f"{out}: the interrupted audit there was of other {', '.join(differing)}; "
+            f"the interrupted audit was of other {', '.join(differing)}; "
             "give it the same, or leave --resume out to begin anew"
         )
 

@@ -79,6 +79,12 @@ class SparkEngine(DistributedEngine):
         """See ``Engine.files``."""
         return tuple(file for found in self.inputs for file in found.files)
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """See ``Engine.named``."""
+        named = self._source if isinstance(self._source, Sequence) else self._source.inputFiles()
+        return tuple(map(os.fspath, named))
+
     def schemas(self) -> dict[str, str]:
         """See ``Engine.schemas``."""
         return {file: str(found.rows.schema) for found in self.inputs for file in found.files}

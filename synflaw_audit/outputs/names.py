@@ -1,0 +1,15 @@
+"""The names that the outputs of an audit and of a gate have in their folder."""
+
+from __future__ import annotations
+
+FLAGGED_FILE, REJECTED_FILE = "flagged.parquet", "rejected.jsonl"
+CLEAN_FILE, QUARANTINED_FILE = "clean.parquet", "quarantined.parquet"
+REPORT_FILES = ("report.json", "report.md", "report.html")
+DECISION_FILE = "gate.json"
+MANIFEST_FILE = "run.json"
+# What a run is at work on, hidden, so that no reader takes it for a corpus.
+WORK_FOLDER = ".synflaw-audit"
+
+ROW_FILES = (FLAGGED_FILE, REJECTED_FILE)
+SPLIT_FILES = (CLEAN_FILE, QUARANTINED_FILE)
+OUTPUT_FILES = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, DECISION_FILE, MANIFEST_FILE)
