@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 
 from synflaw_audit.measures import Batch, Marker, Marks
 from synflaw_audit.records import FLAGGED, SPAN
+from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.phrases import Floats
+from synflaw_audit.text.slots import Slots
 from synflaw_audit.text.templates import Spans, spans
 from synflaw_audit.text.tokens import Ints, Mask, tokenize
 
@@ -22,9 +24,17 @@ class Flagger:
 
     Attributes:
         markers: The name of each check that warned or failed, and what marks its rows.
+        slots: What differs between rows that are worded alike; whoever marks it, it is no format.
     """
 
     markers: tuple[tuple[str, Marker], ...]
+    slots: Slots = field(default_factory=Slots)
+
+    @classmethod
+    def of(cls, corpus: Corpus, markers: Iterable[tuple[str, Marker | None]]) -> Flagger:
+        """A flagger of a corpus by the checks that can say which rows are theirs."""
+        marking = tuple((name, marker) for name, marker in markers if marker is not None)
+        return cls(marking, corpus.answer_templates.slots) if marking else cls(())
 
     def flag(self, records: pa.RecordBatch) -> tuple[Mask, pa.RecordBatch, int]:
         """Flags one batch.
@@ -42,17 +52,22 @@ class Flagger:
         mask = np.zeros(len(batch), dtype=bool)
         for _, mark in marks:
             mask |= mark.mask
-        return mask, _flagged(batch, mask, marks), tokens
+        return mask, _flagged(batch, mask, marks, self.slots), tokens
 
 
-def _flagged(batch: Batch, mask: Mask, marks: Sequence[tuple[str, Marks]]) -> pa.RecordBatch:
+def _flagged(
+    batch: Batch, mask: Mask, marks: Sequence[tuple[str, Marks]], slots: Slots
+) -> pa.RecordBatch:
     rows = np.flatnonzero(mask)
     kept = batch.records.filter(pa.array(mask))
-    covered = np.zeros(len(batch.tokens.ids), dtype=bool)
+    covered, verbatim = np.zeros((2, len(batch.tokens.ids)), dtype=bool)
     spared: Floats = np.ones(len(batch))
     for _, mark in marks:
         covered |= mark.covered
+        if mark.verbatim:
+            verbatim |= mark.covered
         spared = spared * (1 - mark.strength)
+    covered &= ~slots.differing(batch.tokens, covered, rows, verbatim)
     columns = [
         *kept.columns,
         _checks([name for name, _ in marks], [mark.mask[rows] for _, mark in marks], len(rows)),

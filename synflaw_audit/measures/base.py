@@ -62,6 +62,7 @@ class Marks:
         label: int64 [rows], index into ``labels``; -1 outside the mask.
         labels: What a person reads of the rows that carry it.
         templates: For each label, the id of its template, or None.
+        verbatim: Whether rows are marked because others say the very same, numbers included.
     """
 
     mask: Mask
@@ -70,6 +71,7 @@ class Marks:
     label: Ints
     labels: tuple[str, ...]
     templates: tuple[str | None, ...]
+    verbatim: bool = False
 
 
 class Marker(Protocol):

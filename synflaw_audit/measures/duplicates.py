@@ -85,4 +85,5 @@ class DuplicateMarker:
             label=np.where(mask, 0, -1),
             labels=(f"at least {self.copies} records give its answer word for word",),
             templates=(None,),
+            verbatim=True,
         )

@@ -80,7 +80,7 @@ def _explained(corpus: Corpus, known: Ints, held: Ints) -> Floats:
     learned, tokens = tokenize(texts), tokenize(other)
     unit = np.unique(corpus.unit[known], return_inverse=True)[1]
     book = fit(texts, learned, unit, corpus.weight[known])
-    covered = book.match(tokens).covered
+    covered = book.format(tokens, book.match(tokens))
     ids = numbered(tokens)
     real = (ids != START) & (ids != END)
     bits = np.where(real, _information(numbered(learned), ids), 0.0)

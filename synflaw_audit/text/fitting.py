@@ -16,13 +16,14 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from synflaw_audit.text.phrases import Floats, Phrases, frequent, mine, numbered
+from synflaw_audit.text.slots import learned
 from synflaw_audit.text.templates import (
     SLOT,
+    Match,
     Occurrences,
     Template,
     TemplateBook,
     followed,
-    number_keys,
     pattern,
     spans,
 )
@@ -37,7 +38,6 @@ ATTACHED = (0.1, 4.0)
 ATTACHED_ROWS = 8  # and in at least so many of its rows
 ALWAYS = 0.5  # or in so many of its rows, where hardly any row is outside the template
 COMMONER = 3.0  # so many times commoner are the two ends of a phrase that spans a slot
-FIXED = 0.2  # a number that so many rows of a template have at one place is format, not content
 MIN_BITS = 10.0  # a weaker phrase carries at least this much
 MOST_PHRASES = 2000
 DESCRIBED = 1000  # rows of a template whose patterns are looked at
@@ -64,8 +64,9 @@ def fit(
         # Now that most of the format is known, judge words by how they occur outside of it.
         content = ~book.match(tokens).covered
         book = _fitted(tokens, mine(tokens, levels, content), weight)
-    book = replace(book, fixed=_fixed_numbers(book, tokens))
-    return replace(book, templates=_described(book, tokens, texts, weight, prefix))
+    match = book.match(tokens)
+    book = replace(book, slots=learned(tokens, match.covered, np.flatnonzero(match.template >= 0)))
+    return replace(book, templates=_described(book, match, tokens, texts, weight, prefix))
 
 
 def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
@@ -206,25 +207,16 @@ def _book(phrases: Phrases, ids: Ids, core: Mask, member: Mask) -> TemplateBook:
     return TemplateBook(nodes, phrase, core, phrases.bits, member, nameless)
 
 
-def _fixed_numbers(book: TemplateBook, tokens: Tokens) -> Ids:
-    """The numbers that many rows of a template have at one place, as in "Step 1:"."""
-    match = book.match(tokens)
-    at = np.flatnonzero(
-        tokens.number & np.roll(match.covered, 1) & (match.template[tokens.row] >= 0)
-    )
-    key = number_keys(tokens, match.template, at)
-    pairs = np.unique(np.stack([key, tokens.row[at].astype(np.uint64)]), axis=1)
-    distinct, first, rows = np.unique(pairs[0], return_index=True, return_counts=True)
-    size = np.bincount(match.template[match.template >= 0], minlength=1)
-    of = match.template[pairs[1, first].astype(np.int64)]
-    return np.asarray(distinct[rows >= FIXED * size[of]])
-
-
 def _described(
-    book: TemplateBook, tokens: Tokens, texts: pa.Array, weight: Ints, prefix: str
+    book: TemplateBook,
+    match: Match,
+    tokens: Tokens,
+    texts: pa.Array,
+    weight: Ints,
+    prefix: str,
 ) -> tuple[Template, ...]:
     """Names every template by the pattern that most of its rows show."""
-    match = book.match(tokens)
+    covered = book.format(tokens, match)
     total = int(weight.sum())
     described = []
     for template in range(len(book.templates)):
@@ -232,7 +224,7 @@ def _described(
         counts: Counter[str] = Counter()
         shown: dict[str, str] = {}
         chosen = texts.take(pa.array(rows[:DESCRIBED]))
-        ranges = spans(chosen, tokens, match.covered, rows[:DESCRIBED])
+        ranges = spans(chosen, tokens, covered, rows[:DESCRIBED])
         for place, (row, text) in enumerate(zip(rows.tolist(), chosen.to_pylist(), strict=False)):
             seen = pattern(text, ranges[place])
             counts[seen] += int(weight[row])

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from synflaw_audit.text.kernels import phrases as kernels
 from synflaw_audit.text.phrases import Floats, labels_in, numbered
-from synflaw_audit.text.tokens import Ids, Ints, Mask, Places, Tokens, extended, unicode, utf8
+from synflaw_audit.text.slots import Slots
+from synflaw_audit.text.tokens import Ids, Ints, Mask, Places, Tokens, unicode, utf8
 
 SLOT = "<*>"
 
@@ -38,7 +39,8 @@ class Match:
     Attributes:
         template: int64 [rows], index of the row's template; -1 where it follows none.
         bits: float64 [rows], the information of the strongest formulaic phrase in the row.
-        covered: bool [tokens], the token is format.
+        covered: bool [tokens], a phrase of the template covers the token. It may still be what
+            differs between rows, see ``slots``.
     """
 
     template: Ints
@@ -81,7 +83,7 @@ class TemplateBook:
         bits: float64 [phrases].
         member: bool [phrases, templates], the phrase belongs to the template.
         templates: The templates, commonest first.
-        fixed: Sorted hashes of the numbers that are format, see ``number_keys``.
+        slots: What differs between rows that are worded alike.
     """
 
     nodes: Ids
@@ -90,7 +92,7 @@ class TemplateBook:
     bits: Floats
     member: Mask
     templates: tuple[Template, ...]
-    fixed: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    slots: Slots = field(default_factory=Slots)
 
     @cached_property
     def _table(self) -> Places:
@@ -110,18 +112,12 @@ class TemplateBook:
         template = chosen[tokens.row[found.at]]
         used = self.core[found.phrase] | self.member[found.phrase, np.maximum(template, 0)]
         covered = _covered(found.where((template >= 0) & used), len(tokens.ids))
-        slots = np.flatnonzero(covered & tokens.number)
-        constant = _is_in(number_keys(tokens, chosen, slots), self.fixed)
-        covered[slots[~constant]] = False
         return Match(chosen, np.where(chosen >= 0, bits, 0.0), covered)
 
-
-def _is_in(values: Ids, table: Ids) -> Mask:
-    """Membership in a sorted table."""
-    if not len(table):
-        return np.zeros(len(values), dtype=bool)
-    place = np.minimum(np.searchsorted(table, values), len(table) - 1)
-    return np.asarray(table[place] == values)
+    def format(self, tokens: Tokens, match: Match) -> Mask:
+        """The tokens that are format, what differs between rows left out: bool [tokens]."""
+        rows = np.flatnonzero(match.template >= 0)
+        return match.covered & ~self.slots.differing(tokens, match.covered, rows)
 
 
 def followed(
@@ -192,9 +188,3 @@ def pattern(text: str, ranges: list[tuple[int, int]]) -> str:
             parts.append(SLOT)
         parts.append(text[start:end].strip())
     return " ".join(filter(None, parts))
-
-
-def number_keys(tokens: Tokens, template: Ints, at: Ints) -> Ids:
-    """What a number stands for: the row's template, the token before it, and the number itself."""
-    key = extended(np.zeros(len(at), dtype=np.uint64), template[tokens.row[at]].astype(np.uint64))
-    return extended(extended(key, tokens.ids[at - 1]), tokens.ids[at])

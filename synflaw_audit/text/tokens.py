@@ -84,6 +84,7 @@ class Tokens:
         number: bool [tokens], the token is written in digits alone.
         breaks: bool [tokens], the token is a frame or a line break.
         stops: bool [tokens], the token ends a sentence (``.``, ``!``, ``?`` and their like).
+        words: bool [tokens], the token is neither a number nor a mark nor a line break.
     """
 
     ids: Ids
@@ -94,6 +95,7 @@ class Tokens:
     number: Mask
     breaks: Mask
     stops: Mask
+    words: Mask
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -115,6 +117,7 @@ class Tokens:
             number=self.number[:end],
             breaks=self.breaks[:end],
             stops=self.stops[:end],
+            words=self.words[:end],
         )
 
 
@@ -219,6 +222,7 @@ def tokenize(texts: pa.Array) -> Tokens:
         number=np.empty(most, dtype=bool),
         breaks=np.empty(most, dtype=bool),
         stops=np.empty(most, dtype=bool),
+        words=np.empty(most, dtype=bool),
     )
     tables = (known.classes, known.ends_sentence, known.mixed, _powers())
     scan(raw, bounds, *tables, *(getattr(room, f.name) for f in fields(room)))

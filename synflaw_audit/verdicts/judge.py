@@ -49,7 +49,7 @@ class Judgement:
     def flagger(self) -> Flagger:
         """Marks the rows of the checks that flag any."""
         marked = ((one.check.name, one.measure.marker(self.corpus)) for one in self.flagging)
-        return Flagger(tuple((name, marker) for name, marker in marked if marker is not None))
+        return Flagger.of(self.corpus, marked)
 
     def finding(self, check: str) -> Finding | None:
         """What was found by the check of this name, if there is one."""

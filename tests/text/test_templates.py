@@ -1,5 +1,6 @@
 import pickle
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,7 +28,8 @@ def matched(
     answers: list[str], questions: list[str] | None = None
 ) -> tuple[TemplateBook, Tokens, Match]:
     book, tokens = fitted(answers, questions)
-    return book, tokens, book.match(tokens)
+    match = book.match(tokens)
+    return book, tokens, replace(match, covered=book.format(tokens, match))
 
 
 @pytest.fixture(scope="module")

@@ -140,6 +140,7 @@ def scan(
     number: Mask,
     breaks: Mask,
     stops: Mask,
+    words: Mask,
 ) -> None:
     """Tokenizes rows of UTF-8 into the arrays of ``tokens.Tokens``.
 
@@ -155,7 +156,7 @@ def scan(
         classify(points, size, classes, kinds)
         offsets[r] = n
         ids[n], start[n], end[n], row[n] = START, 0, 0, r
-        number[n], breaks[n], stops[n] = False, True, False
+        number[n], breaks[n], stops[n], words[n] = False, True, False, False
         n += 1
         at = 0
         while at < size:
@@ -169,10 +170,11 @@ def scan(
             number[n] = kind == DIGIT and kinds[stop - 1] == DIGIT
             breaks[n] = kind == BREAK
             stops[n] = ends_sentence[points[at]]
+            words[n] = kind in (WORD, ALONE) or (kind == DIGIT and not number[n])
             n += 1
             at = stop
         ids[n], start[n], end[n], row[n] = END, size, size, r
-        number[n], breaks[n], stops[n] = False, True, False
+        number[n], breaks[n], stops[n], words[n] = False, True, False, False
         n += 1
     offsets[len(bounds) - 1] = n
 
