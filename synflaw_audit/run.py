@@ -33,6 +33,7 @@ from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import Dataset, Finding, Flagged, Report
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.tally import Tally
+from synflaw_audit.measures.densities import perplexities, token_frequencies
 from synflaw_audit.measures.picture import pictured
 from synflaw_audit.outputs.folder import OutputFolder, output_folder
 from synflaw_audit.outputs.manifest import manifest_of
@@ -128,14 +129,10 @@ def audit(
         )
         judgement = measured.judge()
         second = measured.flag(judgement, outputs)
-        picture = None
-        if compared is not None:
-            with measured.clock("picture"):
-                picture = pictured(measured.corpus)
-        report = measured.report(judgement, second)
+        report = _with_pictures(measured.report(judgement, second), measured)
         if folder is not None and folder is not out:
             folder.publish(manifest_of(report, "audited"))
-    return replace(report, picture=picture, _what_if=Sample(measured.corpus, known, judgement))
+    return replace(report, _what_if=Sample(measured.corpus, known, judgement))
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,6 +308,19 @@ def _engine(
     size = memory.batch_records
     opened = open_source(source, question=question, answer=answer, batch_records=size)
     return LocalEngine(opened, resume, memory)
+
+
+def _with_pictures(report: Report, measured: Measured) -> Report:
+    """The report with the pictures of the corpus, and of its reference beside it."""
+    corpus, clock = measured.corpus, measured.clock
+    with clock("picture"):
+        report = replace(
+            report,
+            picture=pictured(corpus),
+            token_frequencies=token_frequencies(corpus),
+            perplexities=perplexities(corpus),
+        )
+    return replace(report, seconds={**clock.seconds, "total": clock.total()})
 
 
 def _flagging(findings: Sequence[Finding], flagger: Flagger, tally: Tally) -> tuple[Finding, ...]:

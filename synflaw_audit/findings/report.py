@@ -21,7 +21,7 @@ from synflaw_audit.findings.finding import (
     Verdict,
     WhatIf,
 )
-from synflaw_audit.findings.picture import Picture
+from synflaw_audit.findings.picture import Density, Picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,6 +111,8 @@ class Report:
         versions: Of this package and of the libraries that a score may depend on.
         seconds: Wall-clock seconds by stage, and their "total".
         picture: The corpus and its reference in the plane, where there is a reference.
+        token_frequencies: The density of token frequencies, as log10 of occurrences an answer.
+        perplexities: The density of the answers' perplexities, in bits a token.
         what_if_flagged: The answer of ``what_if("flagged")``, if it was asked for during the audit;
             "what_if" in JSON.
         schema_version: Of the JSON form.
@@ -126,6 +128,8 @@ class Report:
     versions: dict[str, str]
     seconds: dict[str, float]
     picture: Picture | None = None
+    token_frequencies: Density | None = None
+    perplexities: Density | None = None
     what_if_flagged: WhatIf | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
     _flagged: Callable[[], pa.Table] | None = field(default=None, repr=False, compare=False)
@@ -185,8 +189,10 @@ class Report:
             "config": self.config,
             "versions": self.versions,
             "seconds": self.seconds,
-            "picture": None if self.picture is None else asdict(self.picture),
-            "what_if": None if self.what_if_flagged is None else asdict(self.what_if_flagged),
+            "picture": _dict(self.picture),
+            "token_frequencies": _dict(self.token_frequencies),
+            "perplexities": _dict(self.perplexities),
+            "what_if": _dict(self.what_if_flagged),
         }
 
     def to_json(self) -> str:
@@ -225,6 +231,10 @@ class Report:
             except msgspec.ValidationError as error:
                 raise InputError(f"not a report: {key}: {error}") from error
         return cls(**values)
+
+
+def _dict(value: Any) -> dict[str, Any] | None:
+    return None if value is None else asdict(value)
 
 
 @cache

@@ -40,7 +40,7 @@ class PerplexityNarrowness:
         """The chance, with the median and spread of bits a token."""
         if not len(corpus):
             return Score(0.0, 0.0, 1.0)
-        bits = np.sort(corpus.language_model.bits(corpus.texts("answer"), corpus.unit, self.window))
+        bits = np.sort(corpus.bits(self.window))
         if len(bits) < FEWEST:
             reason = f"needs {FEWEST} answers of at least {self.window} tokens, has {len(bits)}"
             return Score(0.0, 0.0, 1.0, undecided=reason)

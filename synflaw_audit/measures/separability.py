@@ -98,15 +98,17 @@ def picture(corpus: Corpus, rows: int = 500) -> Picture:
         ValueError: If there is no reference, or fewer than ``FEWEST`` rows of either corpus.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     if corpus.reference is None:
         raise ValueError(f"a picture {NO_REFERENCE}")
     vectors, ours, _ = _both(corpus, corpus.reference, rows)
     if len(vectors) < 2 * FEWEST:
         raise ValueError(f"a picture needs {FEWEST} rows of either corpus")
-    places = TSNE(
-        init="random", perplexity=min(30, len(vectors) / 4), random_state=SEED
-    ).fit_transform(vectors)
+    mapping = TSNE(init="random", perplexity=min(30, len(vectors) / 4), random_state=SEED)
+    # Its threads wait for each other at every step: on a busy machine two take 50 times as long.
+    with threadpool_limits(1):
+        places = mapping.fit_transform(vectors)
     return Picture(np.asarray(places, dtype=np.float64), ~ours)
 
 

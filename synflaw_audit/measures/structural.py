@@ -47,10 +47,10 @@ class StructuralTokens:
 
     def score(self, corpus: Corpus) -> Score:
         """The excess, with the tokens."""
-        seen = _spread(corpus)
+        seen = spread(corpus)
         excess = seen.excess
         if corpus.reference is not None:
-            excess = excess - _spread(corpus.reference).of(seen.ids)
+            excess = excess - spread(corpus.reference).of(seen.ids)
         if not seen.rows:
             return Score(0.0, 0.0, 1.0)
         order = np.lexsort((seen.ids, -excess))[: self.top]
@@ -77,13 +77,14 @@ class StructuralTokens:
 
 
 @dataclass(frozen=True)
-class _Spread:
+class Spread:
     """The tokens of a corpus that are not rare.
 
     Attributes:
         ids: uint64 [kinds], ascending.
         share: float64 [kinds], of rows that hold the token.
         excess: float64 [kinds], what of that share chance does not explain.
+        per_answer: float64 [kinds], occurrences, as a mean over the rows.
         texts: How each was written where it first occurs.
         rows: Rows looked at.
     """
@@ -91,6 +92,7 @@ class _Spread:
     ids: Ids
     share: Floats
     excess: Floats
+    per_answer: Floats
     texts: list[str]
     rows: int
 
@@ -102,7 +104,8 @@ class _Spread:
         return found
 
 
-def _spread(corpus: Corpus) -> _Spread:
+def spread(corpus: Corpus) -> Spread:
+    """How the tokens of a corpus's answers are spread over its first rows."""
     texts = corpus.texts("answer")[: corpus.within(TOKENS)]
     texts = texts.filter(pa.array(~labels_of(texts)))
     tokens = tokenize(texts)
@@ -115,12 +118,14 @@ def _spread(corpus: Corpus) -> _Spread:
     framing = (ids == START) | (ids == END) | tokens.stops[first]
     common = np.flatnonzero((held >= max(RARE * rows, 2)) & ~framing)
     common = common[np.argsort(ids[common])]
-    rate = np.bincount(code, minlength=len(ids))[common] / max(total, 1)
+    count = np.bincount(code, minlength=len(ids))[common]
+    rate = count / max(total, 1)
     share = held[common] / max(rows, 1)
-    return _Spread(
+    return Spread(
         ids=ids[common],
         share=share,
         excess=share - _by_chance(rate, tokens.counts),
+        per_answer=count / max(rows, 1),
         texts=[_text(tokens, texts, int(at)) for at in first[common]],
         rows=rows,
     )

@@ -14,8 +14,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from synflaw_audit.findings.picture import SIDE
 from synflaw_audit.findings.report import Report
-from synflaw_audit.report import explanation, words
-from synflaw_audit.report.picture import dots
+from synflaw_audit.report import explanation, picture, words
 
 # The charts' inner width and margin, in SVG units.
 WIDTH = 200.0
@@ -27,6 +26,7 @@ def render(report: Report) -> str:
     return _template().render(
         report=report,
         templates=report.templates[: words.MOST_TEMPLATES],
+        answer_templates=[t for t in report.templates if words.place(t) == "answers"],
         more_templates=max(0, len(report.templates) - words.MOST_TEMPLATES),
         uncalibrated="uncalibrated" in report.risk.basis.lower(),
     )
@@ -53,7 +53,8 @@ def _template() -> Template:
         "value": words.value,
         "shape": shape,
         "share": words.share,
-        "dots": dots,
+        "dots": picture.dots,
+        "curve": picture.curve,
         "at": explanation.place,
     }
     environment.globals |= {
@@ -65,6 +66,11 @@ def _template() -> Template:
         "width": WIDTH + 2 * MARGIN,
         "margin": MARGIN,
         "side": SIDE,
+        "chart_width": picture.CHART_WIDTH,
+        "chart_height": picture.CHART_HEIGHT,
+        "across": picture.across,
+        "cut": picture.cut,
+        "axis_ticks": picture.axis_ticks,
         "explained": explanation.explained,
         "worst_first": explanation.worst_first,
         "what_if": explanation.what_if,

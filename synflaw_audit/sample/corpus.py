@@ -43,6 +43,7 @@ class Corpus:
     embedder: Embedder = field(default_factory=LsaEmbedder)
     reference: Corpus | None = None
     language_model: LanguageModel = field(default_factory=NgramModel)
+    _bits: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.sketch)
@@ -98,6 +99,20 @@ class Corpus:
         """How many of the first rows hold at most so many tokens of answers; one at least."""
         fit = int(np.searchsorted(self.answer_tokens.offsets[1:], tokens, side="right"))
         return min(max(fit, 1), len(self))
+
+    def bits(self, window: int) -> npt.NDArray[np.float64]:
+        """The information of a sample of the answers, by the language model; each once a window.
+
+        Args:
+            window: Tokens of each answer, from its first, that are scored.
+
+        Returns:
+            float64 [scored], bits a token of answers that are at least so long.
+        """
+        if window not in self._bits:
+            found = self.language_model.bits(self.texts("answer"), self.unit, window)
+            self._bits[window] = found
+        return self._bits[window]
 
     def vectors(self, rows: int) -> npt.NDArray[np.float64]:
         """Unit vectors of the first ``rows`` answers: float64 [rows, dimensions]."""
