@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synflaw_audit.reading import limits
 from synflaw_audit.reading.ledger import Ledger
 from synflaw_audit.reading.rows import Columns, Row, Unreadable, require_unique
 from synflaw_audit.reading.schemas import Pair
@@ -57,6 +59,10 @@ def records_of_columns(schema: Pair, piece: Columns, ledger: Ledger) -> Iterator
     answer = column(schema.answer)
     if schema.context and not schema.late_context:
         question = _joined(question, column(schema.context, optional=True))
+    for values in (question, answer):
+        if values.nbytes > limits.LONGEST_ROW:
+            too_long = pc.greater(pc.binary_length(values), limits.LONGEST_ROW)
+            strike(_numpy(too_long), limits.too_long())
     strike(_numpy(pc.equal(pc.utf8_trim(answer, _BLANK), "")), "answer is empty")
     for row in sorted(reasons):
         value = {name: _shown(batch.column(name)[row]) for name in schema.columns}
@@ -75,31 +81,96 @@ def records_of_columns(schema: Pair, piece: Columns, ledger: Ledger) -> Iterator
         yield records.filter(pa.array(kept)) if reasons else records
 
 
+def bounded(piece: Columns, columns: tuple[str, ...]) -> Iterator[Columns]:
+    """A piece in parts whose text is not too large once every row has its own.
+
+    Rows of a dictionary, and views, share text: a small file may stand for any amount of it.
+    """
+    names = piece.batch.schema.names
+    shared = [_shared_lengths(piece.batch.column(name)) for name in columns if name in names]
+    lengths = sum((found for found in shared if found is not None), np.zeros(piece.batch.num_rows))
+    if lengths.sum() <= limits.LONGEST_ROW:
+        yield piece
+        return
+    part = np.cumsum(lengths) // limits.LONGEST_ROW
+    for start, end in pairwise([0, *(np.flatnonzero(np.diff(part)) + 1), piece.batch.num_rows]):
+        yield Columns(piece.start + int(start), piece.batch.slice(start, end - start))
+
+
+def _shared_lengths(values: pa.Array) -> npt.NDArray[np.float64] | None:
+    """How long each row's text is, if it may be shared with others."""
+    if pa.types.is_dictionary(values.type) and _holds_text(values.type):
+        lengths = np.asarray(pc.fill_null(pc.binary_length(values.dictionary), 0), np.float64)
+        rows = np.asarray(pc.fill_null(values.indices, 0), np.int64)
+        return lengths[rows] if len(lengths) else np.zeros(len(rows))
+    if pa.types.is_string_view(values.type):
+        views = np.frombuffer(values.buffers()[1], np.int32)  # of 16 bytes, the length first
+        return views[::4][values.offset : values.offset + len(values)].astype(np.float64)
+    return None
+
+
+class NoValue:
+    """Stands for a value inside a row that Python has none for, such as a date in the year 9999999.
+
+    It is no text, so a row that needs it is rejected, and one that does not is read.
+    """
+
+    def __repr__(self) -> str:
+        return "<no value>"
+
+
 def python_rows(piece: Columns) -> list[Row]:
     """The rows as dicts, for columns of which records cannot be made at once."""
     batch = piece.batch
     try:
         values: list[object] = batch.to_pylist()
-    except UnicodeDecodeError:
+    except (*_NO_VALUE, UnicodeDecodeError):
         values = [_python_row(batch.slice(row, 1)) for row in range(batch.num_rows)]
     return [(row, row, value, b"") for row, value in enumerate(values, piece.start)]
 
 
+# What a value raises for which Python has none: dates far away, time zones that nobody knows,
+# two fields of one name.
+_NO_VALUE = (ValueError, OverflowError, KeyError, TypeError, pa.ArrowException)
+
+
 def _python_row(row: pa.RecordBatch) -> object:
     try:
-        return row.to_pylist()[0]
+        return {
+            name: _python_value(column[0])
+            for name, column in zip(row.schema.names, row.columns, strict=True)
+        }
     except UnicodeDecodeError:
         return Unreadable("not valid UTF-8")
 
 
+def _python_value(value: pa.Scalar) -> object:
+    """As ``as_py``, with ``NoValue`` wherever that fails."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        raise
+    except _NO_VALUE:
+        pass
+    if isinstance(value, pa.StructScalar):
+        names = [field.name for field in value.type]
+        return {
+            name: _python_value(value[number]) if names.count(name) == 1 else NoValue()
+            for number, name in enumerate(names)
+        }
+    if isinstance(value, pa.ListScalar) and not isinstance(value, pa.MapScalar):
+        return [_python_value(item) for item in value.values]
+    return NoValue()
+
+
 def sample_of_columns(piece: Columns, file: str) -> list[dict[str, object]]:
-    """The rows as dicts to find a schema from: of values that are no text or list, only names.
+    """The first rows as dicts, to find a schema from; of what is no text or list, the names.
 
     Raises:
         InputError: Two columns have one name.
     """
-    batch = piece.batch
-    require_unique(file, batch.schema.names)
+    require_unique(file, piece.batch.schema.names)
+    batch = piece.batch.slice(0, max(1, limits.SAMPLE_FIELDS // max(1, piece.batch.num_columns)))
     names = [f.name for f in batch.schema if _holds_text(f.type) or pa.types.is_nested(f.type)]
     blank: dict[str, object] = dict.fromkeys(batch.schema.names, False)
     if not names:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
+from synflaw_audit.reading.containers import COMPRESSIONS
 from synflaw_audit.reading.rows import Input
 from synflaw_audit.reading.tables import Frame, Table, TableFile
-from synflaw_audit.reading.text import COMPRESSIONS, TextFile
+from synflaw_audit.reading.text import TextFile
 
 if TYPE_CHECKING:
     import datasets

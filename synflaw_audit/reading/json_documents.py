@@ -1,145 +1,267 @@
 """One JSON document that holds rows, read row by row: an array, or an object with one list.
 
 Python's decoder reads one value from a window of text that slides over the file, so that only the
-window is held. What it cannot read inside the document ends the document, since nothing tells
-where the next row would begin.
+window is held. Where the text is no JSON, the rows go on at the next line that begins as rows do;
+what lies between is lost, and said to be. A second document behind the first is read as well.
 """
 
 from __future__ import annotations
 
 import codecs
-import io
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
 from synflaw_audit.errors import InputError
+from synflaw_audit.reading import limits
+from synflaw_audit.reading.containers import Stream
 from synflaw_audit.reading.rows import Damage, Row
 
 _CHUNK = 1 << 20
-_LARGEST_ROW = 1 << 28
-_BLANK = " \t\r\n"
+_BLANKS = re.compile(r"[ \t\r\n]*")
+# Of a list that is perhaps one of rows, so many values before the first object are kept.
+_MOST_LEADING = 1 << 16
+# So often it is tried to go on in a broken document.
+_MOST_TRIALS = 1000
 _SHAPES = (
     "a JSON file holds an array of objects, or an object in which one list holds the rows; "
     "one object a line is JSONL"
 )
+
+# A line and what begins there.
+_Value: TypeAlias = tuple[int, object]
 
 
 class _BadJsonError(Exception):
     """The document is not JSON from here on."""
 
 
-def rows_of_document(
-    name: str, stream: io.BufferedReader, damage: tuple[type[Exception], ...]
-) -> Iterator[Row]:
-    """Yields the document's rows; ``Damage`` is the last where the document breaks off.
+def rows_of_document(name: str, stream: Stream) -> Iterator[Row]:
+    """Yields the document's rows, and ``Damage`` where it breaks off.
 
     Args:
         name: The file's name, for messages.
         stream: Its bytes, without a byte order mark.
-        damage: What reading a damaged stream raises.
 
     Raises:
         InputError: It is neither an array nor an object with exactly one list of objects.
     """
-    window = _Window(stream, damage)
-    number = 0
-    try:
-        rows = _array(window) if window.next_character() == "[" else _wrapped(name, window)
-        for line, value in rows:
-            yield line, number, value, b""
-            number += 1
-        if window.next_character():
-            raise _BadJsonError("more text after the end of the document")
-    except _BadJsonError as error:
-        reason = f"no JSON from line {window.line} on; nothing after it can be read: {error}"
-        yield window.line, number, Damage(reason), b""
-    except damage as error:
-        reason = f"damaged or ends early at line {window.line}; nothing after it can be read: "
-        yield window.line, number, Damage(f"{reason}{error}"), b""
+    document = _Document(name, stream)
+    row = 0
+    for line, value in document.values():
+        yield line, row, value, b""
+        row += not isinstance(value, Damage)
+    if stream.damage:
+        line = document.window.line
+        yield line, row, Damage(f"damaged after line {line}: {stream.damage}"), b""
 
 
-def _array(window: _Window) -> Iterator[tuple[int, object]]:
-    window.take("[")
-    if window.next_character() == "]":
-        window.take("]")
-        return
-    while True:
-        window.next_character()
-        line = window.line
-        yield line, window.value()
-        if window.next_character() == "]":
-            window.take("]")
-            return
-        window.take(",")
+class _Document:
+    """A file of one document; or of several, which is one too many."""
 
+    def __init__(self, name: str, stream: Stream) -> None:
+        self.window = _Window(stream)
+        self._name = name
+        self._stream = stream
+        self._rows_key = ""
+        self._fields: frozenset[str] = frozenset()
+        self._indent: str = ""
+        self._trials = 0
 
-def _wrapped(name: str, window: _Window) -> Iterator[tuple[int, object]]:
-    """The rows of the one list of objects in an object; other values are passed over."""
-    held = ""
-    window.take("{")
-    if window.next_character() == "}":
-        window.take("}")
-    else:
+    def values(self) -> Iterator[_Value]:
+        """Yields the line and the value of each row, and ``Damage``."""
+        window = self.window
+        try:
+            yield from self._array() if window.next_character() == "[" else self._wrapped()
+            while window.next_character():
+                reason = f"another document begins in line {window.line}; it is read as well"
+                yield window.line, Damage(reason, lost=0)
+                yield from self._another()
+        except _BadJsonError as error:
+            if not self._stream.damage:  # which says it all
+                reason = f"no JSON from line {window.line} on; nothing after it can be read: "
+                yield window.line, Damage(f"{reason}{error}")
+
+    def _array(self) -> Iterator[_Value]:
+        """The values of an array, as far as it can be told where each begins."""
+        window = self.window
+        window.take("[")
+        first = True
         while True:
-            window.next_character()
-            key = window.value()
-            window.next_character()
+            try:
+                if window.next_character() == "]":
+                    break
+                if not first:
+                    yield from self._comma()
+                    if window.next_character() == "]":
+                        break  # a comma too many does no harm
+                first = False
+                line = window.line
+                if (indent := window.indent()) is not None:
+                    self._indent = indent
+                value = window.value()
+            except _BadJsonError as error:
+                yield from self._go_on(error)
+                first = True  # whether there was a comma is not known
+            else:
+                yield line, value
+        window.take("]")
+
+    def _comma(self) -> Iterator[_Value]:
+        window = self.window
+        if window.next_character() == "{":
+            yield window.line, Damage(f"a comma is missing before line {window.line}", lost=0)
+        else:
+            window.take(",")
+
+    def _go_on(self, error: _BadJsonError) -> Iterator[_Value]:
+        """Goes to the next line that begins as the rows before did.
+
+        Raises:
+            _BadJsonError: There is none.
+        """
+        window = self.window
+        line = window.line
+        self._trials += 1
+        if self._trials > _MOST_TRIALS or not window.find_line(self._indent + "{"):
+            raise error
+        reason = f"no JSON in line {line}; what it holds up to line {window.line} is lost: {error}"
+        yield line, Damage(reason)
+
+    def _wrapped(self) -> Iterator[_Value]:
+        """The rows of the list of objects in an object; other values are passed over."""
+        window = self.window
+        passed: list[tuple[str, frozenset[str]]] = []
+        window.take("{")
+        while window.next_character() != "}":
+            key = str(window.value())
             window.take(":")
             if window.next_character() == "[":
-                for number, (line, value) in enumerate(_array(window)):
-                    if number == 0 and isinstance(value, dict):
-                        if held:
-                            raise InputError(
-                                f"{name}: both {held!r} and {key!r} hold rows; keep one of them"
-                            )
-                        held = str(key)
-                    if held == key:
-                        yield line, value
+                yield from self._list(key, passed)
             else:
-                window.value()
-            if window.next_character() == "}":
-                window.take("}")
-                break
-            window.take(",")
-    if not held:
-        raise InputError(f"{name}: no list of objects in the document: {_SHAPES}")
+                passed += _objects_in(key, window.value())
+            if window.next_character() != "}":
+                window.take(",")
+        window.take("}")
+        if not self._rows_key:
+            raise InputError(f"{self._name}: no list of objects in the document: {_SHAPES}")
+        for key, fields in passed:
+            self._require_no_rows(key, fields)
+
+    def _list(self, key: str, passed: list[tuple[str, frozenset[str]]]) -> Iterator[_Value]:
+        """The values of a list if objects are among them, which are rows; else nothing."""
+        leading: list[_Value] = []
+        rows, too_many = False, False
+        for line, value in self._array():
+            if rows or isinstance(value, Damage):
+                yield line, value
+            elif isinstance(value, dict):
+                if too_many:
+                    raise InputError(
+                        f"{self._name}: {key!r} holds objects, but {_MOST_LEADING:,} other values "
+                        "before the first"
+                    )
+                self._begin_rows(key, frozenset(value))
+                rows = True
+                yield from leading
+                yield line, value
+            else:
+                too_many = len(leading) == _MOST_LEADING
+                if not too_many:
+                    leading.append((line, value))
+                passed += _objects_in(key, value)
+
+    def _begin_rows(self, key: str, fields: frozenset[str]) -> None:
+        """Takes a list for rows; a second one only if its objects are of the same kind."""
+        if self._rows_key and not self._alike(fields):
+            raise self._two_lists(key)
+        self._rows_key = self._rows_key or key
+        self._fields = self._fields or fields
+
+    def _require_no_rows(self, key: str, fields: frozenset[str]) -> None:
+        if self._alike(fields):
+            raise self._two_lists(key)
+
+    def _alike(self, fields: frozenset[str]) -> bool:
+        """Whether an object has half of the fields of the rows, or more."""
+        return 2 * len(self._fields & fields) >= len(self._fields) > 0
+
+    def _two_lists(self, key: str) -> InputError:
+        return InputError(
+            f"{self._name}: both {self._rows_key!r} and {key!r} hold rows; keep one of them"
+        )
+
+    def _another(self) -> Iterator[_Value]:
+        """The rows of a document behind the first."""
+        window = self.window
+        if window.next_character() == "[":
+            yield from self._array()
+            return
+        line = window.line
+        value = window.value()
+        lists = value.values() if isinstance(value, dict) else ()
+        rows = [
+            item
+            for found in lists
+            if isinstance(found, list) and any(isinstance(item, dict) for item in found)
+            for item in found
+        ]
+        yield from ((line, item) for item in rows or [value])
+
+
+def _objects_in(key: str, value: object) -> list[tuple[str, frozenset[str]]]:
+    """Where in a value lists hold objects, and the fields of the first object of each."""
+    if isinstance(value, Mapping):
+        return [found for name in value for found in _objects_in(f"{key}.{name}", value[name])]
+    if not isinstance(value, list):
+        return []
+    first = next((item for item in value if isinstance(item, dict)), None)
+    if first is not None:
+        return [(key, frozenset(first))]
+    return [found for item in value for found in _objects_in(key, item)]
 
 
 class _Window:
     """A sliding piece of the document's text, and the line at its reading position."""
 
-    def __init__(self, stream: io.BufferedReader, damage: tuple[type[Exception], ...]) -> None:
+    def __init__(self, stream: Stream) -> None:
         # Invalid bytes become lone surrogates, which mapping a row to a record rejects.
         self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
         self._json = json.JSONDecoder().raw_decode
         self._stream = stream
-        self._damages = damage
-        self._damage: Exception | None = None
         self._text = ""
         self._at = 0
         self._ended = False
+        self._lead: str | None = ""
         self.line = 1
 
     def next_character(self) -> str:
         """Passes over blanks and tells the next character, "" at the end."""
         while True:
-            text, at = self._text, self._at
-            while at < len(text) and text[at] in _BLANK:
-                at += 1
-            self._move(at)
-            if at < len(text):
-                return text[at]
+            end = _BLANKS.match(self._text, self._at).end()  # type: ignore[union-attr]
+            self._pass_blanks(end)
+            if end < len(self._text):
+                return self._text[end]
             if not self._more():
                 return ""
 
+    def indent(self) -> str | None:
+        """The blanks before this position in its line; None if there is anything else."""
+        return self._lead
+
     def take(self, expected: str) -> None:
         """Passes over one character that must stand here."""
-        if self.next_character() != expected:
+        found = self.next_character()
+        if not found:
+            raise _BadJsonError("the document ends too early")
+        if found != expected:
             raise _BadJsonError(f"{expected!r} expected in line {self.line}")
         self._move(self._at + 1)
 
     def value(self) -> object:
-        """Reads the value that starts here."""
+        """Reads the value that starts here, or behind some blanks."""
+        self.next_character()
         while True:
             failure = None
             try:
@@ -155,43 +277,57 @@ class _Window:
                 self._move(end)
                 return found
             if failure is not None and not self._cut_off(failure):
-                raise _BadJsonError(f"{failure.msg} in line {self.line}")
-            if len(self._text) - self._at > _LARGEST_ROW:
-                raise _BadJsonError(
-                    f"the row in line {self.line} is larger than {_LARGEST_ROW >> 20} MiB"
-                )
+                raise _BadJsonError(f"{failure.msg} in line {self._line_of(failure)}")
+            if len(self._text) - self._at > limits.LONGEST_ROW:
+                raise _BadJsonError(f"the row in line {self.line} is {limits.too_long()}")
             if not self._more() and failure is not None:
-                raise _BadJsonError(f"{failure.msg} in line {self.line}")
+                raise _BadJsonError(f"{failure.msg} in line {self._line_of(failure)}")
+
+    def find_line(self, beginning: str) -> bool:
+        """Goes to the next line that begins so, if there is one."""
+        sought = "\n" + beginning
+        while (found := self._text.find(sought, self._at)) < 0:
+            self._move(max(self._at, len(self._text) - len(beginning)))
+            if not self._more():
+                return False
+        self._move(found + 1)
+        self._lead = ""
+        return True
+
+    def _line_of(self, failure: json.JSONDecodeError) -> int:
+        return self.line + self._text.count("\n", self._at, failure.pos)
 
     def _cut_off(self, failure: json.JSONDecodeError) -> bool:
         """Whether the decoder failed because the window, not the document, ended."""
         near_end = failure.pos >= len(self._text) - 12  # the longest literal or escape
         return not self._ended and (near_end or failure.msg.startswith("Unterminated string"))
 
+    def _pass_blanks(self, at: int) -> None:
+        blanks = self._text[self._at : at]
+        if "\n" in blanks:
+            self.line += blanks.count("\n")
+            self._lead = blanks.rpartition("\n")[2]
+        elif self._lead is not None:
+            self._lead += blanks
+        self._at = at
+
     def _move(self, at: int) -> None:
         self.line += self._text.count("\n", self._at, at)
+        self._lead = None
         self._at = at
 
     def _more(self) -> bool:
-        """Reads on, as much again as is held, so that a long value is not tried too often.
-
-        Damage in the stream is raised only once all that came before it has been used.
-        """
-        if self._damage is not None:
-            raise self._damage
+        """Reads on, as much again as is held, so that a long value is not tried too often."""
         if self._ended:
             return False
         kept = self._text[self._at :]
         data = bytearray()
-        try:
-            while len(data) < max(_CHUNK, len(kept)):
-                part = self._stream.read1(_CHUNK)
-                data += part
-                if not part:
-                    self._ended = True
-                    break
-        except self._damages as error:
-            self._damage = error
+        while len(data) < max(_CHUNK, len(kept)):
+            part = self._stream.read1(_CHUNK)
+            data += part
+            if not part:
+                self._ended = True
+                break
         self._text = kept + self._decode(bytes(data), final=self._ended)
         self._at = 0
         return not self._ended or len(self._text) > len(kept)

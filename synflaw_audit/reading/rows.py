@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -10,6 +11,7 @@ from typing import Protocol, TypeAlias
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
+from synflaw_audit.reading import limits
 
 PREVIEW_CHARACTERS = 200
 
@@ -95,13 +97,37 @@ class Input(Protocol):
 
 
 def require_unique(file: str, columns: Sequence[str]) -> None:
-    """Refuses columns of which two have one name: nothing tells which is meant.
+    """Refuses columns of which two have one name, which is meant being unknown, and too many.
 
     Raises:
         InputError: Names them.
     """
-    if twice := sorted({name for name in columns if name and columns.count(name) > 1}):
-        raise InputError(f"{file}: columns named more than once: {', '.join(map(repr, twice))}")
+    if len(columns) > limits.MOST_COLUMNS:
+        most = f"{limits.MOST_COLUMNS:,}"
+        raise InputError(f"{file}: {len(columns):,} columns; at most {most} are read")
+    if twice := sorted(n for n, count in Counter(columns).items() if n and count > 1):
+        shown = ", ".join(map(repr, twice[:10])) + (", ..." if len(twice) > 10 else "")
+        raise InputError(f"{file}: columns named more than once: {shown}")
+
+
+def not_utf8(raw: bytes) -> str:
+    """What is wrong with bytes that are not UTF-8, and what else they look like."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        return f"not valid UTF-8 at byte {error.start}{_looks_like(raw)}"
+    return "not valid UTF-8"
+
+
+def _looks_like(raw: bytes) -> str:
+    high = [c for c in raw.decode("utf-8", "surrogateescape") if not c.isascii()]
+    if not all("\udc80" <= character <= "\udcff" for character in high):
+        return ""  # some of it is UTF-8
+    try:
+        text = "".join(high).encode("ascii", "surrogateescape").decode("cp1252")
+    except UnicodeDecodeError:
+        return ""
+    return "; looks like Windows-1252" if text.isprintable() else ""
 
 
 class _Preview(reprlib.Repr):

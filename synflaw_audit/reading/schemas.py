@@ -217,6 +217,11 @@ def _readings(
                 yield Conversation(name)
 
 
+def names_answer(row: Mapping[str, object]) -> bool:
+    """Whether a field is named as answers are: what holds it is a row, not a list of rows."""
+    return bool(_named(row, ANSWERS))
+
+
 def _named(row: Mapping[str, object], groups: tuple[tuple[str, ...], ...]) -> list[str]:
     for group in groups:
         if found := [name for name in row if _fold(name) in group]:

@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts, FileAccount, Skipped
+from synflaw_audit.reading import limits
 from synflaw_audit.reading.columns import (
+    bounded,
     python_rows,
     records_of_columns,
     sample_of_columns,
@@ -18,14 +20,12 @@ from synflaw_audit.reading.columns import (
 from synflaw_audit.reading.index import Index, Indexed
 from synflaw_audit.reading.inputs import SourceLike, find_inputs
 from synflaw_audit.reading.ledger import Ledger, OnReject
-from synflaw_audit.reading.rows import Columns, Damage, Input, Row, RowError, Unreadable
+from synflaw_audit.reading.rows import Columns, Damage, Input, Row, RowError, Unreadable, not_utf8
 from synflaw_audit.reading.schemas import Pair, Schema, find_schema, unread_columns
 from synflaw_audit.records import RECORDS
 
-_SAMPLE_ROWS = 256
 # A batch ends here even if it has few records, so that memory is bounded by text, not by rows.
 _BATCH_CHARACTERS = 2 << 20
-_SURROGATES = "a lone surrogate or invalid UTF-8"
 
 
 def open_source(
@@ -176,7 +176,7 @@ class Source:
     def _schema(self, item: Input) -> Schema | None:
         """Finds a file's schema, once; None if it has no row with fields."""
         if item.name not in self._schemas:
-            sample = list(islice(_values(item), _SAMPLE_ROWS))
+            sample = _sample(item)
             schema = None
             if sample:
                 schema = find_schema(item.name, sample, self._question, self._answer)
@@ -213,18 +213,40 @@ def _batches(
             yield from _records_of_rows(schema, piece, size, ledger)
         elif isinstance(schema, Pair) and takes_columns(schema, piece.batch):
             ledger.rows += piece.batch.num_rows
-            yield from records_of_columns(schema, piece, ledger)
+            for part in bounded(piece, schema.columns):
+                yield from records_of_columns(schema, part, ledger)
         else:
             yield from _records_of_rows(schema, python_rows(piece), size, ledger)
 
 
+def _sample(item: Input) -> list[dict[str, object]]:
+    """A file's first rows that have fields; fewer where they are wide or long."""
+    rows: list[dict[str, object]] = []
+    fields, characters = limits.SAMPLE_FIELDS, limits.SAMPLE_BYTES
+    for row in islice(_values(item), limits.SAMPLE_ROWS):
+        rows.append(row)
+        fields -= len(row)
+        characters -= _length(row)
+        if fields <= 0 or characters <= 0:
+            break
+    return rows
+
+
 def _values(item: Input) -> Iterator[dict[str, object]]:
-    """A file's rows that have fields."""
-    for piece in item.pieces(None, _SAMPLE_ROWS):
+    for piece in item.pieces(None, limits.SAMPLE_ROWS):
         if isinstance(piece, Columns):
             yield from sample_of_columns(piece, item.name)
         else:
             yield from (value for _, _, value, _ in piece if isinstance(value, dict))
+
+
+def _length(value: object) -> int:
+    """Of all text in a value."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_length, value.values()))
+    return sum(map(_length, value)) if isinstance(value, list) else 0
 
 
 def _records_of_rows(
@@ -305,20 +327,27 @@ def _fault(question: str, answer: str) -> str:
     """Why a question and an answer, both text, make no record; "" if they do."""
     if not answer.strip(" \t\r\n"):
         return "answer is empty"
+    if len(question) + len(answer) > limits.LONGEST_ROW:
+        return limits.too_long()
     # Asking for ASCII costs nothing, encoding a little.
-    if not question.isascii() and not _encodable(question):
-        return f"question holds {_SURROGATES}"
-    if not answer.isascii() and not _encodable(answer):
-        return f"answer holds {_SURROGATES}"
+    if not question.isascii() and (fault := _encoding_fault(question)):
+        return f"question {fault}"
+    if not answer.isascii() and (fault := _encoding_fault(answer)):
+        return f"answer {fault}"
     return ""
 
 
-def _encodable(text: str) -> bool:
+def _encoding_fault(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        pass
+    else:
+        return ""
+    try:
+        return f"is {not_utf8(text.encode('utf-8', 'surrogateescape'))}"
+    except UnicodeEncodeError:
+        return "holds a lone surrogate"
 
 
 def _no_fields(value: object) -> str:

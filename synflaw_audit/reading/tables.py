@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synflaw_audit.errors import InputError
+from synflaw_audit.reading.containers import require_regular
 from synflaw_audit.reading.rows import Columns, Damage, Piece, Row, require_unique
 
 if TYPE_CHECKING:
@@ -33,20 +36,16 @@ class TableFile:
     format: str
 
     def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
-        """Yields all rows in order; a damaged file ends in ``Damage``.
+        """Yields all rows in order, and ``Damage`` where some cannot be read.
+
+        Columns that are not asked for are not decoded. Where all are asked for, and some cannot
+        be read, the others are given.
 
         Raises:
             InputError: The file cannot be opened, or is not of its format.
         """
-        batches = _parquet if self.format == "parquet" else _arrow
-        start = 0
-        try:
-            for batch in batches(self, columns, size):
-                yield Columns(start, batch)
-                start += batch.num_rows
-        except _DAMAGED as error:
-            reason = f"damaged from row {start} on; nothing after it can be read: {error}"
-            yield [(start, start, Damage(reason), b"")]
+        require_regular(self.name, self.path)
+        yield from (_parquet if self.format == "parquet" else _arrow)(self, columns, size)
 
 
 @dataclass(frozen=True)
@@ -112,48 +111,130 @@ def _python_rows(part: pd.DataFrame, start: int) -> list[Row]:
     ]
 
 
-def _parquet(
-    file: TableFile, columns: tuple[str, ...] | None, size: int
-) -> Iterator[pa.RecordBatch]:
+def _parquet(file: TableFile, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
     try:
         parquet = pq.ParquetFile(file.path, pre_buffer=False, buffer_size=READ_BYTES)
+        names = parquet.schema_arrow.names
+        groups = [parquet.metadata.row_group(g) for g in range(parquet.metadata.num_row_groups)]
+        counts = [group.num_rows for group in groups]
+        held = sum(group.total_byte_size for group in groups)
     except (*_DAMAGED, UnicodeDecodeError) as error:  # names of columns may be damaged too
         raise InputError(f"{file.name}: is not a readable Parquet file: {error}") from error
+    if min(counts, default=0) < 0:
+        raise InputError(f"{file.name}: is not a readable Parquet file: rows less than none")
+    require_unique(file.name, names)
     with parquet:
-        rows = max(1, parquet.metadata.num_rows)
-        groups = range(parquet.metadata.num_row_groups)
-        held = sum(parquet.metadata.row_group(g).total_byte_size for g in groups)
-        size = max(1, min(size, PIECE_BYTES * rows // max(1, held)))
-        chosen = None if columns is None else list(columns)
+        size = max(1, min(size, PIECE_BYTES * max(1, sum(counts)) // max(1, held)))
+        start = 0
         # Group by group, so that one that is damaged takes no rows of others with it.
-        for group in groups:
-            yield from parquet.iter_batches(size, row_groups=[group], columns=chosen)
+        for group, count in enumerate(counts):
+            chosen = _readable(parquet, group, names, size) if columns is None else columns
+            at = start
+            reason = "it gives fewer rows than it names"
+            try:
+                for batch in parquet.iter_batches(size, row_groups=[group], columns=chosen):
+                    yield Columns(at, batch)
+                    at += batch.num_rows
+            except _DAMAGED as error:
+                reason = str(error)
+            start = max(at, start + count)
+            if at < start:
+                reason = f"row group {group} is damaged from row {at} on: {reason}"
+                yield [(at, at, Damage(reason, lost=start - at), b"")]
 
 
-def _arrow(file: TableFile, columns: tuple[str, ...] | None, size: int) -> Iterator[pa.RecordBatch]:
+def _readable(parquet: pq.ParquetFile, group: int, names: Sequence[str], size: int) -> list[str]:
+    """The columns of which at least the first rows can be read: all, if there is no damage."""
+
+    def read(columns: list[str]) -> bool:
+        try:
+            next(parquet.iter_batches(size, row_groups=[group], columns=columns), None)
+        except _DAMAGED:
+            return False
+        return True
+
+    return list(names) if read(list(names)) else [name for name in names if read([name])]
+
+
+def _arrow(file: TableFile, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
     """Reads the file form (Feather version 2) and the stream form (what ``datasets`` saves)."""
     try:
         source = pa.memory_map(str(file.path))
-        reader = _ipc_reader(source)
+        batches = _ipc_batches(source, columns)
     except (*_DAMAGED, UnicodeDecodeError) as error:
         raise InputError(f"{file.name}: is not a readable Arrow file: {error}") from error
+    start = 0
     with source:
-        yield from _sized(_sound(reader, columns), size)
+        for number, read in enumerate(batches):
+            try:
+                batch, rows = _sound(read(), columns)
+            except StopIteration:
+                break
+            except _DAMAGED as error:
+                # Behind a damaged batch the stream form has no next one; the file form has a list.
+                reason = f"batch {number} is damaged from row {start} on: {error}"
+                yield [(start, start, Damage(reason), b"")]
+                if isinstance(batches, repeat):
+                    break
+                continue
+            if batch is None:
+                reason = f"batch {number}, from row {start} on, is damaged"
+                yield [(start, start, Damage(reason, lost=rows), b"")]
+                start += rows
+                continue
+            for part in _sized([batch], size):
+                yield Columns(start, part)
+                start += part.num_rows
+
+
+def _ipc_batches(
+    source: pa.MemoryMappedFile, columns: tuple[str, ...] | None
+) -> Iterable[Callable[[], pa.RecordBatch]]:
+    """What reads each batch; the last, in the stream form, raises ``StopIteration``."""
+    try:
+        stream = pa.ipc.open_stream(source)
+    except pa.ArrowInvalid:
+        source.seek(0)
+        file = pa.ipc.open_file(source)
+        if columns is not None:
+            source.seek(0)
+            file = pa.ipc.open_file(source, options=_only(file.schema, columns))
+        file.schema.names  # noqa: B018 - decodes them
+        return [partial(file.get_batch, number) for number in range(file.num_record_batches)]
+    if columns is not None:
+        source.seek(0)
+        stream = pa.ipc.open_stream(source, options=_only(stream.schema, columns))
+    stream.schema.names  # noqa: B018 - decodes them
+    return repeat(stream.read_next_batch)
+
+
+def _only(schema: pa.Schema, columns: tuple[str, ...]) -> pa.ipc.IpcReadOptions:
+    """Leaves every other column undecoded."""
+    chosen = [number for number, name in enumerate(schema.names) if name in columns]
+    return pa.ipc.IpcReadOptions(included_fields=chosen)
 
 
 def _sound(
-    batches: Iterator[pa.RecordBatch], columns: tuple[str, ...] | None
-) -> Iterator[pa.RecordBatch]:
-    """Passes on the batches that hold together, raising ``ArrowInvalid`` at the first other.
+    batch: pa.RecordBatch, columns: tuple[str, ...] | None
+) -> tuple[pa.RecordBatch | None, int]:
+    """The batch, or None if it does not hold together, and its rows.
 
     Arrow trusts the offsets in a file, and a wrong one reads foreign memory. Text is checked as
-    bytes here: that it is no UTF-8 makes one row unreadable, not the file.
+    bytes here: that it is no UTF-8 makes one row unreadable, not the file. Where all columns are
+    asked for, those that do not hold together are left out.
     """
-    for batch in batches:
-        kept = batch if columns is None else _select(batch, columns)
-        for column in kept.columns:
-            column.view(_as_bytes(column.type)).validate(full=True)
-        yield kept
+    sound = [name for name in range(batch.num_columns) if _holds_together(batch.column(name))]
+    if len(sound) == batch.num_columns:
+        return batch, batch.num_rows
+    return (batch.select(sound) if columns is None and sound else None), batch.num_rows
+
+
+def _holds_together(column: pa.Array) -> bool:
+    try:
+        column.view(_as_bytes(column.type)).validate(full=True)
+    except pa.ArrowException:
+        return False
+    return True
 
 
 def _as_bytes(kind: pa.DataType) -> pa.DataType:
@@ -170,18 +251,6 @@ def _as_bytes(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_struct(kind):
         return pa.struct([field.with_type(_as_bytes(field.type)) for field in kind])
     return kind
-
-
-def _ipc_reader(source: pa.MemoryMappedFile) -> Iterator[pa.RecordBatch]:
-    try:
-        stream = pa.ipc.open_stream(source)
-    except pa.ArrowInvalid:
-        source.seek(0)
-        file = pa.ipc.open_file(source)
-        file.schema.names  # noqa: B018 - decodes them
-        return (file.get_batch(number) for number in range(file.num_record_batches))
-    stream.schema.names  # noqa: B018 - decodes them
-    return iter(stream)
 
 
 def _sized(batches: Any, size: int) -> Iterator[pa.RecordBatch]:

@@ -31,9 +31,9 @@ from synflaw_audit.engines.spark.session import told
 from synflaw_audit.engines.tasks import Rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.index import require_columns
+from synflaw_audit.reading.json_values import parse_json
 from synflaw_audit.reading.rows import require_unique
 from synflaw_audit.reading.schemas import Schema, find_schema, unread_columns
-from synflaw_audit.reading.text import parse_json
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
