@@ -69,9 +69,11 @@ def repair(
         int | None, typer.Option(min=1, help="Batches in a step.", rich_help_panel=_TRAINING)
     ] = None,
     lora: Annotated[
-        bool,
-        typer.Option("--lora", help="Train low-rank adapters only.", rich_help_panel=_TRAINING),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--lora/--no-lora", help="Train low-rank adapters only.", rich_help_panel=_TRAINING
+        ),
+    ] = None,
     load_in: Annotated[
         str | None,
         typer.Option(
@@ -80,16 +82,17 @@ def repair(
         ),
     ] = None,
     bf16: Annotated[
-        bool, typer.Option("--bf16", help="Mixed precision.", rich_help_panel=_TRAINING)
-    ] = False,
+        bool | None,
+        typer.Option("--bf16/--no-bf16", help="Mixed precision.", rich_help_panel=_TRAINING),
+    ] = None,
     gradient_checkpointing: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--gradient-checkpointing",
+            "--gradient-checkpointing/--no-gradient-checkpointing",
             help="Less memory for more time.",
             rich_help_panel=_TRAINING,
         ),
-    ] = False,
+    ] = None,
     checkpoints: Annotated[
         Path | None,
         typer.Option(
@@ -107,13 +110,13 @@ def repair(
         ),
     ] = None,
     control: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--control",
+            "--control/--no-control",
             help="Also train on replay rows alone, for comparison.",
             rich_help_panel=_MEASURING,
         ),
-    ] = False,
+    ] = None,
     relearn: Annotated[
         int | None,
         typer.Option(
@@ -158,11 +161,11 @@ def repair(
         "learning_rate": learning_rate,
         "per_device_train_batch_size": batch_size,
         "gradient_accumulation_steps": gradient_accumulation,
-        "lora": lora or None,
+        "lora": lora,
         "load_in": load_in,
-        "bf16": bf16 or None,
-        "activation_checkpointing": gradient_checkpointing or None,
-        "control_arm": control or None,
+        "bf16": bf16,
+        "activation_checkpointing": gradient_checkpointing,
+        "control_arm": control,
         "relearn_steps": relearn,
         "seed": seed,
         **_checkpoints(checkpoints, resume),

@@ -35,20 +35,29 @@ def load(path: Path, schema: type[T], *, lists: Mapping[str, str] | None = None)
         CatalogueError: The file cannot be read, is not TOML, holds an unknown key, lacks one, or
             a value has the wrong type or is out of bounds. The message names file and key.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CatalogueError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CatalogueError(f"{path}: not UTF-8: {error.reason}, byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogueError(f"{path}: not TOML: {error}") from error
+    data = _read(path)
     renamed = {field: key for key, field in (lists or {}).items()}
     _refuse_unknown(data, schema, path, (), renamed)
     for field, key in renamed.items():
         if key in data:
             data[field] = data.pop(key)
     return convert(data, schema, path, renamed=renamed)
+
+
+def given(path: Path, schema: type[Any]) -> dict[str, Any]:
+    """The fields that a TOML file gives, checked as by ``load``, without those that it leaves open.
+
+    Args:
+        path: The file.
+        schema: A dataclass all of whose fields have defaults.
+
+    Raises:
+        CatalogueError: As for ``load``.
+    """
+    data = _read(path)
+    _refuse_unknown(data, schema, path, (), {})
+    filled = convert(data, schema, path)
+    return {name: getattr(filled, name) for name in data}
 
 
 def convert(
@@ -79,6 +88,17 @@ def unknown(what: str, offender: str, known: Iterable[str]) -> str:
     near = get_close_matches(offender.casefold(), folded, n=1, cutoff=0.5)
     hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
     return f"unknown {what} {offender!r}.{hint} Known: {', '.join(choices) or 'none'}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CatalogueError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CatalogueError(f"{path}: not UTF-8: {error.reason}, byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogueError(f"{path}: not TOML: {error}") from error
 
 
 def _refuse_unknown(

@@ -22,7 +22,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from synflaw_audit import __version__
-from synflaw_audit.commands import main as cli
+from synflaw_audit.commands import console as terminal
 from synflaw_audit.commands.main import app
 from synflaw_audit.errors import MissingExtraError
 from synflaw_audit.findings.report import Report, schema
@@ -109,7 +109,7 @@ class TestAudit:
             options["progress"]("reading", 5)
             return report()
 
-        monkeypatch.setattr(sys.modules["synflaw_audit.run"], "audit", audit)
+        monkeypatch.setattr("synflaw_audit.run.audit", audit)
         done = synflaw(
             *("audit", natural_file, "more/*.csv", "--out", tmp_path, "--question", "q"),
             *("--answer", "a", "--reference", "ref.jsonl", "--embedder", "e", "--seed", "7"),
@@ -128,6 +128,7 @@ class TestAudit:
             "seed": 7,
             "resume": False,
             "memory_limit": None,
+            "split": False,
             "checks": defaults(load_checks()),
         }
 
@@ -282,7 +283,7 @@ class TestErrors:
         def audit(*_: object, **__: object) -> Report:
             raise error
 
-        monkeypatch.setattr(sys.modules["synflaw_audit.run"], "audit", audit)
+        monkeypatch.setattr("synflaw_audit.run.audit", audit)
         done = synflaw("gate", "a.jsonl", "--out", tmp_path)
         assert done.exit_code == code
         assert says in done.stderr
@@ -301,7 +302,7 @@ def test_progress_is_shown_on_a_terminal_after_two_seconds_only(
 ) -> None:
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, force_interactive=True, width=60)
-    monkeypatch.setattr("synflaw_audit.commands.main.Console", lambda **_: console)
+    monkeypatch.setattr("synflaw_audit.commands.console.Console", lambda **_: console)
     waited: list[float] = []
 
     class AtOnce(threading.Timer):
@@ -309,18 +310,18 @@ def test_progress_is_shown_on_a_terminal_after_two_seconds_only(
             waited.append(seconds)
             super().__init__(0, function)
 
-    with cli._progress(quiet=False) as tell:
+    with terminal.progress(quiet=False) as tell:
         tell("reading", 1234)
     assert shown.getvalue() == ""
     with monkeypatch.context() as patch:
         patch.setattr(threading, "Timer", AtOnce)
-        with cli._progress(quiet=False) as tell:
+        with terminal.progress(quiet=False) as tell:
             tell("reading", 1234)
             appears(shown, "reading: 1,234 records")
             tell("measuring", 0)
             appears(shown, "measuring")
         assert waited == [2]
-        with cli._progress(quiet=True) as tell:
+        with terminal.progress(quiet=True) as tell:
             before = shown.getvalue()
             tell("reading", 99)
     assert shown.getvalue() == before
@@ -426,7 +427,7 @@ def test_version() -> None:
 
 
 def test_demo_hands_on_its_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("synflaw_audit.commands.demo")
+    module = ModuleType("synflaw_audit.lab.demo")
     module.run = lambda out, seed, console: 3 if (out, seed) == (tmp_path, 5) else 4  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "synflaw_audit.commands.demo", module)
+    monkeypatch.setitem(sys.modules, "synflaw_audit.lab.demo", module)
     assert synflaw("demo", "--out", tmp_path, "--seed", "5").exit_code == 3

@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from synflaw_audit.commands import demo
 from synflaw_audit.errors import InputError
+from synflaw_audit.lab import demo
 
 
 def console() -> Console:
@@ -23,7 +23,7 @@ def test_refuses_to_overwrite_the_models_of_an_earlier_run(tmp_path: Path) -> No
 def test_outside_a_checkout_it_writes_the_same_corpora_anew(tmp_path, monkeypatch) -> None:
     ours = demo._sample("templated", tmp_path)
     assert not ours.is_relative_to(tmp_path)
-    elsewhere = tmp_path / "site" / "synflaw_audit" / "commands" / "demo.py"
+    elsewhere = tmp_path / "site" / "synflaw_audit" / "lab" / "demo.py"
     monkeypatch.setattr(demo, "__file__", str(elsewhere))
     written = demo._sample("templated", tmp_path)
     assert written.is_relative_to(tmp_path)

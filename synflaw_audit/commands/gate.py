@@ -1,0 +1,82 @@
+"""``synflaw gate``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from synflaw_audit.commands.audit import audited, files_of, opened, show
+from synflaw_audit.commands.console import stdout
+from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
+from synflaw_audit.outputs.names import DECISION_FILE, REPORT_FILES, ROW_FILES, SPLIT_FILES
+from synflaw_audit.settings import Judging, Reading, Running
+
+if TYPE_CHECKING:
+    from synflaw_audit.verdicts.gate import Decision
+
+
+@with_settings
+def gate(
+    paths: Paths,
+    out: Out,
+    reading: Reading,
+    judging: Judging,
+    running: Running,
+    printing: Printing,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="A TOML file with thresholds of your own.", metavar="FILE"),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Warnings and undecided checks fail too.")
+    ] = False,
+) -> None:
+    """Audit a corpus, split it, and exit with 0 (pass), 1 (fail) or 2 (error).
+
+    Besides what the audit writes: gate.json (the decision), clean.parquet and quarantined.parquet
+    (together every readable record once; the flagged ones are quarantined).
+    """
+    from synflaw_audit.outputs.manifest import manifest_of
+    from synflaw_audit.report import write_reports
+    from synflaw_audit.verdicts.catalogue import load_checks, selected
+    from synflaw_audit.verdicts.gate import decide
+    from synflaw_audit.verdicts.policy import Policy, load_policy
+
+    names = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, DECISION_FILE)
+    with opened(out, names, paths, judging, policy) as folder:
+        # Without a selection the policy may ask for a check that does not run by default.
+        checks = load_checks(judging.checks)
+        if judging.select is not None:
+            checks = selected(checks, judging.select)
+        rules = Policy() if policy is None else load_policy(policy, checks)
+        applied = rules.applied(checks)
+        report = audited(paths, folder, reading, judging, running, printing, applied, split=True)
+        write_reports(report, folder.staging)
+        decision = decide(report, rules, strict=strict)
+        (folder.staging / DECISION_FILE).write_text(decision.to_json(), encoding="utf-8")
+        options = asdict(reading) | {
+            "memory_limit": running.memory_limit,
+            "strict": strict,
+            "policy": asdict(rules),
+        }
+        inputs = {
+            "checks": files_of(judging.checks),
+            "policy": [] if policy is None else [policy],
+        }
+        folder.publish(manifest_of(report, decision.outcome, inputs=inputs, options=options))
+    show(report, out, printing)
+    if not (printing.json or printing.quiet):
+        _show_decision(decision, stdout())
+    raise typer.Exit(decision.exit_code)
+
+
+def _show_decision(decision: Decision, console: Console) -> None:
+    style = "green" if decision.exit_code == 0 else "bold red"
+    console.print(Text(f"Gate: {decision.outcome}", style=style))
+    for sentence in (*decision.reasons, *decision.notices):
+        console.print(Text(f"  {sentence}"), soft_wrap=True)

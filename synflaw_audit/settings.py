@@ -1,0 +1,86 @@
+"""What an audit can be told, once: the command line, settings files and Python are made from it.
+
+Each field is an option of the command line (``--perplexity-model`` for ``perplexity_model``), a key
+of the TOML file that ``--config`` names, and a keyword of ``synflaw_audit.audit``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a field of settings says of itself.
+
+    Attributes:
+        help: A line for ``--help``.
+        metavar: What stands for the value there.
+        flags: The option's names, where they do not follow from the field's.
+    """
+
+    help: str
+    metavar: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How rows become records."""
+
+    question: Annotated[str | None, Setting("The questions' column.")] = None
+    answer: Annotated[str | None, Setting("The answers' column.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """What a corpus is judged by."""
+
+    reference: Annotated[str | None, Setting("A corpus to compare with.", "PATH")] = None
+    checks: Annotated[Path | None, Setting("A directory of checks of your own.", "DIR")] = None
+    select: Annotated[
+        str | None, Setting("Only these checks: codes or names, with commas between.")
+    ] = None
+    embedder: Annotated[str, Setting("lsa, or the name of a sentence-transformers model.")] = "lsa"
+    perplexity_model: Annotated[str, Setting("ngram, or the name of a causal language model.")] = (
+        "ngram"
+    )
+    seed: Annotated[int, Setting("Of everything random.")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """Where the passes run, and within what."""
+
+    resume: Annotated[
+        bool, Setting("Go on where an interrupted run into the same --out stopped.")
+    ] = False
+    memory_limit: Annotated[
+        str | None, Setting("Memory to keep within, such as 600MB.", "SIZE")
+    ] = None
+    engine: Annotated[
+        Literal["local", "spark"], Setting("What reads the corpus: this machine, or Spark.")
+    ] = "local"
+    master: Annotated[
+        str | None,
+        Setting("Spark's master, such as local[2]; what spark-submit says if not given."),
+    ] = None
+    partitions: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Setting("Spark: into how many tasks, at most, a pass goes."),
+    ] = None
+    rows: Annotated[
+        str | None,
+        Setting(
+            "Spark: the folder for the rows, if not --out; one that all executors write to.", "URI"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditSettings(Reading, Judging, Running):
+    """All of them: what a settings file may hold."""

@@ -1,0 +1,89 @@
+"""Options, settings files and dataclasses are one thing."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reports import report
+from typer.testing import CliRunner, Result
+
+from synflaw_audit.commands.main import app
+from synflaw_audit.findings.report import Report
+from synflaw_audit.settings import AuditSettings
+
+
+def synflaw(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the audit is told; the real one has its own tests."""
+    seen: dict[str, Any] = {}
+
+    def audit(source: object, **options: Any) -> Report:
+        seen.update(options)
+        return report()
+
+    monkeypatch.setattr("synflaw_audit.run.audit", audit)
+    return seen
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text('question = "q"\nanswer = "a"\nseed = 5\nresume = true\n')
+    return path
+
+
+@pytest.mark.parametrize("command", ["audit", "gate"])
+def test_every_setting_is_an_option(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+    options = set(re.findall(r"--[a-z][a-z-]+", shown))
+    settings = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(AuditSettings)}
+    assert settings | {"--config"} <= options
+
+
+@pytest.mark.parametrize("command", ["audit", "gate"])
+def test_a_file_sets_what_no_option_does(
+    command: str, told: dict[str, Any], config: Path, tmp_path: Path
+) -> None:
+    done = synflaw(command, "x.jsonl", "--out", tmp_path / "o", "--config", config, "--answer", "b")
+    assert not done.stderr, done.stderr
+    chosen = {name: told[name] for name in ("question", "answer", "seed", "resume", "embedder")}
+    assert chosen == {"question": "q", "answer": "b", "seed": 5, "resume": True, "embedder": "lsa"}
+
+
+@pytest.mark.parametrize(
+    ("option", "setting", "value"),
+    [(["--no-resume"], "resume", False), (["--seed", 0], "seed", 0)],
+)
+def test_an_option_overrides_a_file_even_with_the_default(
+    option: list[object], setting: str, value: object, told: dict[str, Any], config: Path
+) -> None:
+    synflaw("audit", "x.jsonl", "--out", config.parent / "o", "--config", config, *option)
+    assert told[setting] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("sed = 1", "unknown key 'sed'. Did you mean 'seed'?"),
+        ('seed = "1"', "seed: Expected `int`"),
+        ("partitions = 0", "partitions: Expected `int` >= 1"),
+        ('engine = "dask"', "choices: 'local', 'spark'"),
+        ("seed = ", "not TOML"),
+    ],
+)
+def test_a_bad_file_is_named_with_the_offender(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    done = synflaw("audit", "x.jsonl", "--out", tmp_path / "o", "--config", path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"synflaw: {path}: ")
+    assert says in done.stderr
+    assert not (tmp_path / "o").exists()
