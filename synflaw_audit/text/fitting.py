@@ -38,6 +38,7 @@ ATTACHED = (0.1, 4.0)
 ATTACHED_ROWS = 8  # and in at least so many of its rows
 ALWAYS = 0.5  # or in so many of its rows, where hardly any row is outside the template
 COMMONER = 3.0  # so many times commoner are the two ends of a phrase that spans a slot
+VALUE = 0.5  # of a weaker phrase's occurrences hold a word that is format, or it is a value
 MIN_BITS = 10.0  # a weaker phrase carries at least this much
 MOST_PHRASES = 2000
 DESCRIBED = 1000  # rows of a template whose patterns are looked at
@@ -64,8 +65,11 @@ def fit(
         # Now that most of the format is known, judge words by how they occur outside of it.
         content = ~book.match(tokens).covered
         book = _fitted(tokens, mine(tokens, levels, content), weight)
-    match = book.match(tokens)
+    found = book.occurrences(tokens)
+    match = book.matched(found, tokens)
     book = replace(book, slots=learned(tokens, match.covered, np.flatnonzero(match.template >= 0)))
+    book = _without_values(book, found, match, tokens)
+    match = book.matched(found, tokens)
     return replace(book, templates=_described(book, match, tokens, texts, weight, prefix))
 
 
@@ -205,6 +209,26 @@ def _book(phrases: Phrases, ids: Ids, core: Mask, member: Mask) -> TemplateBook:
     phrase[np.searchsorted(nodes, gram)] = np.arange(len(phrases))
     nameless = (Template("", "", 0.0, 0, ()),) * member.shape[1]
     return TemplateBook(nodes, phrase, core, phrases.bits, member, nameless)
+
+
+def _without_values(
+    book: TemplateBook, found: Occurrences, match: Match, tokens: Tokens
+) -> TemplateBook:
+    """The templates without the weaker phrases that are only what fills a slot.
+
+    Such a value is known as one in its slot, but not where other words of the answer are the same.
+    """
+    template = match.template[tokens.row[found.at]]
+    inside = (template >= 0) & book.member[found.phrase, np.maximum(template, 0)]
+    inside &= ~book.core[found.phrase]
+    used = found.where(inside)
+    words = np.append(0, np.cumsum(book.format(tokens, match) & tokens.words))
+    is_format = words[used.at + used.length] > words[used.at]
+    times, as_format = (
+        np.bincount(used.phrase, weights, len(book.core)) for weights in (None, is_format)
+    )
+    value = (times > 0) & (as_format < VALUE * times)
+    return replace(book, member=book.member & ~value[:, None])
 
 
 def _described(

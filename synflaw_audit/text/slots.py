@@ -71,11 +71,10 @@ class Slots:
         ahead = walk.numbers(self)
         if verbatim is not None:
             ahead &= ~verbatim | _is_in(walk.places, self.contexts)
-        behind = ahead.copy()
         walk.along(self, ahead, backwards=False)
-        behind |= ahead
+        behind = ahead.copy()
         walk.along(self, behind, backwards=True)
-        return walk.settled(ahead, behind)
+        return walk.settled(ahead & behind, behind)
 
 
 def learned(tokens: Tokens, covered: Mask, rows: Ints) -> Slots:

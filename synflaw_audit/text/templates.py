@@ -107,7 +107,10 @@ class TemplateBook:
 
     def match(self, tokens: Tokens) -> Match:
         """Finds the rows that follow a template, and their format tokens."""
-        found = self.occurrences(tokens)
+        return self.matched(self.occurrences(tokens), tokens)
+
+    def matched(self, found: Occurrences, tokens: Tokens) -> Match:
+        """The same, where it is known where the phrases occur."""
         chosen, bits = followed(found, self.core, self.bits, self.member, tokens)
         template = chosen[tokens.row[found.at]]
         used = self.core[found.phrase] | self.member[found.phrase, np.maximum(template, 0)]

@@ -104,15 +104,20 @@ def walked(
                 # A number is part of what it follows: "March 2024" varies if the month does.
                 is_format = bound[i - 1] or (covered[i - 1] and not differs[i - 1])
                 differs[i] = not is_format
-            elif is_format and compared and found_in(contexts_table, contexts, context) >= 0:
-                key = longer(context, ids[i])
-                is_format = found_in(shared_table, shared, key) >= 0
-                beyond_it = i + step
-                if not is_format and (
-                    bound[beyond_it] or (covered[beyond_it] and not differs[beyond_it])
-                ):
-                    is_format = found_in(shared_table, shared, longer(key, ALTERNATIVE)) >= 0
-                differs[i] = not is_format
+            elif (
+                covered[i]
+                and not number[i]
+                and compared
+                and found_in(contexts_table, contexts, context) >= 0
+            ):
+                key, beyond_it = longer(context, ids[i]), i + step
+                within = bound[beyond_it] or (covered[beyond_it] and not differs[beyond_it])
+                shares = found_in(shared_table, shared, key) >= 0
+                # What the other walk says to differ is one of several, but not if this one's
+                # context always has it.
+                if is_format and not shares and within:
+                    shares = found_in(shared_table, shared, longer(key, ALTERNATIVE)) >= 0
+                differs[i], is_format = not shares, shares
             if is_format:
                 context, slot = longer(context, ids[i]), False
                 words += word[i]
