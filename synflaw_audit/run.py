@@ -16,8 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from synflaw_audit.clock import Clock
 from synflaw_audit.engines.base import (
     Engine,
@@ -336,8 +334,8 @@ def _flagging(findings: Sequence[Finding], flagger: Flagger, tally: Tally) -> tu
 
 def _tokens(corpus: Corpus) -> int:
     """Tokens of all answers: exact where the sample is complete, else scaled up from it."""
-    sampled = int(np.dot(corpus.answer_tokens.counts, corpus.weight))
-    return round(sampled * corpus.sketch.records / max(corpus.sampled, 1))
+    sampled = int(corpus.answer_tokens.counts.sum())
+    return round(sampled * corpus.sketch.records / max(len(corpus), 1))
 
 
 def versions() -> dict[str, str]:

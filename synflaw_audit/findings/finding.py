@@ -71,7 +71,7 @@ class Finding:
         fail_above: A score above it is a failure.
         records: Of the corpus.
         observed: What the measure saw, JSON values only (for instance the commonest openings).
-        rows: Distinct rows of the corpus's sample that the score was measured on.
+        rows: Records of the corpus's sample that the score was measured on.
         flagged: The records it flags; None if it flags none: only warnings and failures do, and
             only those that are a matter of single rows.
         risk_share: Share of the risk that it accounts for; None if the risk does not read it.

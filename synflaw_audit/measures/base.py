@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +12,6 @@ from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.phrases import Floats
 from synflaw_audit.text.templates import Template
 from synflaw_audit.text.tokens import Ints, Mask, Tokens
-
-CONFIDENCE_Z = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Score:
         observed: What was seen, as JSON values.
         templates: The templates found, if the measure looks for any.
         undecided: Why the score decides nothing, if it does not.
-        rows: Distinct rows it was measured on; None for all of the sample.
+        rows: Rows it was measured on; None for all of the sample.
     """
 
     value: float
@@ -89,24 +86,6 @@ class Measure(Protocol):
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """What marks the rows that the score speaks of; None if it is no matter of single rows."""
-
-
-def share(part: float, whole: float, sample: int) -> Score:
-    """A share with its Wilson interval.
-
-    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
-
-    Args:
-        part: Records that have the property.
-        whole: All records.
-        sample: Independent rows that the share was measured on.
-    """
-    if not whole or not sample:
-        return Score(0.0, 0.0, 1.0)
-    p, z2 = part / whole, CONFIDENCE_Z**2
-    centre = (p + z2 / (2 * sample)) / (1 + z2 / sample)
-    half = CONFIDENCE_Z / (1 + z2 / sample) * np.sqrt(p * (1 - p) / sample + z2 / (4 * sample**2))
-    return Score(p, float(max(min(centre - half, p), 0.0)), float(min(max(centre + half, p), 1.0)))
 
 
 def met(alike: Ints, others: int, drawn: float) -> Floats:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import zstandard
 
-from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+from synflaw_audit.measures.base import Marker, Score
+from synflaw_audit.measures.intervals import quantile
 from synflaw_audit.sample.corpus import Corpus
 
-SEED = 0
+ONE_BLOCK = 0.1  # how far a single block may lie off
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class CompressionExcess:
     def score(self, corpus: Corpus) -> Score:
         """The excess, and the compression ratios it comes from."""
         texts = corpus.texts("answer").to_pylist()
-        rng = np.random.default_rng(SEED)
+        rng = np.random.default_rng(corpus.sketch.seed)
         excess, ratio = [], []
         drawn = _blocks(texts, self.block, self.blocks)
         for block in drawn:
@@ -48,9 +49,11 @@ class CompressionExcess:
         if not excess:
             return Score(0.0, 0.0, 1.0)
         value = float(np.clip(np.median(excess), 0, 1))
-        # The standard error of a median is about 1.25 times that of a mean.
-        half = CONFIDENCE_Z * 1.2533 * float(np.std(excess)) / np.sqrt(len(excess))
-        half = half if len(excess) > 1 else 0.1
+        half = ONE_BLOCK
+        if len(excess) > 1:
+            # The standard error of a median is about 1.25 times that of a mean.
+            error = 1.2533 * float(np.std(excess, ddof=1)) / np.sqrt(len(excess))
+            half = quantile(len(excess)) * error
         observed = {"compression_ratio": float(np.median(ratio)), "blocks": len(excess)}
         low, high = max(value - half, 0.0), min(value + half, 1.0)
         return Score(value, low, high, observed, rows=sum(map(len, drawn)))

@@ -43,8 +43,13 @@ def perplexities(corpus: Corpus) -> Density | None:
     Returns:
         None where fewer than ``FEWEST`` answers are so long.
     """
-    reference = None if corpus.reference is None else corpus.reference.bits(WINDOW)
-    return _density(corpus.bits(WINDOW), reference, ())
+    reference = None if corpus.reference is None else _bits(corpus.reference)
+    return _density(_bits(corpus), reference, ())
+
+
+def _bits(corpus: Corpus) -> Floats:
+    bits = corpus.bits(WINDOW)
+    return bits[~np.isnan(bits)]
 
 
 def _density(ours: Floats, reference: Floats | None, peaks: tuple[Peak, ...]) -> Density | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from synflaw_audit.measures.base import Batch, Marker, Marks, Score, met, share
+from synflaw_audit.measures.base import Batch, Marker, Marks, Score, met
+from synflaw_audit.measures.intervals import bounds
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import hashes_of, labels_of
 from synflaw_audit.text.tokens import Ids
@@ -42,29 +43,37 @@ class DuplicateShare:
     def score(self, corpus: Corpus) -> Score:
         """The expected share, with the share of copies among all records."""
         sketch = corpus.sketch
-        count, answers = sketch.answers.count, sketch.records - sketch.labels
-        labels = sketch.labels / sketch.records if sketch.records else 0.0
-        copies = repeated = 0.0
-        if len(count):
-            drawn = min(self.draw, answers)
-            # What is sampled is answers; they stand for their part of the records.
-            distinct = float(met(count, answers, drawn).sum()) * answers / float(count.sum())
-            copies = max(1 - distinct / drawn, 0.0)
-            repeated = float(1 - len(count) / count.sum())
+        _, count = sketch.answers.distinct()
+        answers, labels = sketch.answers.records, 0.0
+        if sketch.records:
+            labels = sketch.labels / sketch.records
+        if not answers:
+            bound = bounds(0.0, 0.0, sketch.labels)[1]
+            return Score(0.0, 0.0, bound, {"label_share": labels}, rows=len(corpus))
+        drawn = min(self.draw, answers)
+        # A draw from a random sample of the records is a draw from the records.
+        copies = max(1 - float(met(count, answers, drawn).sum()) / drawn, 0.0)
         observed = {
-            "repeated_share": repeated * (1 - labels),
+            "repeated_share": float(1 - len(count) / answers) * (1 - labels),
             "repeated_answers": int((count > 1).sum()),
-            "most_copies": int(count.max(initial=0)),
+            "most_copies": round(count.max() / answers * (sketch.records - sketch.labels)),
             "label_share": labels,
         }
-        found = share(copies * (1 - labels), 1.0, int(count.sum()) + sketch.labels)
-        return replace(found, observed=observed)
+        # With p the share of an answer, 1 - sum(1 - (1 - p) ** draw) / draw by the delta method.
+        alone = (1 - count / answers) ** (drawn - 1)
+        spread = float((count * (alone - (count * alone).sum() / answers) ** 2).sum() / answers)
+        low, high = bounds(copies, np.sqrt(spread / answers), answers)
+        copies, low, high = (bound * (1 - labels) for bound in (copies, low, high))
+        return Score(copies, low, high, observed, rows=answers)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """Marks every record of an answer that enough records give."""
-        sample = corpus.sketch.answers
-        least = max(self.copies, self.marked_share * corpus.sketch.records)
-        return DuplicateMarker(sample.hash[sample.count >= least], int(np.ceil(least)))
+        sketch = corpus.sketch
+        hashes, count = sketch.answers.distinct()
+        records = count / max(sketch.answers.records, 1) * (sketch.records - sketch.labels)
+        least = max(self.copies, self.marked_share * sketch.records)
+        canned = hashes[(records >= least) & (count >= min(self.copies, sketch.answers.records))]
+        return DuplicateMarker(canned, int(np.ceil(least)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from synflaw_audit.measures.base import Marker, Score, share
+from synflaw_audit.measures.base import Marker, Score
+from synflaw_audit.measures.intervals import estimate
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.tokens import (
     END,
@@ -56,30 +57,23 @@ class QuestionEcho:
         asked = _grams(tokenize(corpus.texts("question")[:rows]), self.n, None)
         asked = _known(asked, said)  # questions may be long; most of them no answer speaks of
         own = _held(asked, said, np.arange(rows))
-        # The question of a row that stands far off in the order of hashes, hence of any row.
+        # The question of a row that stands far off in a random order, hence of any row.
         other = (np.arange(rows) + rows // 2) % rows
-        foreign = corpus.unit[other] != corpus.unit[:rows]
-        chance = _held(asked, said, other)[foreign].mean() if foreign.any() else 0.0
-        weight = corpus.weight[:rows]
-        found = share(float(weight[own].sum()), float(weight.sum()), rows)
-        value, low, high = (
-            max(bound - chance, 0.0) / max(1 - chance, 1 / rows)
-            for bound in (found.value, found.low, found.high)
-        )
+        unit = corpus.unit[:rows]
+        foreign = unit[other] != unit
+        by_others = _held(asked, said, other) & foreign
+        share, chance = float(own.mean()), float(by_others.sum() / max(foreign.sum(), 1))
+        beyond = max(1 - chance, 1 / rows)
+        value = min(max(share - chance, 0.0) / beyond, 1.0)
+        # Of (share - chance) / (1 - chance), by the delta method.
+        influence = (own - share) - (1 - value) * (by_others - chance * foreign)
         examples = corpus.texts("answer").take(np.flatnonzero(own)[:EXAMPLES]).to_pylist()
         observed = {
-            "share": found.value,
-            "by_chance": float(chance),
+            "share": share,
+            "by_chance": chance,
             "examples": [text[:200] for text in examples],
         }
-        return replace(
-            found,
-            value=min(value, 1.0),
-            low=min(low, 1.0),
-            high=min(high, 1.0),
-            observed=observed,
-            rows=rows,
-        )
+        return estimate(value, influence / beyond, unit, observed)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: an echo is a good answer's manner, and wants variety rather than removal."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from synflaw_audit.measures.base import CONFIDENCE_Z, Batch, Marker, Marks, Score
+from synflaw_audit.measures.base import Batch, Marker, Marks, Score
+from synflaw_audit.measures.pairs import of_a_kind, pair_share
 from synflaw_audit.sample.corpus import Corpus
-from synflaw_audit.text.phrases import numbered
+from synflaw_audit.text.phrases import Floats, numbered
 from synflaw_audit.text.tokens import Ids, Ints, Mask, Tokens, extended
 
 MARKED_SHARE = 0.05  # an edge that fewer records share marks no row
@@ -35,8 +36,8 @@ class EdgeShare:
     """The root of the chance that two records share their first (or last) tokens.
 
     With p the share of each distinct edge, the score is the square root of sum(p * p), Simpson's
-    index ("Measurement of diversity", Nature 1949) in the estimate that does not depend on the
-    number of rows, sum(n * (n - 1)) / (N * (N - 1)). If one edge prevails, it is about its share.
+    index ("Measurement of diversity", Nature 1949), as the share of pairs of records, which does
+    not depend on their number. If one edge prevails, it is about its share.
 
     Attributes:
         side: "opening" or "closing".
@@ -52,39 +53,37 @@ class EdgeShare:
 
     def score(self, corpus: Corpus) -> Score:
         """The concentration, with the commonest edges."""
-        total = corpus.sampled
-        if total < 2:
+        if len(corpus) < 2:
             return Score(0.0, 0.0, 1.0)
-        gram, long = edges(corpus.answer_tokens, self.side, self.words)
-        distinct, first, place = np.unique(gram[long], return_index=True, return_inverse=True)
-        count = np.bincount(place, corpus.weight[long], len(distinct))
-        value = float(np.sqrt((count * (count - 1)).sum() / (total * (total - 1.0))))
-        half = CONFIDENCE_Z * _deviation(count, total, value)
-        rows = np.flatnonzero(long)[first]
-        order = np.lexsort((distinct, -count))[:SHOWN]
+        kinds = self._kinds(corpus)
+        found = pair_share(of_a_kind(kinds.of, corpus.unit), corpus.unit, root=True)
         shown = [
-            {"text": self._text(corpus, int(rows[i])), "share": float(count[i] / total)}
-            for i in order
-            if count[i] > 1
+            {"text": self._text(corpus, int(kinds.first[i])), "share": float(kinds.share[i])}
+            for i in np.lexsort((kinds.gram, -kinds.share))[:SHOWN]
+            if kinds.share[i] * len(corpus) > 1
         ]
-        low, high = max(value - half, 0.0), min(max(value + half, 3.0 / total), 1.0)
-        return Score(value, low, high, {"commonest": shown})
+        return replace(found, observed={"commonest": shown})
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """Marks the records whose edge is among the common ones."""
-        gram, long = edges(corpus.answer_tokens, self.side, self.words)
-        distinct, first, place = np.unique(gram[long], return_index=True, return_inverse=True)
-        count = np.bincount(place, corpus.weight[long], len(distinct))
-        common = np.flatnonzero(count >= max(MARKED_SHARE * corpus.sampled, 2))
+        kinds = self._kinds(corpus)
+        least = max(MARKED_SHARE, 2 / max(len(corpus), 1))
+        common = np.flatnonzero(kinds.share >= least)
         verb = "opens" if self.side == "opening" else "closes"
-        rows = np.flatnonzero(long)[first]
         labels = tuple(
-            f"its answer {verb} with “{self._text(corpus, int(rows[i]))}”, "
-            f"as {count[i] / corpus.sampled:.1%} of the records do"
+            f"its answer {verb} with “{self._text(corpus, int(kinds.first[i]))}”, "
+            f"as {kinds.share[i]:.1%} of the records do"
             for i in common
         )
-        shares = count[common] / max(corpus.sampled, 1)
-        return EdgeMarker(self.side, self.words, distinct[common], shares, labels)
+        return EdgeMarker(self.side, self.words, kinds.gram[common], kinds.share[common], labels)
+
+    def _kinds(self, corpus: Corpus) -> _Kinds:
+        gram, long = edges(corpus.answer_tokens, self.side, self.words)
+        distinct, first, place = np.unique(gram[long], return_index=True, return_inverse=True)
+        of = np.full(len(corpus), -1, dtype=np.int64)
+        of[long] = place
+        share = np.bincount(place, minlength=len(distinct)) / max(len(corpus), 1)
+        return _Kinds(distinct, of, share, np.flatnonzero(long)[first])
 
     def _text(self, corpus: Corpus, row: int) -> str:
         tokens = corpus.answer_tokens
@@ -96,13 +95,21 @@ class EdgeShare:
         return text[int(tokens.start[begin]) : int(tokens.end[begin + self.words - 1])]
 
 
-def _deviation(count: Ints, total: int, value: float) -> float:
-    """Standard error of the root of Simpson's index, by the delta method (Simpson 1949)."""
-    if not value:
-        return 0.0
-    p = count / total
-    variance = max(4.0 * ((p**3).sum() - (p**2).sum() ** 2) / total, 0.0)
-    return float(np.sqrt(variance) / (2.0 * value))
+@dataclass(frozen=True, eq=False)
+class _Kinds:
+    """The distinct edges of a corpus.
+
+    Attributes:
+        gram: uint64 [edges], ascending.
+        of: int64 [rows], which edge each row has; -1 for none.
+        share: float64 [edges], of the rows.
+        first: int64 [edges], the first row that has it.
+    """
+
+    gram: Ids
+    of: Ints
+    share: Floats
+    first: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +119,7 @@ class EdgeMarker:
     side: Literal["opening", "closing"]
     words: int
     common: Ids  # ascending
-    shares: np.ndarray[tuple[int], np.dtype[np.float64]]
+    shares: Floats
     labels: tuple[str, ...]
 
     def mark(self, batch: Batch) -> Marks:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+from synflaw_audit.measures.base import Marker, Score
+from synflaw_audit.measures.intervals import quantile
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.embedders import Vectors
 
@@ -38,7 +39,7 @@ class EmbeddingConcentration:
             value, vendi = _concentration(vectors)
             # The deviation between fifths, each a fifth of the sample, gives that of the whole.
             folds = [_concentration(vectors[fold::FOLDS])[0] for fold in range(FOLDS)]
-        half = CONFIDENCE_Z * float(np.std(folds, ddof=1)) / np.sqrt(FOLDS)
+        half = quantile(FOLDS) * float(np.std(folds, ddof=1)) / np.sqrt(FOLDS)
         observed = {
             "vendi": vendi,
             "dimensions": vectors.shape[1],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+from synflaw_audit.measures.base import Marker, Score
+from synflaw_audit.measures.pairs import of_a_kind, pair_share
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.tokens import Ints, Mask, factorized
 
@@ -55,30 +56,27 @@ class LayoutConcentration:
     An answer's skeleton is the sequence of its blocks: paragraphs, headings, bullet and numbered
     lists, tables, code, and lines led by a label, each with its word ("Step 1:" and "Step 2:" are
     one label). Simpson's index ("Measurement of diversity", Nature 1949) of the skeletons is their
-    collision probability; its estimate sum(n (n - 1)) / (N (N - 1)) does not depend on the number
-    of rows. Two one-paragraph answers do not collide: a skeleton weighs 1 - 2**-d, with d its
-    decisions, the blocks after the first and the blocks that are not prose.
+    collision probability, a share of pairs, which does not depend on the number of records. Two
+    one-paragraph answers do not collide: a skeleton weighs 1 - 2**-d, with d its decisions, the
+    blocks after the first and the blocks that are not prose.
     """
 
     def score(self, corpus: Corpus) -> Score:
         """The concentration, with the commonest skeletons."""
-        total = corpus.sampled
-        if total < 2:
+        if len(corpus) < 2:
             return Score(0.0, 0.0, 1.0)
         names, code, labels = skeletons(corpus.texts("answer"))
-        count = np.bincount(code, corpus.weight, len(names))
         weight = 1 - 0.5 ** np.array([_decisions(name) for name in names], dtype=np.float64)
-        pairs = float((weight * count * (count - 1)).sum() / (total * (total - 1.0)))
-        value = float(np.sqrt(pairs))
-        half = CONFIDENCE_Z * _deviation(weight, count / total, len(corpus), value)
-        order = sorted(range(len(names)), key=lambda i: (-weight[i] * count[i], names[i]))[:SHOWN]
+        partners = weight[code] * of_a_kind(code, corpus.unit)
+        found = pair_share(partners, corpus.unit, root=True)
+        share = np.bincount(code, minlength=len(names)) / len(corpus)
+        order = sorted(range(len(names)), key=lambda i: (-weight[i] * share[i], names[i]))[:SHOWN]
         shown = [
-            {"layout": spoken(names[i], labels), "share": float(count[i] / total)}
+            {"layout": spoken(names[i], labels), "share": float(share[i])}
             for i in order
-            if count[i] > 1 and weight[i]
+            if share[i] * len(corpus) > 1 and weight[i]
         ]
-        low, high = max(value - half, 0.0), min(max(value + half, 3.0 / total), 1.0)
-        return Score(value, low, high, {"commonest": shown})
+        return replace(found, observed={"commonest": shown})
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: a layout is shared by rows that are good in themselves; it wants variety."""
@@ -162,13 +160,3 @@ def _folded(skeleton: str) -> str:
 
 def _decisions(skeleton: str) -> int:
     return max(len(skeleton) - 1, 0) + sum(block != _PROSE for block in skeleton)
-
-
-def _deviation(
-    weight: npt.NDArray[np.float64], p: npt.NDArray[np.float64], rows: int, value: float
-) -> float:
-    """Standard error of the root of a weighted Simpson's index, by the delta method."""
-    if not value:
-        return 0.0
-    variance = 4 * max(float((weight**2 * p**3).sum() - (weight * p**2).sum() ** 2), 0.0) / rows
-    return float(np.sqrt(variance) / (2 * value))

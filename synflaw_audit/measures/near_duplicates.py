@@ -11,7 +11,8 @@ import rensa
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from synflaw_audit.measures.base import Marker, Score, met, share
+from synflaw_audit.measures.base import Marker, Score, met
+from synflaw_audit.measures.intervals import estimate
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import labels_of
 from synflaw_audit.text.tokens import Ids, Ints, Places, Tokens, extended, factorized, tokenize
@@ -52,24 +53,30 @@ class NearDuplicateShare:
     def score(self, corpus: Corpus) -> Score:
         """The expected share, with the largest group of near-duplicates."""
         rows = corpus.within(TOKENS)
-        weight, texts = corpus.weight[:rows], corpus.texts("answer")[:rows]
-        total = int(weight.sum())
-        if total < 2:
+        if rows < 2:
             return Score(0.0, 0.0, 1.0)
+        texts, unit = corpus.texts("answer")[:rows], corpus.unit[:rows]
         label = labels_of(texts)
         code, distinct = factorized(texts.filter(pa.array(~label)))
         group = clusters(tokenize(distinct), self.similarity)
-        size = np.bincount(group[code], weight[~label]).astype(np.int64)
-        repeated = size * met(size - 1, total - 1, self.draw - 1)
-        found = share(float(repeated.sum()), total, rows)
+        size = np.bincount(group[code]).astype(np.int64)
+        drawn = min(self.draw, rows)
+        repeated = met(size - 1, rows - 1, drawn - 1)
+        value = float((size * repeated).sum() / rows)
+        # With p the share of a group, sum(p (1 - (1 - p) ** (draw - 1))) by the delta method.
+        p = size / rows
+        slope = repeated + p * (drawn - 1) * (1 - p) ** (drawn - 2)
+        part = np.zeros(rows)
+        part[~label] = slope[group[code]]
+        found = estimate(value, part - part.mean(), unit)
         largest = int(size.argmax()) if len(size) else 0
         observed = {
             "groups": int((size > 1).sum()),
-            "repeated_share": float(size[size > 1].sum() / total),
-            "largest_share": float(size.max(initial=0) / total),
+            "repeated_share": float(size[size > 1].sum() / rows),
+            "largest_share": float(size.max(initial=0) / rows),
             "largest": _examples(distinct, group, largest) if size.max(initial=0) > 1 else [],
         }
-        return replace(found, observed=observed, rows=rows)
+        return replace(found, observed=observed)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: a row of the corpus can be told by the rows it resembles, not by itself."""

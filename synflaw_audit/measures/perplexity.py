@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+from synflaw_audit.measures.base import Marker, Score
+from synflaw_audit.measures.pairs import pair_share, within_reach
 from synflaw_audit.sample.corpus import Corpus
 
 FEWEST = 100  # answers
@@ -40,25 +41,20 @@ class PerplexityNarrowness:
         """The chance, with the median and spread of bits a token."""
         if not len(corpus):
             return Score(0.0, 0.0, 1.0)
-        bits = np.sort(corpus.bits(self.window))
+        found = corpus.bits(self.window)
+        scored = ~np.isnan(found)
+        bits, unit = found[scored], corpus.unit[scored]
         if len(bits) < FEWEST:
             reason = f"needs {FEWEST} answers of at least {self.window} tokens, has {len(bits)}"
             return Score(0.0, 0.0, 1.0, undecided=reason)
-        above = np.searchsorted(bits, bits + self.within, side="right")
-        below = np.searchsorted(bits, bits - self.within, side="left")
-        near = (above - below - 1) / (len(bits) - 1)
-        value = float(near.mean())
-        half = CONFIDENCE_Z * 2 * float(near.std() / np.sqrt(len(bits)))
-        half = max(half, 3.0 / len(bits))
         tenth, median, ninetieth = np.quantile(bits, [0.1, 0.5, 0.9]).tolist()
         observed = {
             "bits_per_token": {"p10": tenth, "median": median, "p90": ninetieth},
             "answers": len(bits),
             "model": corpus.language_model.name,
         }
-        return Score(
-            value, max(value - half, 0.0), min(value + half, 1.0), observed, rows=len(bits)
-        )
+        near = within_reach(bits, self.within, unit)
+        return replace(pair_share(near, unit), observed=observed)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: it is no matter of single rows."""

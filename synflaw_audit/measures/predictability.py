@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+from synflaw_audit.measures.base import Marker, Score
+from synflaw_audit.measures.intervals import estimate
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.fitting import fit
 from synflaw_audit.text.phrases import Floats, numbered
@@ -43,21 +44,19 @@ class FormatPredictability:
         if not all(map(len, halves)):
             return Score(0.0, 0.0, 1.0)
         held = [_explained(corpus, *sides) for sides in (halves, halves[::-1])]
-        explained, bits, fixed, tokens, weight = np.concatenate(held, axis=1)
-        explained, bits = explained * weight, bits * weight
+        explained, bits, fixed, tokens = np.concatenate(held, axis=1)
+        unit = corpus.unit[np.concatenate(halves[::-1])]
         if not bits.sum():
             return Score(0.0, 0.0, 1.0)
         value = float(explained.sum() / bits.sum())
-        # The standard error of a ratio of sums over rows.
-        error = float(np.sqrt(((explained - value * bits) ** 2).sum()) / bits.sum())
-        half = CONFIDENCE_Z * error + 1 / len(weight)
         observed = {
-            "rows_with_a_template": float(weight[explained > 0].sum() / weight.sum()),
-            "fixed_tokens": float((fixed * weight).sum() / (tokens * weight).sum()),
-            "bits_per_answer": float(bits.sum() / weight.sum()),
-            "explained_bits_per_answer": float(explained.sum() / weight.sum()),
+            "rows_with_a_template": float((explained > 0).mean()),
+            "fixed_tokens": float(fixed.sum() / tokens.sum()),
+            "bits_per_answer": float(bits.mean()),
+            "explained_bits_per_answer": float(explained.mean()),
         }
-        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed, rows=rows)
+        # Of a ratio of sums over rows.
+        return estimate(value, (explained - value * bits) / bits.mean(), unit, observed)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: the template check marks the rows."""
@@ -73,13 +72,13 @@ def _explained(corpus: Corpus, known: Ints, held: Ints) -> Floats:
         held: int64 [rows], the rows to explain.
 
     Returns:
-        float64 [5, held rows]: bits that templates explain, bits, tokens that are format and do
-        not stand in the question, tokens, and the weight of the row.
+        float64 [4, held rows]: bits that templates explain, bits, tokens that are format and do
+        not stand in the question, tokens.
     """
     texts, other = (corpus.texts("answer").take(pa.array(rows)) for rows in (known, held))
     learned, tokens = tokenize(texts), tokenize(other)
     unit = np.unique(corpus.unit[known], return_inverse=True)[1]
-    book = fit(texts, learned, unit, corpus.weight[known])
+    book = fit(texts, learned, unit, np.ones(len(known), dtype=np.int64))
     covered = book.format(tokens, book.match(tokens))
     ids = numbered(tokens)
     real = (ids != START) & (ids != END)
@@ -90,7 +89,7 @@ def _explained(corpus: Corpus, known: Ints, held: Ints) -> Floats:
         np.bincount(tokens.row, values, len(tokens))
         for values in (bits * covered, bits, fixed, real)
     ]
-    return np.stack([*sums, corpus.weight[held]]).astype(np.float64)
+    return np.stack(sums).astype(np.float64)
 
 
 def _information(known: Ids, held: Ids) -> Floats:

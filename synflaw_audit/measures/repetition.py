@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score, met
+from synflaw_audit.measures.base import Marker, Score, met
+from synflaw_audit.measures.intervals import estimate
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.kernels.phrases import grouped, holders
-from synflaw_audit.text.phrases import numbered
+from synflaw_audit.text.phrases import Floats, numbered
 from synflaw_audit.text.tokens import END, START, Ids, Ints, Places, Tokens, extended
 
 TOKENS = 500_000  # of answers looked at; the rows are in random order
@@ -55,18 +56,21 @@ class SelfRepetition:
         tokens = int(corpus.answer_tokens.counts[:rows].sum())
         drawn = min(self.draw * len(units) / tokens, len(units) - 1)
         seen = met(units_with - 1, len(units) - 1, drawn)
-        weight = corpus.weight[:rows].astype(np.float64)
-        grams = weight * np.bincount(row, minlength=rows)
-        repeated = weight * np.bincount(row, seen[code], minlength=rows)
-        value = float(repeated.sum() / grams.sum())
-        # The standard error of a ratio of sums over rows.
-        half = CONFIDENCE_Z * float(np.sqrt(((repeated - value * grams) ** 2).sum()) / grams.sum())
+        value = float(seen[code].mean())
+        # A unit repeats others, and others repeat it: the more so, the more n-grams of theirs hang
+        # on the few units that hold them.
+        missed = 1 - (units_with - 1) / len(units)
+        hanging = np.bincount(code) * missed ** (drawn - 1) * drawn / len(units)
+        own = np.bincount(row, seen[code] - value, minlength=rows)
+        lent = _once(code, unit[row], hanging, len(units))
+        influence = own / len(code) * rows
+        influence += ((lent - lent.mean()) / np.bincount(unit))[unit] / len(code) * rows
         observed = {
             "n": self.n,
             "draw_tokens": round(drawn * tokens / len(units)),
             "commonest": self._commonest(corpus, at, code, units_with, len(units)),
         }
-        return Score(value, max(value - half, 0.0), min(value + half, 1.0), observed, rows=rows)
+        return estimate(value, influence, unit, observed)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: common words are no fault of a row; templates mark those that are."""
@@ -99,3 +103,11 @@ def _grams(tokens: Tokens, rows: int, n: int) -> tuple[Ints, Ids]:
         gram = extended(gram, ids[step : size + step])
     at = np.flatnonzero(whole)
     return at, gram[at]
+
+
+def _once(code: Places, unit: Ints, worth: Floats, units: int) -> Floats:
+    """What the distinct n-grams of each unit are worth together: float64 [units]."""
+    pairs = np.unique(unit.astype(np.int64) * len(worth) + code)
+    return np.asarray(
+        np.bincount(pairs // len(worth), worth[pairs % len(worth)], units), dtype=np.float64
+    )

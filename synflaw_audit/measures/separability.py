@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
-from synflaw_audit.sample.corpus import QUESTIONS_PER_ROW, Corpus
-from synflaw_audit.sample.sketch import hashes_of
+from synflaw_audit.measures.base import Marker, Score
+from synflaw_audit.measures.intervals import quantile
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.sample.sketch import hashes_of, mixed
 from synflaw_audit.text.embedders import Vectors
-from synflaw_audit.text.tokens import Ids, Ints, Mask
+from synflaw_audit.text.tokens import Ids, Ints, Mask, extended
 
 FOLDS = 5
 FEWEST = 2 * FOLDS  # rows of either corpus
 RIDGE = 1.0
-SEED = 0
 NO_REFERENCE = "needs a reference corpus to compare with"
 
 Reals = npt.NDArray[np.float64]
@@ -54,11 +54,11 @@ class Separability:
         if len(vectors) < 2 * FEWEST:
             reason = f"needs {FEWEST} rows of the corpus and of the reference"
             return Score(0.0, 0.0, 1.0, undecided=reason)
-        rng = np.random.default_rng(SEED)
+        rng = np.random.default_rng(corpus.sketch.seed)
         shuffled = [rng.permutation(ours) for _ in range(self.permutations)]
         auc = cross_validated_auc(vectors, np.stack([ours, *shuffled], axis=1), fold)
         value = float(np.clip(2 * auc[0] - 1, 0, 1))
-        half = 2 * CONFIDENCE_Z * _deviation(float(auc[0]), len(vectors) // 2)
+        half = 2 * quantile(len(vectors)) * _deviation(float(auc[0]), len(vectors) // 2)
         observed = {
             "auc": float(auc[0]),
             "p_value": float((auc >= auc[0]).mean()),  # the labels as they are count as one
@@ -105,7 +105,11 @@ def picture(corpus: Corpus, rows: int = 500) -> Picture:
     vectors, ours, _ = _both(corpus, corpus.reference, rows)
     if len(vectors) < 2 * FEWEST:
         raise ValueError(f"a picture needs {FEWEST} rows of either corpus")
-    mapping = TSNE(init="random", perplexity=min(30, len(vectors) / 4), random_state=SEED)
+    mapping = TSNE(
+        init="random",
+        perplexity=min(30, len(vectors) / 4),
+        random_state=corpus.sketch.seed % 2**32,
+    )
     # Its threads wait for each other at every step: on a busy machine two take 50 times as long.
     with threadpool_limits(1):
         places = mapping.fit_transform(vectors)
@@ -127,10 +131,10 @@ def _both(corpus: Corpus, reference: Corpus, rows: int) -> tuple[Vectors, Mask, 
 
 
 def _keys(corpus: Corpus, rows: int) -> Ids:
-    """What may not stand in two folds: the question, or the row where there are hardly any."""
-    asked = hashes_of(corpus.texts("question"))
-    few = len(np.unique(asked)) < QUESTIONS_PER_ROW * len(corpus)
-    return (corpus.sketch.hash if few else asked)[:rows]
+    """What may not stand in two folds: the question, but of rows that count one by one."""
+    asked = hashes_of(corpus.texts("question")[:rows])
+    alone = mixed(extended(asked, np.arange(rows, dtype=np.uint64)))
+    return np.where(corpus.single[:rows], alone, asked)
 
 
 def cross_validated_auc(vectors: Vectors, labels: Mask, fold: Ints) -> Reals:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from synflaw_audit.measures.base import CONFIDENCE_Z, Marker, Score
+from synflaw_audit.measures.base import Marker, Score
+from synflaw_audit.measures.intervals import estimate
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import labels_of
 from synflaw_audit.text.kernels.phrases import grouped, holders
 from synflaw_audit.text.phrases import Floats, numbered
-from synflaw_audit.text.tokens import END, START, Ids, Ints, Tokens, tokenize
+from synflaw_audit.text.tokens import END, START, Ids, Ints, Places, Tokens, tokenize
 
 TOKENS = 500_000  # of answers looked at; the rows are in random order
 RARE = 0.01  # a token in fewer rows than this is no part of a common format
@@ -55,11 +56,9 @@ class StructuralTokens:
             return Score(0.0, 0.0, 1.0)
         order = np.lexsort((seen.ids, -excess))[: self.top]
         order = order[excess[order] > 0]
-        value = min(float(excess[order].sum()) / (self.top * MISSING), 1.0)
-        # The tokens of one format stand in the same rows, so their errors do not cancel out.
-        share = seen.share[order]
-        half = float(np.sqrt(share * (1 - share) / seen.rows).sum()) / (self.top * MISSING)
-        half = CONFIDENCE_Z * half + 1 / seen.rows
+        most = self.top * MISSING
+        value = min(float(excess[order].sum()) / most, 1.0)
+        influence = seen.influence(order) / most
         shown = [
             {
                 "token": seen.texts[i],
@@ -68,8 +67,7 @@ class StructuralTokens:
             }
             for i in order
         ]
-        low, high = max(value - half, 0.0), min(value + half, 1.0)
-        return Score(value, low, high, {"tokens": shown}, rows=seen.rows)
+        return estimate(value, influence, seen.unit, {"tokens": shown})
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: a single word is no fault; templates mark the rows that share many."""
@@ -87,6 +85,10 @@ class Spread:
         per_answer: float64 [kinds], occurrences, as a mean over the rows.
         texts: How each was written where it first occurs.
         rows: Rows looked at.
+        unit: int64 [rows], the question that each answers.
+        lengths: int64 [rows], tokens of each.
+        code: int64 [tokens], which of the kinds each is; -1 for another.
+        row: int32 [tokens], the row of each.
     """
 
     ids: Ids
@@ -95,6 +97,23 @@ class Spread:
     per_answer: Floats
     texts: list[str]
     rows: int
+    unit: Ints
+    lengths: Ints
+    code: Ints
+    row: Places
+
+    def influence(self, kinds: Ints) -> Floats:
+        """Each row's part in the excess of some kinds together, less the mean: float64 [rows]."""
+        total = np.zeros(self.rows)
+        for kind in kinds.tolist():
+            times = np.bincount(self.row[self.code == kind], minlength=self.rows)
+            rate = times.sum() / max(int(self.lengths.sum()), 1)
+            missed = np.exp(-rate * self.lengths)
+            # Chance is mean(1 - exp(-rate * length)), in which the rate is an estimate too.
+            steeper = (self.lengths * missed).mean() / max(float(self.lengths.mean()), 1e-9)
+            chance = (1 - missed) + steeper * (times - rate * self.lengths)
+            total += (times > 0) - chance
+        return np.asarray(total - total.mean())
 
     def of(self, ids: Ids) -> Floats:
         """The excess of other tokens here; 0 if they are rare or spread by chance."""
@@ -107,7 +126,8 @@ class Spread:
 def spread(corpus: Corpus) -> Spread:
     """How the tokens of a corpus's answers are spread over its first rows."""
     texts = corpus.texts("answer")[: corpus.within(TOKENS)]
-    texts = texts.filter(pa.array(~labels_of(texts)))
+    worded = np.flatnonzero(~labels_of(texts))
+    texts = texts.take(pa.array(worded))
     tokens = tokenize(texts)
     rows, total = len(tokens), int(tokens.counts.sum())
     ids, code = grouped(numbered(tokens))
@@ -121,6 +141,8 @@ def spread(corpus: Corpus) -> Spread:
     count = np.bincount(code, minlength=len(ids))[common]
     rate = count / max(total, 1)
     share = held[common] / max(rows, 1)
+    number = np.full(len(ids), -1, dtype=np.int64)
+    number[common] = np.arange(len(common))
     return Spread(
         ids=ids[common],
         share=share,
@@ -128,6 +150,10 @@ def spread(corpus: Corpus) -> Spread:
         per_answer=count / max(rows, 1),
         texts=[_text(tokens, texts, int(at)) for at in first[common]],
         rows=rows,
+        unit=corpus.unit[worded],
+        lengths=tokens.counts,
+        code=number[code],
+        row=tokens.row,
     )
 
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from synflaw_audit.measures.base import Batch, Marker, Marks, Score, share
+from synflaw_audit.measures.base import Batch, Marker, Marks, Score
+from synflaw_audit.measures.intervals import share
 from synflaw_audit.sample.corpus import QUESTIONS, Corpus
 from synflaw_audit.text.templates import TemplateBook
 
@@ -27,17 +28,15 @@ class TemplateShare:
         """The share, and the templates."""
         book = corpus.templates(self.field)
         rows = len(corpus) if self.field == "answer" else min(len(corpus), QUESTIONS)
-        # Rows that answer one question are not independent of each other.
-        independent = len(np.unique(corpus.unit)) if self.field == "answer" else rows
-        total = min(sum(template.share for template in book.templates), 1.0)
-        found = share(total, 1.0, independent)
+        follows = corpus.followed(self.field) >= 0
         largest = book.templates[0] if book.templates else None
         observed = {
             "templates": len(book.templates),
             "largest": largest.pattern if largest else None,
             "largest_share": largest.share if largest else 0.0,
         }
-        return replace(found, observed=observed, templates=book.templates, rows=rows)
+        found = share(follows, corpus.unit[:rows], observed)
+        return replace(found, templates=book.templates)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """Marks the rows that follow a template of the answers, with its words as format."""

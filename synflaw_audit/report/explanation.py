@@ -134,7 +134,7 @@ def _what(finding: Finding) -> str:
 def _sure(finding: Finding) -> str:
     rests = words.count(finding.records, "record")
     if finding.rows != finding.records:
-        rests = f"{words.count(finding.rows, 'distinct row')} of {rests}"
+        rests = f"a sample of {words.count(finding.rows, 'record')} of {finding.records:,}"
     if finding.verdict == "undecided":
         return f"It decides nothing; it had {rests}."
     bounds = f"{words.number(finding.low)} and {words.number(finding.high)}"

@@ -10,27 +10,29 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from synflaw_audit.sample.sketch import Sketch
+from synflaw_audit.sample.sketch import Sketch, hashes_of, mixed, seeded
 from synflaw_audit.text.embedders import Embedder, LsaEmbedder
 from synflaw_audit.text.fitting import fit
 from synflaw_audit.text.perplexity import LanguageModel, NgramModel
 from synflaw_audit.text.templates import TemplateBook
-from synflaw_audit.text.tokens import Ints, Tokens, factorized, tokenize
+from synflaw_audit.text.tokens import Ints, Mask, Tokens, extended, factorized, tokenize
 
 Side = Literal["question", "answer"]
 
-# With fewer distinct questions a row than this, rows are not grouped by question: a corpus that
-# asks one thing over and over is judged row by row.
-QUESTIONS_PER_ROW = 0.05
+# A question that more rows answer, and a larger share of them, is what the corpus is about rather
+# than one of the questions that it happens to hold: its rows count one by one.
+MOST_ANSWERS, MOST_SHARE = 20, 0.05
 QUESTIONS = 4000
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """The sampled rows of a sketch, and what several measures need of them.
+    """The sampled records of a sketch, and what several measures need of them.
 
-    Rows stand in the order of their hashes, which is the same however the corpus was read, so
-    "the first n rows" is a random sample that nothing but the corpus decides.
+    A row is a record: what a share of the rows has, that share of the corpus's records has, copies
+    included. Rows stand in an order as good as drawn at random, which only what the sampled records
+    say decides, so "the first n rows" is a random sample of the records, and a corpus that is
+    sampled whole is judged the same however its rows are ordered and spread over files.
 
     Attributes:
         sketch: Of the corpus.
@@ -46,54 +48,83 @@ class Corpus:
     _bits: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
-        return len(self.sketch)
+        return len(self.order)
 
-    @property
-    def weight(self) -> Ints:
-        """Records that each row stands for: int64 [rows]."""
-        return self.sketch.count
-
-    @property
-    def sampled(self) -> int:
-        """Records that the sampled rows stand for."""
-        return int(self.sketch.count.sum())
+    @cached_property
+    def order(self) -> Ints:
+        """The entry of the sketch that each row is: int64 [rows]."""
+        entry = np.repeat(np.arange(len(self.sketch)), self._copies())
+        question, answer = hashes_of(self.sketch.question), hashes_of(self.sketch.answer)
+        # Copies are told apart by their number alone, so it does not matter which has which.
+        pair = extended(extended(seeded(self.sketch.seed, len(question)), question), answer)[entry]
+        alike = np.argsort(pair, kind="stable")
+        first = np.searchsorted(pair[alike], pair[alike], side="left")
+        number = np.empty(len(pair), dtype=np.uint64)
+        number[alike] = np.arange(len(pair)) - first
+        rank = mixed(extended(pair, number))
+        return entry[np.lexsort((pair, rank))]
 
     def texts(self, side: Side) -> pa.Array:
         """The questions or answers: string array [rows]."""
-        return self.sketch.question if side == "question" else self.sketch.answer
+        return self._questions if side == "question" else self._answers
 
     @cached_property
     def answer_tokens(self) -> Tokens:
         """Tokens of the answers."""
-        return tokenize(self.sketch.answer)
+        return tokenize(self._answers)
+
+    @cached_property
+    def single(self) -> Mask:
+        """The row counts by itself, since very many answer its question: bool [rows]."""
+        code, questions = factorized(self._questions)
+        rows = np.bincount(code, minlength=len(questions))[code]
+        return np.asarray((rows > MOST_ANSWERS) & (rows > MOST_SHARE * len(self)))
 
     @cached_property
     def unit(self) -> Ints:
-        """The question each row answers, as a number: int64 [rows]."""
-        codes, questions = factorized(self.sketch.question)
-        if len(questions) < QUESTIONS_PER_ROW * len(self):
-            return np.arange(len(self))
-        return codes
+        """The question that each row answers, as a number from 0: int64 [rows].
+
+        Rows of one unit repeat each other because of their question, so it is units that are
+        independent of each other; rows that are ``single`` are a unit each.
+        """
+        code, questions = factorized(self._questions)
+        code = np.where(self.single, len(questions) + np.arange(len(code)), code)
+        return np.unique(code, return_inverse=True)[1].astype(np.int64)
 
     @cached_property
-    def answer_templates(self) -> TemplateBook:
-        """The templates of the answers."""
-        return fit(self.sketch.answer, self.answer_tokens, self.unit, self.weight)
-
-    @cached_property
-    def question_templates(self) -> TemplateBook:
-        """The templates of the questions, from the first ``QUESTIONS`` rows.
+    def question_tokens(self) -> Tokens:
+        """Tokens of the first ``QUESTIONS`` questions.
 
         Questions may be long (a passage to read), and no row is marked for its question, so a
         smaller sample than that of the answers will do.
         """
-        texts = self.sketch.question[:QUESTIONS]
-        rows = np.arange(len(texts))
-        return fit(texts, tokenize(texts), rows, self.weight[:QUESTIONS], "Q")
+        return tokenize(self._questions[:QUESTIONS])
+
+    @cached_property
+    def answer_templates(self) -> TemplateBook:
+        """The templates of the answers."""
+        once = np.ones(len(self), dtype=np.int64)
+        return fit(self._answers, self.answer_tokens, self.unit, once)
+
+    @cached_property
+    def question_templates(self) -> TemplateBook:
+        """The templates of the questions, from the first ``QUESTIONS`` rows."""
+        rows = len(self.question_tokens)
+        unit = np.unique(self.unit[:rows], return_inverse=True)[1].astype(np.int64)
+        once = np.ones(rows, dtype=np.int64)
+        return fit(self._questions[:rows], self.question_tokens, unit, once, "Q")
 
     def templates(self, side: Side) -> TemplateBook:
         """The templates of the questions or answers."""
         return self.question_templates if side == "question" else self.answer_templates
+
+    def followed(self, side: Side) -> Ints:
+        """The template that each row's question or answer follows, or -1: int64 [rows].
+
+        Of the questions, those of the first ``QUESTIONS`` rows.
+        """
+        tokens = self.question_tokens if side == "question" else self.answer_tokens
+        return self.templates(side).match(tokens).template
 
     def within(self, tokens: int) -> int:
         """How many of the first rows hold at most so many tokens of answers; one at least."""
@@ -107,7 +138,7 @@ class Corpus:
             window: Tokens of each answer, from its first, that are scored.
 
         Returns:
-            float64 [scored], bits a token of answers that are at least so long.
+            float64 [rows], bits a token; nan of rows that are shorter or not in the sample.
         """
         if window not in self._bits:
             found = self.language_model.bits(self.texts("answer"), self.unit, window)
@@ -116,4 +147,20 @@ class Corpus:
 
     def vectors(self, rows: int) -> npt.NDArray[np.float64]:
         """Unit vectors of the first ``rows`` answers: float64 [rows, dimensions]."""
-        return self.embedder.embed(self.sketch.answer[:rows].to_pylist())
+        return self.embedder.embed(self._answers[:rows].to_pylist())
+
+    @cached_property
+    def _questions(self) -> pa.Array:
+        return self.sketch.question.take(pa.array(self.order))
+
+    @cached_property
+    def _answers(self) -> pa.Array:
+        return self.sketch.answer.take(pa.array(self.order))
+
+    def _copies(self) -> Ints:
+        """Rows that each entry of the sketch is; a single entry may be more records than fit."""
+        if len(self.sketch) != 1:
+            return self.sketch.count
+        size = len((self.sketch.question[0].as_py() + self.sketch.answer[0].as_py()).encode())
+        most = max(min(self.sketch.rows, self.sketch.size // max(size, 1)), 1)
+        return np.minimum(self.sketch.count, most)

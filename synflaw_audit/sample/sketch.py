@@ -1,12 +1,28 @@
 """What pass 1 keeps of a corpus: a bounded, mergeable summary that every measure reads.
 
-The summary is a *bottom-k sample of distinct rows*: each distinct question-answer pair has a hash,
-and the pairs with the smallest hashes are kept, each with the exact number of records it stands
-for (Cohen and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007). Which pairs are kept
-depends only on the set of pairs, so neither the order of rows nor how they are spread over files
-or machines changes anything: ``merge`` is associative and commutative, and a corpus of any size is
-judged at one sample size. Answers have such a sample of their own, of hashes alone, because a
-sample of pairs would not see that two questions share an answer.
+The summary is a *uniform random sample of the records*. Each record has a priority, which is a hash
+of where it stands (file, row, turn) and of what it says, and the records of the least priorities
+are kept (bottom-k sampling: Cohen and Kaplan, "Summarizing data using bottom-k sketches", PODC
+2007; that such samples merge: Agarwal et al., "Mergeable summaries", PODS 2012, section 2). A share
+of the sample is an unbiased estimate of the share of the records, whatever is copied how often, and
+``merge`` is associative and commutative: neither the order of rows nor how they are spread over
+partitions, machines or interrupted runs changes anything.
+
+**Why not distinct rows with their counts?** Which of these are kept is independent of their counts,
+so that a row which makes up half of the corpus is most likely left out, and where it is not it
+makes up far more than half of the sample; no exact count mends that. To keep rows in proportion to
+their counts is impossible without their places: a bounded summary that knows but what rows say must
+drop a row of a partition before it can know that other partitions hold more of it.
+
+**What is certain to be seen.** Of the answers there is a larger sample, of hashes alone, as a
+summary of heavy hitters. It misses an answer that makes up a share s of the records with a
+probability of at most (1 - s) ** ``HASHES``: less than 1e-28 for a thousandth, less than that two
+answers of a large corpus have one hash. Counters such as those of Misra and Gries would bound that
+with certainty, but which they keep depends on the order of merges. An answer of a share s is
+counted with a standard error of sqrt(s (1 - s) / ``HASHES``); up to ``HASHES`` records it is exact.
+
+A file is known by its name without the folders, so that a corpus may be moved, or named from
+somewhere else, and keeps its sample. The seed of the priorities draws another sample.
 """
 
 from __future__ import annotations
@@ -18,11 +34,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synflaw_audit.text.kernels.text import digests
-from synflaw_audit.text.tokens import Ids, Ints, Mask, extended, utf8
+from synflaw_audit.text.tokens import Ids, Ints, Mask, extended, factorized, utf8
 
-ROWS = 20_000  # distinct pairs kept
-BYTES = 16_000_000  # of text kept, whatever the number of rows
-HASHES = 65_536  # distinct answers whose number of records is kept
+ROWS = 20_000  # records kept
+BYTES = 16_000_000  # of their text, whatever the number of records
+HASHES = 65_536  # records whose answer's hash is kept
 LABEL_WORDS, LABEL_BYTES = 3, 32
 
 
@@ -38,35 +54,78 @@ def labels_of(texts: pa.Array) -> Mask:
     return short & (np.asarray(pc.count_substring(texts, " ")) < LABEL_WORDS)
 
 
-def _gathered(hashes: Ids, counts: Ints) -> tuple[Ids, Ints, Ints]:
-    """Distinct hashes in order, their summed counts, and where each was first seen."""
-    distinct, first, place = np.unique(hashes, return_index=True, return_inverse=True)
-    return distinct, np.bincount(place, counts, len(distinct)).astype(np.int64), first
+def mixed(values: Ids) -> Ids:
+    """Values of which every bit depends on all bits of the given (the finalizer of splitmix64).
+
+    Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    """
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def seeded(seed: int, rows: int) -> Ids:
+    """What the hashes of a draw begin with: uint64 [rows]."""
+    return mixed(np.full(rows, seed % 2**64, dtype=np.uint64))
+
+
+def _priorities(batch: pa.RecordBatch, question: pa.Array, replied: Ids, seed: int) -> Ids:
+    """The priority of each record: uint64 [rows], as good as drawn at random."""
+    code, files = factorized(batch.column("file"))
+    names = [name.replace("\\", "/").rpartition("/")[2] for name in files.to_pylist()]
+    place = extended(seeded(seed, batch.num_rows), hashes_of(pa.array(names, pa.string()))[code])
+    for name in ("row", "turn"):
+        place = extended(place, np.asarray(batch.column(name)).astype(np.uint64))
+    return mixed(extended(extended(place, hashes_of(question)), replied))
+
+
+def _least(priority: Ids, count: Ints) -> tuple[Ids, Ints, Ints]:
+    """Distinct priorities, ascending, their summed counts, and where each was first seen."""
+    distinct, first, place = np.unique(priority, return_index=True, return_inverse=True)
+    return distinct, np.bincount(place, count, len(distinct)).astype(np.int64), first
 
 
 @dataclass(frozen=True)
-class Hashes:
-    """Bottom-k sample of distinct values: their hashes and exact numbers of records.
+class Answers:
+    """A uniform sample of the records by their answers' hashes.
 
     Attributes:
-        hash: uint64 [values], ascending.
-        count: int64 [values].
-        size: The most values kept.
+        priority: uint64 [entries], ascending.
+        hash: uint64 [entries], of the answer.
+        count: int64 [entries], see ``Sketch``.
+        size: The most entries kept.
     """
 
+    priority: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     hash: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     count: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     size: int = HASHES
 
-    def added(self, hashes: Ids, counts: Ints) -> Hashes:
-        """The sample with further values in it."""
-        if len(self.hash) == self.size:
-            below = hashes <= self.hash[-1]
-            hashes, counts = hashes[below], counts[below]
-        distinct, count, _ = _gathered(
-            np.concatenate([self.hash, hashes]), np.concatenate([self.count, counts])
+    @property
+    def records(self) -> int:
+        """Records in the sample."""
+        return int(self.count.sum())
+
+    def distinct(self) -> tuple[Ids, Ints]:
+        """The distinct answers, and how many of the sample's records give each."""
+        known, place = np.unique(self.hash, return_inverse=True)
+        return known, np.bincount(place, self.count, len(known)).astype(np.int64)
+
+    def below(self, priority: Ids) -> Mask:
+        """Which records of these priorities may enter the sample."""
+        if len(self.priority) < self.size:
+            return np.ones(len(priority), dtype=bool)
+        return np.asarray(priority <= self.priority[-1])
+
+    def merged(self, other: Answers) -> Answers:
+        """The sample of the records of both."""
+        priority, hashes, count = (
+            np.concatenate([getattr(self, name), getattr(other, name)])
+            for name in ("priority", "hash", "count")
         )
-        return Hashes(distinct[: self.size], count[: self.size], self.size)
+        distinct, count, first = _least(priority, count)
+        kept = slice(self.size)
+        return Answers(distinct[kept], hashes[first[kept]], count[kept], self.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,33 +135,38 @@ class Sketch:
     Attributes:
         records: Records seen.
         characters: Characters of all answers seen.
-        hash: uint64 [rows], ascending, of each kept distinct pair.
-        count: int64 [rows], records that each stands for.
-        question: Arrow string array [rows].
-        answer: Arrow string array [rows].
-        answers: Sample of the distinct answers, those left out that are no more than a label.
+        priority: uint64 [entries], ascending, of the sampled records.
+        count: int64 [entries], records of this priority: one, but where files of one name hold
+            the same record at the same place.
+        question: Arrow string array [entries].
+        answer: Arrow string array [entries].
+        answers: Sample of the answers, those left out that are no more than a label.
         labels: Records whose answer is no more than a label.
-        beyond: The least hash of a pair that was left out; None if there is none.
+        beyond: The least priority of a record that was left out; None if there is none.
+        rows: The most records sampled.
+        size: The most bytes of their text.
+        seed: Of the priorities.
     """
 
     records: int = 0
     characters: int = 0
-    hash: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    priority: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     count: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     question: pa.Array = field(default_factory=lambda: pa.array([], pa.large_string()))
     answer: pa.Array = field(default_factory=lambda: pa.array([], pa.large_string()))
-    answers: Hashes = field(default_factory=Hashes)
+    answers: Answers = field(default_factory=Answers)
     labels: int = 0
     beyond: int | None = None
     rows: int = ROWS
     size: int = BYTES
+    seed: int = 0
 
     def __len__(self) -> int:
-        return len(self.hash)
+        return len(self.priority)
 
     @property
     def complete(self) -> bool:
-        """No distinct pair was left out."""
+        """Every record is in the sample."""
         return self.beyond is None
 
     def added(self, batch: pa.RecordBatch) -> Sketch:
@@ -114,25 +178,26 @@ class Sketch:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sketch):
             return NotImplemented
-        return (
-            (self.records, self.characters, self.labels, self.beyond, self.rows, self.size)
-            == (
-                other.records,
-                other.characters,
-                other.labels,
-                other.beyond,
-                other.rows,
-                other.size,
+        totals = ("records", "characters", "labels", "beyond", "rows", "size", "seed")
+        arrays = [
+            (getattr(mine, name), getattr(theirs, name))
+            for mine, theirs, names in (
+                (self, other, ("priority", "count")),
+                (self.answers, other.answers, ("priority", "hash", "count")),
             )
-            and np.array_equal(self.hash, other.hash)
-            and np.array_equal(self.count, other.count)
+            for name in names
+        ]
+        return (
+            all(getattr(self, name) == getattr(other, name) for name in totals)
+            and all(np.array_equal(mine, theirs) for mine, theirs in arrays)
             and self.question.equals(other.question)
             and self.answer.equals(other.answer)
-            and np.array_equal(self.answers.hash, other.answers.hash)
-            and np.array_equal(self.answers.count, other.answers.count)
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+EMPTY = Sketch()
 
 
 class Sketcher:
@@ -142,9 +207,9 @@ class Sketcher:
     the sample, so that it is not rebuilt for every batch.
     """
 
-    def __init__(self, sketch: Sketch | None = None) -> None:
-        """Goes on from a sketch, or begins with an empty one."""
-        self._sketch = Sketch() if sketch is None else sketch
+    def __init__(self, sketch: Sketch = EMPTY) -> None:
+        """Goes on from a sketch."""
+        self._sketch = sketch
         self._waiting: list[Sketch] = []
         self._rows = self._bytes = 0
         self.records = self._sketch.records
@@ -173,43 +238,46 @@ class Sketcher:
             batch.column(name).cast(pa.large_string()) for name in ("question", "answer")
         )
         replied, label = hashes_of(answer), labels_of(answer)
-        hashes = extended(extended(np.zeros_like(replied), hashes_of(question)), replied)
-        rows = None if sample.beyond is None else np.flatnonzero(hashes < np.uint64(sample.beyond))
-        told = replied[~label]
-        if len(sample.answers.hash) == sample.answers.size:
-            told = told[told <= sample.answers.hash[-1]]
+        priority = _priorities(batch, question, replied, sample.seed)
+        rows = None
+        if sample.beyond is not None:
+            rows = np.flatnonzero(priority < np.uint64(sample.beyond))
+        told = np.flatnonzero(~label & sample.answers.below(priority))
+        once = np.ones(batch.num_rows, dtype=np.int64)
         return Sketch(
-            records=len(hashes),
+            records=len(priority),
             characters=int(pc.sum(pc.utf8_length(answer)).as_py() or 0),
-            hash=hashes if rows is None else hashes[rows],
-            count=np.ones(len(hashes) if rows is None else len(rows), dtype=np.int64),
+            priority=priority if rows is None else priority[rows],
+            count=once if rows is None else once[rows],
             question=question if rows is None else question.take(pa.array(rows)),
             answer=answer if rows is None else answer.take(pa.array(rows)),
-            answers=Hashes(told, np.ones(len(told), dtype=np.int64), sample.answers.size),
+            answers=Answers(priority[told], replied[told], once[told], sample.answers.size),
             labels=int(label.sum()),
             rows=sample.rows,
             size=sample.size,
+            seed=sample.seed,
         )
 
 
 def _together(parts: list[Sketch]) -> Sketch:
     """Parts end to end, as one part to merge; their rows may be unsorted and recur."""
     first = parts[0]
-    hashes, counts = (
+    priority, hashes, count = (
         np.concatenate([getattr(part.answers, name) for part in parts])
-        for name in ("hash", "count")
+        for name in ("priority", "hash", "count")
     )
     return Sketch(
         records=sum(part.records for part in parts),
         characters=sum(part.characters for part in parts),
-        hash=np.concatenate([part.hash for part in parts]),
+        priority=np.concatenate([part.priority for part in parts]),
         count=np.concatenate([part.count for part in parts]),
         question=pa.concat_arrays([part.question for part in parts]),
         answer=pa.concat_arrays([part.answer for part in parts]),
-        answers=Hashes(hashes, counts, first.answers.size),
+        answers=Answers(priority, hashes, count, first.answers.size),
         labels=sum(part.labels for part in parts),
         rows=first.rows,
         size=first.size,
+        seed=first.seed,
     )
 
 
@@ -217,17 +285,23 @@ def merge(left: Sketch, right: Sketch) -> Sketch:
     """The summary of two corpora together. Associative and commutative.
 
     Raises:
-        ValueError: If the two were made with different sizes.
+        ValueError: If the two were made with different sizes or seeds.
     """
-    if (left.rows, left.size, left.answers.size) != (right.rows, right.size, right.answers.size):
-        raise ValueError("only sketches of one size can be merged")
-    hashes = np.concatenate([left.hash, right.hash])
-    # From the first pair that a side has left out, the union is not known.
+    made = [(side.rows, side.size, side.answers.size, side.seed) for side in (left, right)]
+    if made[0] != made[1]:
+        raise ValueError("only sketches of one size and seed can be merged")
+    priority = np.concatenate([left.priority, right.priority])
+    # From the first record that a side has left out, the union is not known.
     limits = [side.beyond for side in (left, right) if side.beyond is not None]
-    known = np.flatnonzero(hashes < np.uint64(min(limits))) if limits else np.arange(len(hashes))
+    below = min(limits, default=None)
+    known = np.arange(len(priority))
+    if below is not None:
+        known = np.flatnonzero(priority < np.uint64(below))
     counts = np.concatenate([left.count, right.count])[known]
-    distinct, count, first = _gathered(hashes[known], counts)
-    first = known[first[: left.rows]]
+    distinct, count, first = _least(priority[known], counts)
+    # Records of one priority are kept or left out together.
+    fits = max(int(np.searchsorted(np.cumsum(count), left.rows, side="right")), 1)
+    first = known[first[:fits]]
     question, answer = (
         pa.chunked_array([getattr(left, name), getattr(right, name)])
         .take(pa.array(first))
@@ -235,18 +309,19 @@ def merge(left: Sketch, right: Sketch) -> Sketch:
         for name in ("question", "answer")
     )
     length = pc.add(pc.binary_length(question), pc.binary_length(answer)).to_numpy()
-    kept = int(np.searchsorted(np.cumsum(length), left.size, side="right"))
-    kept = min(max(kept, 1), len(first))  # one row is kept however long it is
+    kept = int(np.searchsorted(np.cumsum(length * count[:fits]), left.size, side="right"))
+    kept = min(max(kept, 1), len(first))  # one record is kept however long it is
     return Sketch(
         records=left.records + right.records,
         characters=left.characters + right.characters,
         labels=left.labels + right.labels,
-        hash=distinct[:kept],
+        priority=distinct[:kept],
         count=count[:kept],
         question=question[:kept],
         answer=answer[:kept],
-        answers=left.answers.added(right.answers.hash, right.answers.count),
-        beyond=int(distinct[kept]) if kept < len(distinct) else min(limits, default=None),
+        answers=left.answers.merged(right.answers),
+        beyond=int(distinct[kept]) if kept < len(distinct) else below,
         rows=left.rows,
         size=left.size,
+        seed=left.seed,
     )

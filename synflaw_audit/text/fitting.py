@@ -41,6 +41,7 @@ COMMONER = 3.0  # so many times commoner are the two ends of a phrase that spans
 VALUE = 0.5  # of a weaker phrase's occurrences hold a word that is format, or it is a value
 MIN_BITS = 10.0  # a weaker phrase carries at least this much
 MOST_PHRASES = 2000
+CONTENT = 1.0  # tokens a row that are no format, at least, to judge words by
 DESCRIBED = 1000  # rows of a template whose patterns are looked at
 
 
@@ -64,7 +65,9 @@ def fit(
     if book.templates:
         # Now that most of the format is known, judge words by how they occur outside of it.
         content = ~book.match(tokens).covered
-        book = _fitted(tokens, mine(tokens, levels, content), weight)
+        # Where there is hardly a word of content, nothing is known of words outside of the format.
+        if content.sum() >= CONTENT * len(tokens):
+            book = _fitted(tokens, mine(tokens, levels, content), weight)
     found = book.occurrences(tokens)
     match = book.matched(found, tokens)
     book = replace(book, slots=learned(tokens, match.covered, np.flatnonzero(match.template >= 0)))

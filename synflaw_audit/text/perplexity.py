@@ -35,7 +35,8 @@ class LanguageModel(Protocol):
             window: Tokens of each answer, from its first, that are scored.
 
         Returns:
-            float64 [scored], bits a token of a sample of the rows that are at least so long.
+            float64 [rows], bits a token of a sample of the rows that are at least so long, nan of
+            the others.
         """
 
 
@@ -67,7 +68,7 @@ class NgramModel:
                 sums = np.bincount(tokens.row[held][real], cost[real], len(tokens))
                 rows = np.unique(tokens.row[held])
                 found[rows] = sums[rows] / window
-        return np.asarray(found[~np.isnan(found)], dtype=np.float64)
+        return found
 
 
 def information(known: Ids, known_place: Ints, held: Ids, held_place: Ints) -> Floats:
@@ -147,22 +148,23 @@ class CausalModel:
                 f"the perplexity model {self.name!r} cannot be loaded: {error}. Choose 'ngram', "
                 "a local model folder, or a hub name that can be reached"
             ) from error
-        encoded = (
+        encoded = [
             tokenizer(text, add_special_tokens=False, truncation=True, max_length=window + 1)
             for text in texts.to_pylist()
-        )
+        ]
         # The first token is given, since not every model has a token to begin with.
-        rows = [row["input_ids"] for row in encoded if len(row["input_ids"]) == window + 1]
-        found: list[float] = []
+        long = [n for n, row in enumerate(encoded) if len(row["input_ids"]) == window + 1]
+        found = np.full(len(texts), np.nan)
         with torch.inference_mode():
-            for at in range(0, min(len(rows), CAUSAL_ROWS), BATCH):
-                ids = torch.tensor(rows[at : min(at + BATCH, CAUSAL_ROWS)])
+            for at in range(0, min(len(long), CAUSAL_ROWS), BATCH):
+                rows = long[at : min(at + BATCH, CAUSAL_ROWS)]
+                ids = torch.tensor([encoded[row]["input_ids"] for row in rows])
                 logits = model(ids).logits[:, :-1].float()
                 nats = torch.nn.functional.cross_entropy(
                     logits.transpose(1, 2), ids[:, 1:], reduction="none"
                 ).mean(dim=1)
-                found += (nats / np.log(2)).tolist()
-        return np.asarray(found, dtype=np.float64)
+                found[rows] = (nats / np.log(2)).numpy()
+        return found
 
 
 def language_model_named(name: str) -> LanguageModel:

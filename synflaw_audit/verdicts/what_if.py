@@ -1,8 +1,7 @@
 """What an audit would find if flagged rows were left out, from the sample that it kept.
 
-The sketch holds up to 20,000 distinct rows with the number of records that each stands for. The
-audit's own flagger marks those rows, the marked ones go, and the rest is judged by the same checks
-as if it were the sketch of the smaller corpus.
+The sketch holds up to 20,000 records. The audit's own flagger marks those, the marked ones go, and
+the rest is judged by the same checks as if it were the sketch of the smaller corpus.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from synflaw_audit.findings.finding import WhatIf
 from synflaw_audit.measures import Batch
 from synflaw_audit.records import RECORDS
 from synflaw_audit.sample.corpus import Corpus
-from synflaw_audit.sample.sketch import Hashes, Sketch, hashes_of, labels_of
+from synflaw_audit.sample.sketch import Sketch, labels_of
 from synflaw_audit.text.tokens import Ints, Mask
 from synflaw_audit.verdicts import strict_toml
 from synflaw_audit.verdicts.catalogue import Check
@@ -48,7 +47,9 @@ class Sample:
         markers = dict(self.judgement.flagger.markers)
         wanted = [drop] if isinstance(drop, str) else list(drop)
         dropped = tuple(markers) if wanted == [FLAGGED] else self._names(wanted, (FLAGGED,))
-        marked = self._marked([name for name in dropped if name in markers])
+        rows = self._marked([name for name in dropped if name in markers])
+        marked = np.zeros(len(self.corpus.sketch), dtype=bool)
+        marked[self.corpus.order[rows]] = True
         asked = {feature.check for feature in calibration().features} | set(self._names(checks))
         asked |= {f.name for f in self.judgement.findings if f.verdict in ("warn", "fail")}
         left = without(self.corpus.sketch, marked)
@@ -96,14 +97,15 @@ class Sample:
 
 
 def without(sketch: Sketch, marked: Mask) -> Sketch:
-    """The sketch of the corpus without the marked rows.
+    """The sketch of the corpus without the marked records.
 
     It is exact where the sketch is complete. Elsewhere what is known of all records (their number,
-    characters and labels, the distinct answers) shrinks as it does in the sample.
+    characters and labels) shrinks as it does in the sample, and of the answers those remain whose
+    records are in the sample.
 
     Args:
         sketch: Of the corpus.
-        marked: bool [rows of the sketch].
+        marked: bool [entries of the sketch].
     """
     if not marked.any():
         return sketch
@@ -111,39 +113,25 @@ def without(sketch: Sketch, marked: Mask) -> Sketch:
     length = np.asarray(pc.utf8_length(sketch.answer), dtype=np.int64)
 
     def left(total: int, part: Ints) -> int:
-        """What is left of a total that the sampled rows are ``part`` of."""
+        """What is left of a total that the sampled records are ``part`` of."""
         whole = int(part.sum())
         return round(total * int(part[kept].sum()) / whole) if whole else total
 
+    answers = sketch.answers
+    known = np.isin(answers.priority, sketch.priority[kept])
     return replace(
         sketch,
         records=left(sketch.records, sketch.count),
         characters=left(sketch.characters, sketch.count * length),
         labels=left(sketch.labels, sketch.count * labels_of(sketch.answer)),
-        hash=sketch.hash[kept],
+        priority=sketch.priority[kept],
         count=sketch.count[kept],
         question=sketch.question.filter(pa.array(kept)),
         answer=sketch.answer.filter(pa.array(kept)),
-        answers=_answers_left(sketch, kept),
+        answers=replace(
+            answers,
+            priority=answers.priority[known],
+            hash=answers.hash[known],
+            count=answers.count[known],
+        ),
     )
-
-
-def _answers_left(sketch: Sketch, kept: Mask) -> Hashes:
-    """The distinct answers without those of the rows that go.
-
-    An answer that sampled rows give loses the share of its records that they lose. Of the answers
-    that no sampled row gives, as many go as of the others; their hashes are random, so the first
-    are as good as any.
-    """
-    answers = sketch.answers
-    replied = hashes_of(sketch.answer)
-    known, place = np.unique(replied, return_inverse=True)
-    before, after = (np.bincount(place, weights) for weights in (sketch.count, sketch.count * kept))
-    at = np.minimum(np.searchsorted(known, answers.hash), len(known) - 1)
-    seen = known[at] == answers.hash
-    count = np.where(seen, np.ceil(answers.count * after[at] / before[at]), answers.count)
-    share = float((count[seen] > 0).mean()) if seen.any() else float(after.sum() / before.sum())
-    unseen = np.flatnonzero(~seen)
-    count[unseen[round(share * len(unseen)) :]] = 0
-    stay = count > 0
-    return replace(answers, hash=answers.hash[stay], count=count[stay].astype(np.int64))

@@ -34,7 +34,7 @@ def test_neither_scale_nor_number_matters() -> None:
     assert long == pytest.approx(whole, abs=0.005)
 
 
-def test_one_length_is_uniform_and_one_answer_or_label_is_not() -> None:
+def test_one_length_is_uniform_and_one_row_or_labels_are_not() -> None:
     assert LengthUniformity().score(corpus_of(drawn([80] * 100))).value == 1
     assert LengthUniformity().score(corpus_of(["yes", "no"] * 50)).value == 0
     one = LengthUniformity().score(corpus_of(["I am afraid that I cannot answer that."]))

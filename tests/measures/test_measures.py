@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from synflaw_audit.measures import MEASURES, Batch, Measure, Score
-from synflaw_audit.measures.base import share
+from synflaw_audit.measures.intervals import wilson
 from synflaw_audit.records import RECORDS
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import Sketch, merge
@@ -147,6 +147,4 @@ def test_every_measure_is_used_by_a_check() -> None:
 )
 def test_wilson_interval(part: int, whole: int, sample: int, low: float, high: float) -> None:
     # Values of the formula as tabulated, for instance by statsmodels.
-    score = share(part, whole, sample)
-    assert score.low == pytest.approx(low, abs=1e-4)
-    assert score.high == pytest.approx(high, abs=1e-4)
+    assert wilson(part / whole, sample, 10**9) == pytest.approx((low, high), abs=1e-4)

@@ -52,7 +52,8 @@ def test_the_interval_holds_the_score_of_the_whole() -> None:
     answers = [f"Thus {free()} hence" if n % 2 else free() for n in range(6000)]
     whole = score(answers).value
     parts = [score(answers[at : at + 200]) for at in range(0, 6000, 200)]
-    assert sum(part.low <= whole <= part.high for part in parts) >= 28
+    # 95% of 30, less two standard deviations.
+    assert sum(part.low <= whole <= part.high for part in parts) >= 26
 
 
 def test_what_the_reference_spreads_as_evenly_is_taken_off() -> None:

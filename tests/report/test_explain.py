@@ -45,7 +45,7 @@ def test_a_finding_is_explained_from_the_report(audited: Path, report: Report) -
     said = [finding.title, " ".join(finding.why.split()), *(a.text for a in finding.advice)]
     said += [
         f"It flags {finding.flagged.records} records",
-        f"{finding.rows} distinct rows of 400 records",
+        f"It rests on {finding.rows} records: with 95% confidence",
     ]
     said += [f"row {example.row}:" for example in finding.flagged.examples]
     for text in [*said, f"It accounts for {100 * finding.risk_share:.0f}% of the risk"]:

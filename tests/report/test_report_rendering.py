@@ -265,7 +265,7 @@ class TestExplanation:
     )
     SAID = (
         "The score is 0.30, above 0.20, where it warns.",
-        "It rests on 900 distinct rows of 1,000 records: with 95% confidence the score lies "
+        "It rests on a sample of 900 records of 1,000: with 95% confidence the score lies "
         "between 0.15 and 0.50. At the lower end it would pass, at the upper end fail: more rows "
         "could tell.",
         "It flags 120 records (12%). They stand in flagged.parquet, with check-sf101 in the "

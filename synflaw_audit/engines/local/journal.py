@@ -27,7 +27,7 @@ from synflaw_audit.findings.accounts import Accounts, FileAccount
 from synflaw_audit.flagging.sinks import written
 from synflaw_audit.reading import Rejected
 from synflaw_audit.records import FLAGGED
-from synflaw_audit.sample.sketch import Hashes, Sketch
+from synflaw_audit.sample.sketch import Answers, Sketch
 from synflaw_audit.text.tokens import Mask, utf8
 
 IDENTITY = "audit.json"
@@ -155,22 +155,25 @@ def _packed(sketch: Sketch) -> dict[str, Any]:
         for part, array in zip(("bytes", "bounds"), utf8(getattr(sketch, name)), strict=True)
     }
     counts = ("records", "characters", "labels", "rows", "size")
+    answers = {
+        f"answers_{name}": getattr(sketch.answers, name) for name in ("priority", "hash", "count")
+    }
     return {
         **texts,
         **{name: np.int64(getattr(sketch, name)) for name in counts},
         "beyond": np.array([b for b in [sketch.beyond] if b is not None], np.uint64),
-        "hash": sketch.hash,
+        "priority": sketch.priority,
         "count": sketch.count,
-        "answers_hash": sketch.answers.hash,
-        "answers_count": sketch.answers.count,
+        **answers,
         "answers_size": np.int64(sketch.answers.size),
+        "seed": np.array(str(sketch.seed)),
     }
 
 
 def _unpacked(kept: Mapping[str, Any]) -> Sketch:
     question, answer = (
         pa.LargeStringArray.from_buffers(
-            len(kept["hash"]),
+            len(kept["priority"]),
             *(pa.py_buffer(kept[f"{name}_{part}"]) for part in ("bounds", "bytes")),
         )
         for name in ("question", "answer")
@@ -185,9 +188,15 @@ def _unpacked(kept: Mapping[str, Any]) -> Sketch:
         rows=rows,
         size=size,
         beyond=int(kept["beyond"][0]) if len(kept["beyond"]) else None,
-        hash=kept["hash"],
+        priority=kept["priority"],
         count=kept["count"],
         question=question,
         answer=answer,
-        answers=Hashes(kept["answers_hash"], kept["answers_count"], int(kept["answers_size"])),
+        answers=Answers(
+            kept["answers_priority"],
+            kept["answers_hash"],
+            kept["answers_count"],
+            int(kept["answers_size"]),
+        ),
+        seed=int(str(kept["seed"])),
     )
