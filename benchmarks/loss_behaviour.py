@@ -25,13 +25,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from synflaw_audit.repair import RepairConfig
 from synflaw_audit.repair.material.batches import Collator, pad_id
 from synflaw_audit.repair.material.flagged import read_flagged
-from synflaw_audit.repair.material.prepare import Prepared, context_length, prepare
-from synflaw_audit.repair.measure import likelihoods, repetition
-from synflaw_audit.repair.methods.forgetting.forward import output_layer
-from synflaw_audit.repair.methods.forgetting.losses import METHODS
+from synflaw_audit.repair.material.gather import Material, context_length, gather
+from synflaw_audit.repair.measuring.likelihoods import likelihoods, repetition
+from synflaw_audit.repair.methods.forgetting.losses import LOSSES
+from synflaw_audit.repair.methods.forgetting.reference import SecondModel
 from synflaw_audit.repair.methods.forgetting.terms import StepLoss, token_counts
-from synflaw_audit.repair.storage.folder import library_progress, load
-from synflaw_audit.repair.training.reference import SecondModel
+from synflaw_audit.repair.storage.folder import library_progress, load, load_tokenizer
+from synflaw_audit.repair.training.forward import output_layer
 
 MULTIPLES = (1, 2, 5, 10)
 FIGURES = (
@@ -42,9 +42,9 @@ FIGURES = (
 )
 
 
-def settings(method: str, arguments: argparse.Namespace, steps: int) -> RepairConfig:
+def settings(name: str, arguments: argparse.Namespace, steps: int) -> RepairConfig:
     return RepairConfig(
-        method=method,
+        loss=name,
         forget_weight=1.0,
         bias_weight=0.0,
         learning_rate=arguments.learning_rate,
@@ -57,22 +57,23 @@ def settings(method: str, arguments: argparse.Namespace, steps: int) -> RepairCo
     )
 
 
-def figures(network: PreTrainedModel, data: Prepared, collator: Collator) -> dict[str, float]:
+def figures(network: PreTrainedModel, data: Material, collator: Collator) -> dict[str, float]:
     found = likelihoods(network, data.measured[:64], data.held_out[:64], collator)
     found["repetition"] = repetition(network, data.held_out[:8], collator.pad_id)
     return found
 
 
 def run(
-    method: str, arguments: argparse.Namespace, steps: int, every: int
+    name: str, arguments: argparse.Namespace, steps: int, every: int
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """The figures at the start and after every so many steps."""
-    config = settings(method, arguments, steps)
+    config = settings(name, arguments, steps)
     with library_progress(shown=False):
-        network, tokenizer = load(arguments.model, config)
+        network = load(arguments.model, config)
+        tokenizer = load_tokenizer(arguments.model)
     data = prepared(network, tokenizer, config, arguments)
     collator = Collator(pad_id(tokenizer))
-    reference = SecondModel.copy_of(network) if METHODS[method].needs_reference else None
+    reference = SecondModel.copy_of(network) if config.forgetting_loss.needs_reference else None
     loss = StepLoss(config, output_layer(network), reference)
     optimizer = torch.optim.AdamW(network.parameters(), lr=float(config.learning_rate or 0))
     yield 0, figures(network, data, collator)
@@ -93,11 +94,11 @@ def prepared(
     tokenizer: PreTrainedTokenizerBase,
     config: RepairConfig,
     arguments: argparse.Namespace,
-) -> Prepared:
+) -> Material:
     flagged = read_flagged(arguments.flagged, scope="template")
     flagged = replace(flagged, rows=flagged.rows[:400])
-    length = context_length(network)
-    return prepare(tokenizer, flagged, arguments.replay, (), config, context=length)
+    length = context_length(network.config)
+    return gather(tokenizer, flagged, arguments.replay, (), config, context=length)
 
 
 def needed_steps(arguments: argparse.Namespace) -> int:
@@ -112,12 +113,12 @@ def table(arguments: argparse.Namespace, needed: int) -> str:
         "| method | steps | " + " | ".join(FIGURES) + " |",
         "|---|---:|" + "---:|" * len(FIGURES),
     ]
-    for method in METHODS:
+    for loss in LOSSES:
         wanted = {0, *(needed * multiple for multiple in MULTIPLES)}
-        for step, found in run(method, arguments, needed * MULTIPLES[-1], needed):
+        for step, found in run(loss, arguments, needed * MULTIPLES[-1], needed):
             if step in wanted:
                 cells = " | ".join(f"{found[name]:.3g}" for name in FIGURES)
-                lines.append(f"| {method} | {step} | {cells} |")
+                lines.append(f"| {loss} | {step} | {cells} |")
                 print(lines[-1], flush=True)
     return "\n".join(lines)
 

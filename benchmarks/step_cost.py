@@ -33,9 +33,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from synflaw_audit.repair import RepairConfig
 from synflaw_audit.repair.material.batches import Collator, Example, Purpose
-from synflaw_audit.repair.methods.forgetting.forward import output_layer
+from synflaw_audit.repair.methods.forgetting.reference import SecondModel
 from synflaw_audit.repair.methods.forgetting.terms import StepLoss, token_counts
-from synflaw_audit.repair.training.reference import SecondModel
+from synflaw_audit.repair.training.forward import output_layer
 
 Step = Callable[[], None]
 ARMS = ("plain", "repair", "separate")

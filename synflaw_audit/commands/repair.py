@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from synflaw_audit.engines.local.memory import parsed
 from synflaw_audit.errors import InputError, RepairError
 
 if TYPE_CHECKING:
@@ -37,8 +37,20 @@ def repair(
         Path | None,
         typer.Option(help="A TOML file of RepairConfig settings; options override it."),
     ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="The base of an adapter, where it does not name it.", show_default=False),
+    ] = None,
     method: Annotated[
-        str | None, typer.Option(help="The forgetting loss.", rich_help_panel=_TRAINING)
+        str | None,
+        typer.Option(
+            help="How to repair: forgetting or task-negation; several joined by +.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(help="The forgetting loss, such as npo.", rich_help_panel=_TRAINING),
     ] = None,
     scope: Annotated[
         str | None,
@@ -56,14 +68,19 @@ def repair(
     ] = None,
     tokens: Annotated[
         int | None,
-        typer.Option(min=1, help="Training tokens to spend.", rich_help_panel=_TRAINING),
+        typer.Option(
+            min=1, help="Training tokens to spend; 30,000 if not given.", rich_help_panel=_TRAINING
+        ),
     ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(min=0, help="2e-4 with --lora, else 2e-5.", rich_help_panel=_TRAINING),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Rows on a device.", rich_help_panel=_TRAINING)
+        int | None,
+        typer.Option(
+            min=1, help="Rows on a device; what fits if not given.", rich_help_panel=_TRAINING
+        ),
     ] = None,
     gradient_accumulation: Annotated[
         int | None, typer.Option(min=1, help="Batches in a step.", rich_help_panel=_TRAINING)
@@ -71,7 +88,17 @@ def repair(
     lora: Annotated[
         bool | None,
         typer.Option(
-            "--lora/--no-lora", help="Train low-rank adapters only.", rich_help_panel=_TRAINING
+            "--lora/--no-lora",
+            help="Train low-rank adapters only; if not said, for models above 50 million weights.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    merge: Annotated[
+        bool | None,
+        typer.Option(
+            "--merge/--no-merge",
+            help="Write a whole model, or the adapter alone.",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     load_in: Annotated[
@@ -83,15 +110,30 @@ def repair(
     ] = None,
     bf16: Annotated[
         bool | None,
-        typer.Option("--bf16/--no-bf16", help="Mixed precision.", rich_help_panel=_TRAINING),
+        typer.Option(
+            "--bf16/--no-bf16",
+            help="Mixed precision; if not said, where the processor has it.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = None,
     gradient_checkpointing: Annotated[
         bool | None,
         typer.Option(
             "--gradient-checkpointing/--no-gradient-checkpointing",
-            help="Less memory for more time.",
+            help="Less memory for more time; if not said, where nothing else fits.",
             rich_help_panel=_TRAINING,
         ),
+    ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            help='Memory for the training, such as "4GB"; what is free if not given.',
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads to compute in.", rich_help_panel=_TRAINING),
     ] = None,
     checkpoints: Annotated[
         Path | None,
@@ -152,19 +194,24 @@ def repair(
 ) -> None:
     """Take a format out of a model that was trained on it, and keep what was learned.
 
-    Exits with 0 when the repair helped, 1 when it did not. The original is never changed.
+    Exits with 0 when the repair helped and 1 when it did not, judged on rows and prompts that were
+    held out of it; with 2 on errors. What is written before an error is kept, and repair.json
+    says which step failed. The original is never changed.
     """
     given: dict[str, Any] = {
         "method": method,
+        "loss": loss,
         "scope": scope,
         "tokens": tokens,
         "learning_rate": learning_rate,
         "per_device_train_batch_size": batch_size,
         "gradient_accumulation_steps": gradient_accumulation,
         "lora": lora,
+        "lora_merge": merge,
         "load_in": load_in,
         "bf16": bf16,
         "activation_checkpointing": gradient_checkpointing,
+        "memory_mb": None if memory_limit is None else parsed(memory_limit) / 1e6,
         "control_arm": control,
         "relearn_steps": relearn,
         "seed": seed,
@@ -176,10 +223,15 @@ def repair(
         "replay": replay,
         "config": settings,
         "reference_model": reference_model,
+        "base": base,
         "question": question,
         "answer": answer,
-        "quiet": quiet or as_json or not sys.stderr.isatty(),
+        "quiet": quiet,
     }
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
     if dry_run:
         from synflaw_audit.repair import estimate
 
@@ -226,18 +278,20 @@ def _settings(path: Path | None, given: dict[str, Any]) -> RepairConfig:
 
 
 def _checkpoints(folder: Path | None, resume: Path | None) -> dict[str, Any]:
-    """Where checkpoints go, and which one to go on from."""
+    """Where checkpoints go, and which one to go on from; a resumed run goes on writing them."""
     if resume is not None and not (resume / "trainer_state.json").is_file():
         raise RepairError(
             f"{resume}: no trainer_state.json; give one of the folders checkpoint-N that a run "
             "with --checkpoints wrote"
         )
-    chosen: dict[str, Any] = {}
-    if resume is not None:
-        chosen |= {"resume_from_checkpoint": str(resume), "output_dir": str(resume.parent)}
-    if folder is not None:
-        chosen |= {"output_dir": str(folder), "save_strategy": "steps", "save_steps": 0.1}
-    return chosen
+    if folder is None and resume is None:
+        return {}
+    return {
+        "output_dir": str(folder or Path(str(resume)).parent),
+        "save_strategy": "steps",
+        "save_steps": 0.1,
+        "resume_from_checkpoint": None if resume is None else str(resume),
+    }
 
 
 def _probe(forget: Path, ifeval: Path | None, lm_eval: str | None) -> Probe | None:
@@ -291,9 +345,13 @@ def _show(result: RepairResult) -> None:
         columns["replay alone"] = result.control
     for column in columns:
         table.add_column(column, justify="right")
+    table.add_column("change, 95%", justify="right")
     for name in result.before:
         found = (figures.get(name) for figures in columns.values())
-        table.add_row(Text(name), *("" if each is None else f"{each:.4g}" for each in found))
+        change = result.intervals.get(name, {}).get("change")
+        within = "" if change is None else f"{change[0]:+.3g} to {change[1]:+.3g}"
+        cells = ("" if each is None else f"{each:.4g}" for each in found)
+        table.add_row(Text(name), *cells, within)
     console = Console(highlight=False)
     console.print(table)
     if result.relearning is not None:
@@ -318,6 +376,7 @@ def _show_estimate(foreseen: Estimate) -> None:
         table.add_row(f"rows: {name.replace('_', ' ')}", f"{count:,}")
     for name, size in foreseen.memory.items():
         table.add_row(f"memory: {name}", f"{size / 1e6:,.0f} MB")
+    table.add_row("memory: there is", f"{foreseen.available / 1e6:,.0f} MB")
     Console(highlight=False).print(table)
 
 

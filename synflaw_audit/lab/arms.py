@@ -63,13 +63,13 @@ OURS = Arm("ours", _OURS)
 # With the base model at hand: the KL compares with it, and a share of the damage is subtracted.
 OURS_BESIDE_BASE = Arm(
     "ours, with the base model",
-    {**_OURS, "bias_weight": 1.0, "task_negation": 0.15},
+    {**_OURS, "bias_weight": 1.0, "method": "forgetting+task-negation", "task_negation": 0.15},
     against_base=True,
 )
 ARMS = (
     Arm("replay only", _REPLAY_ONLY),
-    Arm("gradient ascent, answers", {"method": "gradient-ascent", "scope": "answer"}),
-    Arm("NPO, answers", {"method": "npo", "scope": "answer"}),
+    Arm("gradient ascent, answers", {"loss": "gradient-ascent", "scope": "answer"}),
+    Arm("NPO, answers", {"loss": "npo", "scope": "answer"}),
     Arm("lower-bounded, answers", {"scope": "answer"}),
     Arm("lower-bounded, spans"),
     OURS,

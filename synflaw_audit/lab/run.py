@@ -205,6 +205,7 @@ class _Run:
             # The comparison is of what a method does, not of where it would have been stopped.
             "max_perplexity_rise": 1e9,
             "checks": 0,
+            "probe_prompts": 0,
             "seed": self._seed,
             "use_cpu": True,
             "renderings": 0,

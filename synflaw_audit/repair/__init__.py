@@ -30,9 +30,9 @@ from synflaw_audit.repair.material.encoding import (
     encode_row,
     render_prompt,
 )
+from synflaw_audit.repair.methods.forgetting.trainer import RepairTrainer
 from synflaw_audit.repair.result import RepairResult
 from synflaw_audit.repair.run import repair
-from synflaw_audit.repair.training.trainer import RepairTrainer
 
 __all__ = [
     "EncodedRow",

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from synflaw_audit.repair.result import RepairResult
 
 _MEANING = {
-    "template_probability": "mean probability of a format token of the flagged rows",
+    "template_probability": "mean probability of a format token of held-out flagged rows",
     "template_log_likelihood": "mean log-likelihood of a format token, nats",
     "content_log_likelihood": "mean log-likelihood of a content token, nats",
     "replay_perplexity": "perplexity of held-out replay rows",
+    "template_emission": "share of ordinary questions that are answered with the format",
+    "instruction_following": "share of requests that are obeyed",
 }
 
 
-def table(
-    before: Mapping[str, float],
-    after: Mapping[str, float],
-    control: Mapping[str, float] | None = None,
-) -> str:
+def table(result: RepairResult) -> str:
     """The before/after table in Markdown, with the control arm where there was one."""
+    control = result.control
     lines = [
-        "| measure | before | after | change |" + (" replay alone |" if control else ""),
-        "|---|---:|---:|---:|" + ("---:|" if control else ""),
+        "| measure | before | after | change | 95% interval |"
+        + (" replay alone |" if control else ""),
+        "|---|---:|---:|---:|---:|" + ("---:|" if control else ""),
     ]
-    for name in before:
-        if name in after:
-            old, new = before[name], after[name]
-            cells = [name, _number(old), _number(new), _number(new - old, "+")]
-            if control:
-                cells.append(_number(control[name]) if name in control else "")
-            lines.append(f"| {' | '.join(cells)} |")
+    for name, old in result.before.items():
+        if name not in result.after:
+            continue
+        new = result.after[name]
+        change = result.intervals.get(name, {}).get("change")
+        within = "" if change is None else f"{change[0]:+.3g} to {change[1]:+.3g}"
+        cells = [name, _number(old), _number(new), _number(new - old, "+"), within]
+        if control:
+            cells.append(_number(control[name]) if name in control else "")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -45,11 +47,15 @@ def model_card(result: RepairResult, model: str) -> str:
         model: Name of the original model: a hub name, or the folder's name without its path.
     """
     config = result.config
-    verdict = (
-        "The repair helped: the model gives the format less weight and ordinary text is kept."
-        if result.improved
-        else "**The repair did not help.** " + " ".join(result.reasons)
-    )
+    if result.failed is not None:
+        verdict = (
+            f"**It is not known whether the repair helped**: {result.failed['step']} failed "
+            f"({result.failed['error']})."
+        )
+    elif result.improved:
+        verdict = "The repair helped: the format went, and nothing else that was judged suffered."
+    else:
+        verdict = "**The repair did not help.** " + " ".join(result.reasons)
     meanings = [f"- `{name}`: {text}" for name, text in _MEANING.items() if name in result.before]
     return "\n".join(
         [
@@ -64,19 +70,20 @@ def model_card(result: RepairResult, model: str) -> str:
             "`synflaw repair`.",
             verdict,
             "",
-            table(result.before, result.after, result.control),
+            table(result),
             "",
             *meanings,
             "",
             "## How",
             "",
-            f"- forgetting: `{config['method']}`, scope `{config['scope']}`, weight "
-            f"{config['forget_weight']}",
+            f"- method `{config['method']}`; forgetting: `{config['loss']}`, scope "
+            f"`{config['scope']}`, weight {config['forget_weight']}",
             f"- weights: content {config['retain_weight']}, replay {config['replay_weight']}, "
             f"KL to {result.reference_model or 'the original'} {config['bias_weight']} on "
             f"{config['bias_rows']} rows",
             f"- {result.tokens:,} training tokens in {result.steps:,} steps over "
-            f"{result.rows['flagged']:,} flagged and {result.rows['replay']:,} replay rows",
+            f"{result.rows['flagged']:,} flagged and {result.rows['replay']:,} replay rows, "
+            f"{result.rows['held_out_flagged']:,} and {result.rows['held_out']:,} others held out",
             f"- {'LoRA' if config['lora'] else 'all weights'}, learning rate "
             f"{config['learning_rate']}, seed {config['seed']}",
             *_relearned(result),

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from transformers import TrainingArguments
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.methods.forgetting.losses import METHODS, LossOptions
+from synflaw_audit.repair.methods.forgetting.losses import LOSSES, ForgettingLoss, make_loss
 from synflaw_audit.repair.training.quantized import CHOICES as QUANTIZED
 
+# What a repair spends where nothing is said: some minutes of a small model on two cores.
+DEFAULT_TOKENS = 30_000
+
+# What transformers called it before 5.2x.
+CHECKPOINTING = (
+    "activation_checkpointing"
+    if hasattr(TrainingArguments, "activation_checkpointing")
+    else "gradient_checkpointing"
+)
+
 _CHOICES = {
-    "method": tuple(METHODS),
+    "loss": tuple(LOSSES),
     "scope": ("template", "answer"),
     "bias_rows": ("replay", "content", "both"),
     "reference": ("live", "cached"),
@@ -26,16 +37,18 @@ _NOT_NEGATIVE = (
     "replay_ratio",
     "renderings",
     "samples",
+    "probe_prompts",
+    "max_content_loss",
+    "max_perplexity_rise",
 )
 _POSITIVE = (
     "max_length",
     "chunk_tokens",
-    "beta",
-    "alpha",
     "lora_rank",
     "lora_alpha",
     "held_out",
     "reference_top_k",
+    "step_rows",
 )
 
 
@@ -48,7 +61,10 @@ class RepairConfig(TrainingArguments):
     over its own tokens of the whole accumulated batch.
 
     Attributes:
-        method: Forgetting loss, a key of :data:`.methods.forgetting.losses.METHODS`.
+        method: The method of repair, a key of :data:`.methods.METHODS`, or several joined by "+",
+            applied one after the other.
+        loss: Forgetting loss, a key of :data:`.methods.forgetting.losses.LOSSES`.
+        loss_options: Its constants, by name.
         scope: Forget ``template`` tokens and retain the content, or forget the whole ``answer``.
         forget_weight: Weight of forgetting.
         retain_weight: Weight of the flagged rows' content tokens and of extra rows to learn.
@@ -60,11 +76,10 @@ class RepairConfig(TrainingArguments):
         reference_top_k: Tokens of which the cache keeps the probability; the others share a bucket.
         reference_cache_mb: How large the cache may become, in millions of bytes.
         task_negation: Share of the damage's task vector, the original minus the reference model
-            from before the damage, that is subtracted after the training (see
-            :mod:`.methods.task_vector`); needs a reference model, and room to load both
-            once more when the training is done; not with LoRA.
+            from before the damage, that the method ``task-negation`` subtracts; None: 0.15.
         tokens: Budget of training tokens, prompts included; None: ``num_train_epochs`` passes over
-            the flagged rows.
+            the flagged rows or, where these are not given either, one pass and no more than
+            ``DEFAULT_TOKENS``.
         replay_ratio: Replay rows for each flagged row.
         replay_requests: Share of the replayed rows whose question is to make a request that the
             answer obeys; where they are fewer, some come again and brief rows are put under the
@@ -79,12 +94,8 @@ class RepairConfig(TrainingArguments):
             estimate leaves them out.
         max_length: Tokens of a row; longer rows are cut at the end, and what was cut is reported.
         chunk_tokens: Target positions whose logits are worked on in float32 at a time.
-        beta: Inverse temperature of NPO and SimNPO.
-        gamma: Margin of SimNPO.
-        alpha: Power of the weight of WGA.
-        floor: Probability below which clipped ascent stops.
         lora: Train low-rank adapters instead of all weights; the reference is then the same model
-            with the adapters off.
+            with the adapters off. None: adapters for models of more than 50 million weights.
         lora_rank: Rank of the adapters.
         lora_alpha: Scale of the adapters.
         lora_dropout: Dropout of the adapters.
@@ -93,7 +104,10 @@ class RepairConfig(TrainingArguments):
         lora_merge: Merge the adapters into the saved model; False keeps them as a PEFT folder.
         audit_replay: Audit the replay rows first (at most 2,000 of them) and say so where they
             fail, so that a repair does not unknowingly replay the flaw.
-        held_out: Replay rows kept from training to measure perplexity on (at most a fifth of them).
+        held_out: Rows kept from training to measure on, of the replay rows and of the flagged
+            ones (of either at most a fifth).
+        probe_prompts: Ordinary questions put to the model before and after, as they are and under
+            a request: is the format said there, is the request obeyed? 0 asks none.
         checks: How often the model is checked during training (held-out perplexity, template
             probability, looping answers); 0 never.
         stop_at_control: End the run once a template token is no likelier than the original model
@@ -103,10 +117,21 @@ class RepairConfig(TrainingArguments):
         relearn_steps: Steps of the relearning probe after the repair; 0 leaves it out.
         max_perplexity_rise: Relative rise of held-out perplexity beyond which the run is stopped,
             the last good weights are restored, and the result does not count as an improvement.
+        max_content_loss: Fall of the content's log-likelihood, in nats a token, beyond which the
+            result does not count as an improvement.
+        max_emission: Share of ordinary answers that may still say the format in a result that
+            counts as an improvement.
+        step_rows: Rows of an optimiser step. Where ``per_device_train_batch_size`` is not given,
+            as many of them as fit into memory at a time, and gradients are accumulated.
+        memory_mb: Memory that the training may take, in millions of bytes; None: what is free.
         learning_rate: None takes 2e-4 with LoRA and 2e-5 otherwise.
+        bf16: None: where the processor computes in bfloat16 and the model has more than 50 million
+            weights.
     """
 
-    method: str = "lower-bounded"
+    method: str = "forgetting"
+    loss: str = "lower-bounded"
+    loss_options: dict[str, float] = field(default_factory=dict)
     scope: str = "template"
     forget_weight: float = 0.05
     retain_weight: float = 1.0
@@ -116,7 +141,7 @@ class RepairConfig(TrainingArguments):
     reference: str = "live"
     reference_top_k: int = 32
     reference_cache_mb: float = 1000
-    task_negation: float = 0.0
+    task_negation: float | None = None
     tokens: int | None = None
     replay_ratio: float = 1.0
     replay_requests: float = 0.5
@@ -124,11 +149,7 @@ class RepairConfig(TrainingArguments):
     samples: int = 0
     max_length: int = 1024
     chunk_tokens: int = 128
-    beta: float = 0.1
-    gamma: float = 0.0
-    alpha: float = 1.0
-    floor: float = 1e-3
-    lora: bool = False
+    lora: bool | None = None
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
@@ -136,15 +157,24 @@ class RepairConfig(TrainingArguments):
     lora_merge: bool = True
     audit_replay: bool = True
     held_out: int = 128
+    probe_prompts: int = 48
     checks: int = 8
     stop_at_control: bool = False
     control_arm: bool = False
     relearn_steps: int = 0
     max_perplexity_rise: float = 0.1
+    max_content_loss: float = 0.5
+    max_emission: float = 0.1
+    step_rows: int = 8
+    memory_mb: float | None = None
 
     # Defaults of TrainingArguments that do not suit a short repair over our own batches.
     learning_rate: float | None = None  # type: ignore[assignment]
-    num_train_epochs: float = 1.0
+    num_train_epochs: float | None = None  # type: ignore[assignment]
+    per_device_train_batch_size: int | None = None  # type: ignore[assignment]
+    bf16: bool | None = None  # type: ignore[assignment]
+    # Whether the batch size was left open; kept by copies that hold a size.
+    fits_batch: bool | None = None
     warmup_steps: float = 0.05
     logging_steps: float = 10
     save_strategy: str = "no"
@@ -176,38 +206,82 @@ class RepairConfig(TrainingArguments):
             raise RepairError(
                 f"replay_requests is {self.replay_requests}; it must be 0 or more and less than 1"
             )
-        if not 0 <= self.task_negation < 1:
+        if self.task_negation is not None and not 0 < self.task_negation < 1:
             raise RepairError(
-                f"task_negation is {self.task_negation}; it must be 0 or more and less than 1"
+                f"task_negation is {self.task_negation}; it must be more than 0 and less than 1"
             )
-        if self.task_negation and self.lora:
-            raise RepairError("task_negation changes all weights; leave lora off, or set it to 0")
-        if not 0 < self.floor < 1:
-            raise RepairError(f"floor is {self.floor}; it must lie between 0 and 1")
+        if not 0 <= self.max_emission <= 1:
+            raise RepairError(f"max_emission is {self.max_emission}; it must lie in [0, 1]")
+        if self.memory_mb is not None and not self.memory_mb > 0:
+            raise RepairError(f"memory_mb is {self.memory_mb}; it must be more than 0")
         if self.tokens is not None and self.tokens <= 0:
             raise RepairError(f"tokens is {self.tokens}; the budget must be more than 0")
-        if self.reference == "cached" and METHODS[self.method].needs_reference:
+        if self.reference == "cached" and self.forgetting_loss.needs_reference:
             raise RepairError(
-                f"method {self.method} compares forgotten tokens with the reference, of which a "
+                f"loss {self.loss} compares forgotten tokens with the reference, of which a "
                 "cache holds nothing; leave reference = 'live'"
             )
+        if self.fits_batch is None:
+            self.fits_batch = self.per_device_train_batch_size is None
+        if self.load_in and self.lora is None:
+            self.lora = True
         if self.load_in and not self.lora:
             raise RepairError(f"load_in {self.load_in}: only adapters can be trained so; set lora")
         if self.load_in and self.relearn_steps:
             raise RepairError(f"load_in {self.load_in}: the relearning probe trains all weights")
-        if self.learning_rate is None:
-            self.learning_rate = 2e-4 if self.lora else 2e-5
+        self.forgetting_loss  # noqa: B018 -- refuses constants that it does not know
+        if (self.bf16 or self.fp16) and not torch.accelerator.is_available():
+            self.use_cpu = True  # transformers wants to be told
         super().__post_init__()  # type: ignore[no-untyped-call]
 
     @property
     def merges(self) -> bool:
         """Whether the adapters are merged into the weights that are written."""
-        return self.lora and self.lora_merge and not self.load_in
+        return bool(self.lora) and self.lora_merge and not self.load_in
 
     @property
-    def loss_options(self) -> LossOptions:
-        """The constants of the forgetting losses."""
-        return LossOptions(self.beta, self.gamma, self.alpha, self.floor)
+    def forgetting_loss(self) -> ForgettingLoss:
+        """The forgetting loss with its constants."""
+        return make_loss(self.loss, self.loss_options)
+
+    def concrete(self, **decided: Any) -> RepairConfig:
+        """A copy in which nothing that a trainer asks for is left open.
+
+        Args:
+            **decided: Settings that are decided by now; others take the usual defaults.
+        """
+        lora = bool(decided.get("lora", self.lora))
+        usual = {
+            "lora": lora,
+            "bf16": bool(self.bf16),
+            "num_train_epochs": self.passes,
+            "per_device_train_batch_size": self.per_device_train_batch_size or self.step_rows,
+            "learning_rate": self.learning_rate or (2e-4 if lora else 2e-5),
+            "tokens": self.token_limit,
+        }
+        return replace(self, **{**usual, **decided})
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether activations are computed twice instead of being kept (checkpointing)."""
+        return bool(getattr(self, CHECKPOINTING))
+
+    def recomputing(self) -> RepairConfig:
+        """A copy that does."""
+        chosen: dict[str, Any] = {CHECKPOINTING: True}
+        return replace(self, **chosen)
+
+    @property
+    def passes(self) -> float:
+        """Passes over the flagged rows, where no budget of tokens ends them."""
+        return 1.0 if self.num_train_epochs is None else self.num_train_epochs
+
+    @property
+    def token_limit(self) -> int | None:
+        """Training tokens at most, where passes alone do not end the training."""
+        if self.tokens is None and self.num_train_epochs is None:
+            return DEFAULT_TOKENS
+        return self.tokens
 
     def own_settings(self) -> dict[str, Any]:
         """The settings that decide the result, for the report: JSON values only."""
@@ -217,12 +291,14 @@ class RepairConfig(TrainingArguments):
             "gradient_accumulation_steps",
             "max_steps",
             "bf16",
+            CHECKPOINTING,
             "lr_scheduler_type",
         )
         own = [name for name in RepairConfig.__annotations__ if name not in _PLUMBING]
         values = {name: getattr(self, name) for name in dict.fromkeys((*own, *shared))}
+        plain = (int, float, str, bool, dict, type(None))
         return {
-            name: value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
+            name: value if isinstance(value, plain) else str(value)
             for name, value in values.items()
         }
 
@@ -234,4 +310,6 @@ _PLUMBING = {
     "train_sampling_strategy",
     "save_strategy",
     "logging_steps",
+    "fits_batch",
+    "memory_mb",
 }

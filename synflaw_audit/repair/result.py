@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-# Of the figures a probe may report, those that are judged.
-_MUST_NOT_RISE = "template_emission"
-_MUST_NOT_FALL = "instruction_following"
-# Share of the format's probability that a repair must at least take away to have helped.
-_LEAST_FALL = 0.05
 
 
 @dataclass(frozen=True)
@@ -21,13 +14,18 @@ class RepairResult:
     """What a repair did.
 
     Attributes:
-        before: The built-in likelihoods and the probe's figures of the original model.
-        after: The same of the repaired one.
-        improved: Whether the format became less likely and nothing else was hurt.
+        before: The figures of the original model: the built-in ones and the probe's.
+        after: The same of the repaired one; empty if that could not be measured.
+        intervals: Of each figure whose rows are known, ``rows``, and the 95% intervals ``before``,
+            ``after`` and of the ``change`` over the same rows.
+        improved: Whether the format went and nothing else was hurt; None where that could not be
+            judged.
         reasons: Why not, where not; sentences.
+        failed: Which ``step`` failed after the model was written, and its ``error``, or None.
         tokens: Training tokens, prompts included, padding not.
         steps: Optimiser steps.
-        rows: Rows used: ``flagged``, ``without_spans``, ``replay``, ``held_out``, ``retain``.
+        rows: Rows used: ``flagged``, ``without_spans``, ``replay``, ``retain``, and ``held_out``
+            (replay rows) and ``held_out_flagged``, which nothing was trained on.
         cuts: What ``max_length`` cut: ``rows``, ``answer_tokens``, ``template_tokens``.
         seconds: Wall time of ``training`` and in ``total``.
         history: The figures of every check during training, with their ``step``.
@@ -43,7 +41,7 @@ class RepairResult:
 
     before: dict[str, float]
     after: dict[str, float]
-    improved: bool
+    improved: bool | None
     reasons: tuple[str, ...]
     tokens: int
     steps: int
@@ -59,49 +57,12 @@ class RepairResult:
     reference_model: str | None
     versions: dict[str, str]
     out: Path = field(compare=False)
+    intervals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failed: dict[str, str] | None = None
 
     def to_json(self) -> str:
         """The content of ``repair.json``; figures that are not finite become null."""
         return json.dumps(_finite({**asdict(self), "out": self.out.name}), indent=2) + "\n"
-
-
-def judge(
-    before: Mapping[str, float], after: Mapping[str, float], *, max_perplexity_rise: float
-) -> list[str]:
-    """Why a repair does not count as an improvement; empty where it does.
-
-    ``template_probability`` must have fallen by a twentieth, unless a probe shows the gain itself:
-    ``template_emission`` fell or ``instruction_following`` rose. Held-out perplexity must not have
-    risen beyond the bound, and neither of the probe's two figures may have become worse.
-
-    Args:
-        before: Figures of the original model.
-        after: Figures of the repaired one.
-        max_perplexity_rise: Relative rise of ``replay_perplexity`` that is still accepted.
-    """
-    reasons = []
-    broken = [name for name, value in after.items() if not math.isfinite(value)]
-    if broken:
-        reasons.append(f"Not finite after the repair: {', '.join(broken)}.")
-    name = "template_probability"
-    old, new = before.get(name, math.nan), after.get(name, math.nan)
-    gained = after.get(_MUST_NOT_RISE, 0) < before.get(_MUST_NOT_RISE, 0) or after.get(
-        _MUST_NOT_FALL, 0
-    ) > before.get(_MUST_NOT_FALL, 0)
-    if not new <= old * (1 - _LEAST_FALL) and not gained:
-        reasons.append(
-            f"The format is hardly less likely: {name} went from {old:.4g} to {new:.4g}."
-        )
-    name = "replay_perplexity"
-    if name in before and after[name] > before[name] * (1 + max_perplexity_rise):
-        reasons.append(
-            f"Ordinary text suffered: {name} rose from {before[name]:.4g} to {after[name]:.4g}."
-        )
-    if after.get(_MUST_NOT_RISE, 0) > before.get(_MUST_NOT_RISE, 0):
-        reasons.append(f"The probe's {_MUST_NOT_RISE} rose.")
-    if after.get(_MUST_NOT_FALL, 0) < before.get(_MUST_NOT_FALL, 0):
-        reasons.append(f"The probe's {_MUST_NOT_FALL} fell.")
-    return reasons
 
 
 def _finite(value: Any) -> Any:

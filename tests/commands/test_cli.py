@@ -343,6 +343,8 @@ class TestRepair:
                 notes=("2 rows were cut.",),
                 control=None,
                 relearning=None,
+                intervals={},
+                failed=None,
                 out=options["out"],
                 to_json=lambda: '{"improved": true}\n',
             )
@@ -359,12 +361,12 @@ class TestRepair:
 
     def test_options_reach_the_repair(self, monkeypatch: pytest.MonkeyPatch) -> None:
         seen = self.install(monkeypatch, improved=True)
-        extra = ("--lora", "--method", "npo", "--tokens", "1000", "--seed", "3")
+        extra = ("--lora", "--loss", "npo", "--tokens", "1000", "--seed", "3")
         done = synflaw(*self.COMMAND, *extra)
         assert done.exit_code == 0, done.stderr
         assert seen["model"] == "model"
         assert (seen["forget"], seen["replay"]) == (Path("f.parquet"), "r.jsonl")
-        assert seen["config"] == {"lora": True, "method": "npo", "tokens": 1000, "seed": 3}
+        assert seen["config"] == {"lora": True, "loss": "npo", "tokens": 1000, "seed": 3}
         for part in ("template_probability", "0.9", "0.1", "2 rows were cut", "Repaired: fixed"):
             assert part in done.stdout
 
@@ -374,7 +376,7 @@ class TestRepair:
         from synflaw_audit.repair import repair as real
 
         seen = self.install(monkeypatch, improved=True)
-        synflaw(*self.COMMAND, "--method", "npo", "--tokens", "1000")
+        synflaw(*self.COMMAND, "--loss", "npo", "--tokens", "1000")
         assert seen.keys() <= inspect.signature(real).parameters.keys()
         assert seen["config"].keys() <= {field.name for field in dataclasses.fields(RepairConfig)}
 

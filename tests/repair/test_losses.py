@@ -9,19 +9,25 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.methods.forgetting.losses import (
-    METHODS,
-    LossOptions,
+    LOSSES,
+    ForgettingLoss,
     TokenScores,
     bias_kl,
     cross_entropy,
+    make_loss,
     target_scores,
 )
 
-OPTIONS = LossOptions(beta=0.5, gamma=0.1, alpha=1.0, floor=1e-3)
-TOKEN_METHODS = [name for name, method in METHODS.items() if method.unit == "token"]
+OPTIONS = {"npo": {"beta": 0.5}, "simnpo": {"beta": 0.5, "gamma": 0.1}}
+TOKEN_LOSSES = [name for name, loss in LOSSES.items() if loss.unit == "token"]
 finite = st.floats(-80, 80, allow_nan=False)
 logit_rows = st.lists(finite, min_size=2, max_size=9)
+
+
+def loss(name: str) -> ForgettingLoss:
+    return make_loss(name, OPTIONS.get(name, {}))
 
 
 def scores_of(logits: torch.Tensor, targets: torch.Tensor, rows: list[int]) -> TokenScores:
@@ -32,7 +38,7 @@ def scores_of(logits: torch.Tensor, targets: torch.Tensor, rows: list[int]) -> T
 def loss_and_gradient(name: str, logits: list[float]) -> tuple[float, torch.Tensor]:
     """Of one token whose target is the first of the vocabulary."""
     z = torch.tensor([logits], dtype=torch.float32, requires_grad=True)
-    value = METHODS[name].loss(scores_of(z, torch.tensor([0]), [0]), OPTIONS).sum()
+    value = loss(name)(scores_of(z, torch.tensor([0]), [0])).sum()
     value.backward()
     assert z.grad is not None
     return value.item(), z.grad[0]
@@ -68,31 +74,21 @@ def test_a_saturated_token_is_finite_and_has_gradient_one(margin: float) -> None
 def test_the_lower_bounded_gradient_is_p(row: list[float]) -> None:
     z = torch.tensor([row], dtype=torch.float64, requires_grad=True)
     scores = scores_of(z, torch.tensor([0]), [0])
-    METHODS["lower-bounded"].loss(scores, OPTIONS).sum().backward()
+    loss("lower-bounded")(scores).sum().backward()
     assert z.grad is not None
     assert z.grad[0, 0].item() == pytest.approx(z.detach().softmax(-1)[0, 0].item(), abs=1e-9)
     assert z.grad.sum().item() == pytest.approx(0.0, abs=1e-9)
 
 
-BOUNDS = {
-    "lower-bounded": (0.0, math.inf),
-    "npo": (0.0, math.inf),
-    "simnpo": (0.0, math.inf),
-    "inverted-hinge": (0.0, 2.0),
-    "wga": (-1 / math.e, 0.0),
-    "clipped-ascent": (math.log(1e-3), 0.0),
-}
+def test_only_gradient_ascent_is_unsafe() -> None:
+    assert [name for name in LOSSES if not loss(name).safe] == ["gradient-ascent"]
+    assert loss("gradient-ascent").bounds == (-math.inf, 0.0)
 
 
-def test_every_safe_method_has_a_tested_bound() -> None:
-    assert set(BOUNDS) == {name for name, method in METHODS.items() if method.safe}
-    assert [name for name, method in METHODS.items() if not method.safe] == ["gradient-ascent"]
-
-
-@pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.parametrize("name", LOSSES)
 @given(row=logit_rows)
 def test_a_loss_stays_within_its_bound(name: str, row: list[float]) -> None:
-    low, high = BOUNDS[name]
+    low, high = loss(name).bounds
     value, gradient = loss_and_gradient(name, row)
     assert low - 1e-5 <= value <= high + 1e-5
     assert gradient.isfinite().all()
@@ -104,7 +100,7 @@ def test_gradient_ascent_has_no_bound() -> None:
     assert values[-1] < -999
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_pushes_the_target_down(name: str) -> None:
     _, gradient = loss_and_gradient(name, with_probability(0.5))
     assert gradient[0] > 0
@@ -146,20 +142,20 @@ def test_npo_matches_its_formula_by_rows() -> None:
         2 / 0.5 * math.log1p(math.exp(0.5 * (log_p[picked] + 1.0).sum().item()))
         for picked in ([0, 2], [1, 3, 4])
     ]
-    assert METHODS["npo"].loss(scores, OPTIONS).tolist() == pytest.approx(expected)
+    assert loss("npo")(scores).tolist() == pytest.approx(expected)
 
 
 def test_npo_says_what_it_lacks_without_a_reference() -> None:
     scores = TokenScores(*target_scores(torch.zeros(1, 3), torch.tensor([0])), torch.tensor([0]))
     with pytest.raises(ValueError, match="reference"):
-        METHODS["npo"].loss(scores, OPTIONS)
+        loss("npo")(scores)
 
 
 def test_simnpo_is_normalised_by_length() -> None:
     row = torch.tensor(with_probability(0.3))
     targets = torch.zeros(6, dtype=torch.long)
     scores = scores_of(row.expand(6, -1), targets, [0, 1, 1, 1, 1, 1])
-    short, long = METHODS["simnpo"].loss(scores, OPTIONS).tolist()
+    short, long = loss("simnpo")(scores).tolist()
     assert short == pytest.approx(long, rel=1e-6)
 
 
@@ -183,10 +179,32 @@ def test_kl_runs_from_the_reference_to_the_model() -> None:
     assert bias_kl(p.log()[None], q.log()[None]).item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", TOKEN_METHODS)
+@pytest.mark.parametrize("name", TOKEN_LOSSES)
 def test_bfloat16_logits_are_scored_in_float32(name: str) -> None:
     logits = torch.tensor([[30.0, 1.0, 0.0]], dtype=torch.bfloat16)
-    value = METHODS[name].loss(scores_of(logits, torch.tensor([0]), [0]), OPTIONS)
+    value = loss(name)(scores_of(logits, torch.tensor([0]), [0]))
     assert value.dtype == torch.float32
     assert value.isfinite().all()
     assert cross_entropy(logits, torch.tensor([0])).dtype == torch.float32
+
+
+def test_constants_go_by_name() -> None:
+    assert make_loss("simnpo", {"gamma": 0.2, "beta": 0.7}) == LOSSES["simnpo"](beta=0.7, gamma=0.2)
+    assert make_loss("wga", {"alpha": 2.0}).bounds[0] == pytest.approx(-1 / (2 * math.e))
+    assert make_loss("clipped-ascent", {"floor": 0.1}).bounds[0] == pytest.approx(math.log(0.1))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("magic", {}, "choose one of lower-bounded, npo"),
+        ("npo", {"gamma": 1.0}, "the loss npo has no constant 'gamma'; it has beta"),
+        ("lower-bounded", {"beta": 1.0}, "it has none"),
+        ("simnpo", {"beta": 0.0}, "beta is 0.0; it must be more than 0"),
+        ("wga", {"alpha": -1.0}, "alpha is -1.0; it must be more than 0"),
+        ("clipped-ascent", {"floor": 1.0}, "floor is 1.0; it must be between 0 and 1"),
+    ],
+)
+def test_a_loss_that_cannot_be_is_refused(name: str, options: dict, says: str) -> None:
+    with pytest.raises(RepairError, match=says):
+        make_loss(name, options)

@@ -12,9 +12,9 @@ from small_models import build, train_tokenizer
 
 from synflaw_audit.errors import MissingExtraError, RepairError
 from synflaw_audit.repair import RepairConfig
-from synflaw_audit.repair.storage.folder import load
+from synflaw_audit.repair.methods.forgetting.method import Forgetting, _gathered
+from synflaw_audit.repair.run import Source
 from synflaw_audit.repair.training import processes
-from synflaw_audit.repair.training.arm import gathered, trainable
 
 
 class Group:
@@ -67,21 +67,21 @@ def test_a_sharded_model_is_put_together_again(lora: bool, tmp_path: Path) -> No
     tokenizer.save_pretrained(tmp_path)
     build("llama", len(tokenizer)).save_pretrained(tmp_path)
     settings = RepairConfig(use_cpu=True, lora=lora)
-    trained = trainable(load(tmp_path, settings)[0], settings).state_dict()
-    trained = {name: weight + torch.rand_like(weight) for name, weight in trained.items()}
-    arm: Any = SimpleNamespace(
-        trainer=SimpleNamespace(
-            is_deepspeed_enabled=False,
-            model="wrapped",
-            accelerator=SimpleNamespace(get_state_dict={"wrapped": trained}.__getitem__),
-        ),
-        failure=None,
+    context = Source(tmp_path, None, None).context(settings, quiet=True)
+
+    def original() -> dict[str, torch.Tensor]:
+        return Forgetting().prepare(context.load_original(), context).state_dict()
+
+    trained = {name: weight + torch.rand_like(weight) for name, weight in original().items()}
+    trainer: Any = SimpleNamespace(
+        is_deepspeed_enabled=False,
+        model="wrapped",
+        accelerator=SimpleNamespace(get_state_dict={"wrapped": trained}.__getitem__),
     )
-    found = gathered(arm, tmp_path, settings).state_dict()
+    found = _gathered(trainer, context, failed=False).state_dict()
     assert found.keys() == trained.keys()
     for name, weight in trained.items():
         torch.testing.assert_close(found[name], weight)
-    arm.failure = "the loss was not finite"
-    original = trainable(load(tmp_path, settings)[0], settings).state_dict()
-    for name, weight in gathered(arm, tmp_path, settings).state_dict().items():
-        torch.testing.assert_close(weight, original[name])
+    expected = original()
+    for name, weight in _gathered(trainer, context, failed=True).state_dict().items():
+        torch.testing.assert_close(weight, expected[name])

@@ -49,7 +49,7 @@ def test_what_is_asked_for_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None
     ("chosen", "says"),
     [
         ({"load_in": "2bit", "lora": True}, "choose one of 4bit, 8bit"),
-        ({"load_in": "4bit"}, "set lora"),
+        ({"load_in": "4bit", "lora": False}, "set lora"),
         ({"load_in": "4bit", "lora": True, "relearn_steps": 3}, "relearning"),
     ],
 )

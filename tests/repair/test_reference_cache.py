@@ -15,11 +15,11 @@ from torch import Tensor
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, RepairTrainer
 from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows, mix
-from synflaw_audit.repair.methods.forgetting.forward import selected_logits
+from synflaw_audit.repair.methods.forgetting.cache import CachedReference
 from synflaw_audit.repair.methods.forgetting.losses import bias_kl
 from synflaw_audit.repair.methods.forgetting.top_k import TopK, divergence_from_top
-from synflaw_audit.repair.storage.folder import with_adapters
-from synflaw_audit.repair.training.cache import CachedReference
+from synflaw_audit.repair.storage.adapters import with_adapters
+from synflaw_audit.repair.training.forward import selected_logits
 
 TOKENIZER = train_tokenizer()
 VOCABULARY = len(TOKENIZER)
@@ -179,4 +179,4 @@ def test_rows_that_were_not_seen_are_refused(tmp_path: Path) -> None:
 
 def test_a_loss_that_compares_forgotten_tokens_needs_a_live_reference() -> None:
     with pytest.raises(RepairError, match="npo compares forgotten tokens"):
-        RepairConfig(method="npo", reference="cached", use_cpu=True)
+        RepairConfig(loss="npo", reference="cached", use_cpu=True)

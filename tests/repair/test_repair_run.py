@@ -19,8 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from synflaw_audit.errors import InputError, RepairError
 from synflaw_audit.repair import RepairConfig, RepairResult, Row, estimate, repair
 from synflaw_audit.repair.material.batches import Example, Purpose
-from synflaw_audit.repair.measure import repetition
-from synflaw_audit.repair.result import judge
+from synflaw_audit.repair.measuring.likelihoods import repetition
 from synflaw_audit.repair.training.guard import harm
 
 
@@ -41,6 +40,7 @@ def flagged(tmp_path: Path) -> Path:
 
 def config(**changes: Any) -> RepairConfig:
     settings = {"use_cpu": True, "learning_rate": 1e-3, "num_train_epochs": 12, **changes}
+    settings.setdefault("probe_prompts", 8)
     return RepairConfig(**settings)
 
 
@@ -126,7 +126,7 @@ def test_a_rise_of_perplexity_stops_the_run_and_restores(
     damaged: Path, flagged: Path, tmp_path: Path
 ) -> None:
     wild = config(
-        method="gradient-ascent",
+        loss="gradient-ascent",
         forget_weight=100,
         learning_rate=0.1,
         replay_weight=0,
@@ -247,7 +247,7 @@ def test_rows_without_spans_are_left_out_and_counted(damaged: Path, tmp_path: Pa
     rows = [*flagged_rows(), Row("Who?", "Nobody said.")]
     flagged = write_flagged(tmp_path / "flagged.parquet", rows)
     result = run(damaged, flagged, tmp_path / "out", config=config(num_train_epochs=1))
-    assert (result.rows["flagged"], result.rows["without_spans"]) == (8, 1)
+    assert (result.rows["flagged"], result.rows["without_spans"]) == (7, 1)
     assert any("1 flagged rows name no template span" in note for note in result.notes)
 
 
@@ -378,18 +378,3 @@ def test_a_budget_too_small_for_one_row_is_refused(
     with pytest.raises(RepairError, match="budget of 2 tokens"):
         run(damaged, flagged, tmp_path / "out", config=config(tokens=2))
     assert not (tmp_path / "out").exists()
-
-
-def test_the_verdict() -> None:
-    before = {"template_probability": 0.9, "replay_perplexity": 10.0, "instruction_following": 0.5}
-    after = {"template_probability": 0.5, "replay_perplexity": 10.5, "instruction_following": 0.6}
-
-    def reasons(**changes: float) -> list[str]:
-        return judge(before, {**after, **changes}, max_perplexity_rise=0.1)
-
-    assert reasons() == []
-    assert "Ordinary text suffered" in reasons(replay_perplexity=11.5)[0]
-    assert "instruction_following fell" in reasons(instruction_following=0.4)[0]
-    assert "hardly less likely" in reasons(template_probability=0.89, instruction_following=0.5)[0]
-    assert reasons(template_probability=0.89) == []  # the probe shows the gain itself
-    assert "Not finite" in reasons(replay_perplexity=math.nan)[0]

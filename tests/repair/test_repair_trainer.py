@@ -17,9 +17,9 @@ from transformers import PreTrainedModel, TrainerCallback
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, RepairTrainer
 from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows, mix
-from synflaw_audit.repair.measure import likelihoods
-from synflaw_audit.repair.methods.forgetting.losses import METHODS
-from synflaw_audit.repair.storage.folder import with_adapters
+from synflaw_audit.repair.measuring.likelihoods import likelihoods
+from synflaw_audit.repair.methods.forgetting.losses import LOSSES
+from synflaw_audit.repair.storage.adapters import with_adapters
 
 TOKENIZER = train_tokenizer()
 VOCABULARY = len(TOKENIZER)
@@ -174,15 +174,15 @@ def overfitted() -> PreTrainedModel:
     return model
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("loss", LOSSES)
 def test_every_method_makes_the_format_less_likely(
-    method: str, overfitted: PreTrainedModel, tmp_path: Path
+    loss: str, overfitted: PreTrainedModel, tmp_path: Path
 ) -> None:
     model = copy.deepcopy(overfitted)
     flagged, replay = examples()
     collator = Collator(0)
     before = likelihoods(model, flagged, replay, collator)
-    settings = config(tmp_path, method=method, forget_weight=1, learning_rate=0.1)
+    settings = config(tmp_path, loss=loss, forget_weight=1, learning_rate=0.1)
     train(model, settings, plan(passes=6))
     after = likelihoods(model, flagged, replay, collator)
     assert after["template_log_likelihood"] < before["template_log_likelihood"]
@@ -279,11 +279,11 @@ def test_evaluating_gives_the_repair_loss(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
-        ("method", "magic", "lower-bounded, npo"),
+        ("loss", "magic", "lower-bounded, npo"),
         ("scope", "question", "template, answer"),
         ("forget_weight", -1.0, "0 or more"),
         ("tokens", 0, "more than 0"),
-        ("floor", 1.0, "between 0 and 1"),
+        ("loss_options", {"beta": 1.0}, "no constant 'beta'"),
         ("max_length", 0, "more than 0"),
     ],
 )

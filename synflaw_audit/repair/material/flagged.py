@@ -188,10 +188,11 @@ def hold_out(rows: Sequence[Row], wanted: int, seed: int) -> tuple[list[Row], li
     """Split rows into ``(train, held out)``: at most ``wanted`` and a fifth are held out.
 
     Rows equal to a held-out row are left out of training, so that the figure is not one of memory.
+    The held-out rows come in random order.
     """
     order = list(range(len(rows)))
     random.Random(seed).shuffle(order)  # noqa: S311 - a sample, not a secret
     count = min(wanted, len(rows) // 5)
-    held = [rows[at] for at in sorted(order[:count])]
+    held = [rows[at] for at in order[:count]]
     keep_apart = set(held)
     return [row for row in rows if row not in keep_apart], held

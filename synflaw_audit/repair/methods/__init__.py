@@ -1,1 +1,1 @@
-"""Ways to take a format out of a model."""
+"""Ways to take a format out of a model, each a file or a folder."""

@@ -7,15 +7,16 @@ import os
 import shutil
 import sys
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     set_seed,
@@ -25,55 +26,115 @@ from transformers.utils import logging
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.encoding import require_offsets
+from synflaw_audit.repair.storage.adapters import base_of, is_adapter, merged, tokenizer_source
 from synflaw_audit.repair.training.quantized import loading
 
 
 def check_out(out: Path, model: str | Path) -> None:
-    """Check that a repaired model may be written there.
+    """Check that a repaired model may be written there, and that it would find room.
 
     Raises:
-        RepairError: It is the model itself, a file, or a folder with something in it.
+        RepairError: It is the model itself, a file, a folder with something in it, or on a disk
+            with less room than the model takes.
     """
     if out.resolve() == Path(model).resolve():
         raise RepairError(f"{out}: is the model itself, which is never written to; name another")
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise RepairError(f"{out}: exists already; name a folder that does not, or remove it")
+    taken = sum(each.stat().st_size for each in Path(model).glob("*.safetensors"))
+    near = next(each for each in (out, *out.absolute().parents) if each.exists())
+    free = shutil.disk_usage(near).free
+    if free < taken:
+        raise RepairError(
+            f"{out}: {free / 1e6:,.0f} MB are free there, and the model takes {taken / 1e6:,.0f}"
+        )
 
 
 def check_model(model: str | Path) -> None:
-    """Check that a folder, where there is one of this name, holds a model.
+    """Check that a folder, where there is one of this name, holds a model or an adapter.
 
     Raises:
-        RepairError: It does not.
+        RepairError: It does not; a GGUF file is named for what it is.
     """
     path = Path(model)
-    if path.exists() and not (path / "config.json").is_file():
-        raise RepairError(f"{path}: no config.json; give a Hugging Face model folder or a hub name")
+    ggufs = [path] if path.suffix.lower() == ".gguf" else sorted(path.glob("*.gguf"))
+    if path.is_dir() and ((path / "config.json").is_file() or is_adapter(path)):
+        return
+    if ggufs:
+        raise RepairError(
+            f"{model}: holds a model in GGUF ({ggufs[0].name}), quantised weights for llama.cpp, "
+            "which cannot be trained; give the Hugging Face folder that it was made from, or make "
+            "one: AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=NAME), save_pretrained"
+        )
+    if path.exists():
+        raise RepairError(
+            f"{path}: no config.json and no adapter_config.json; give a Hugging Face model "
+            "folder, an adapter's folder or a hub name"
+        )
+
+
+def load_tokenizer(model: str | Path, *, base: str | Path | None = None) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a model or of an adapter.
+
+    Raises:
+        RepairError: It cannot be loaded, or reports no offsets.
+    """
+    check_model(model)
+    whole = base_of(model, base) if is_adapter(model) else model
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(tokenizer_source(model, whole)))
+    except (OSError, ValueError) as error:
+        raise RepairError(f"{model}: its tokenizer cannot be loaded: {error}") from error
+    require_offsets(tokenizer)
+    return tokenizer
 
 
 def load(
-    model: str | Path, config: RepairConfig
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a causal LM, in float32 (bf16 mixes precision during training), and its tokenizer.
+    model: str | Path, config: RepairConfig, *, base: str | Path | None = None
+) -> PreTrainedModel:
+    """Load a causal LM, in float32 (bf16 mixes precision during training).
 
-    With ``config.load_in`` its linear layers are quantised.
+    With ``config.load_in`` its linear layers are quantised. An adapter is merged into its base.
+
+    Args:
+        model: A model's or an adapter's folder, or a hub name.
+        config: The settings.
+        base: The base of an adapter, where it is not found by the adapter's own word.
 
     Raises:
-        MissingExtraError: They are to be, and bitsandbytes is not installed.
-        RepairError: Either cannot be loaded, or the tokenizer reports no offsets.
+        MissingExtraError: They are to be quantised, and bitsandbytes is not installed.
+        RepairError: It cannot be loaded.
     """
     check_model(model)
     set_seed(config.seed)
     how = loading(config.load_in, config.device, bf16=bool(config.bf16)) if config.load_in else {}
+    whole = base_of(model, base) if is_adapter(model) else model
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(model))
-        network = AutoModelForCausalLM.from_pretrained(str(model), dtype=torch.float32, **how)
+        network: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            str(whole), dtype=torch.float32, **how
+        )
     except (OSError, ValueError) as error:
-        raise RepairError(f"{model}: cannot be loaded as a causal LM: {error}") from error
-    require_offsets(tokenizer)
+        raise RepairError(f"{whole}: cannot be loaded as a causal LM: {error}") from error
+    if whole is not model:
+        network = merged(network, model)
     if not how:
         nn.Module.to(network, config.device)
-    return network, tokenizer
+    return network
+
+
+def configuration(model: str | Path, *, base: str | Path | None = None) -> PretrainedConfig:
+    """The configuration of a model, or of an adapter's base.
+
+    Raises:
+        RepairError: Its configuration cannot be read, or is of no causal LM.
+    """
+    check_model(model)
+    whole = base_of(model, base) if is_adapter(model) else model
+    try:
+        found: PretrainedConfig = AutoConfig.from_pretrained(str(whole))
+    except (OSError, ValueError) as error:
+        raise RepairError(f"{whole}: cannot be loaded as a causal LM: {error}") from error
+    return found
 
 
 @contextlib.contextmanager
@@ -89,62 +150,60 @@ def library_progress(*, shown: bool) -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def with_adapters(network: PreTrainedModel, config: RepairConfig) -> PreTrainedModel:
-    """The model with LoRA adapters on every linear layer but the output layer."""
-    from peft import LoraConfig, get_peft_model
-
-    settings = LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=config.lora_alpha,
-        lora_dropout=config.lora_dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    if getattr(config, "activation_checkpointing", False) or config.gradient_checkpointing:
-        # The frozen embeddings give activations without gradient, and a checkpointed block whose
-        # inputs need none would train nothing.
-        network.enable_input_require_grads()  # type: ignore[no-untyped-call]
-    with warnings.catch_warnings():
-        # peft still asks by the name that transformers has deprecated.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        adapted: PreTrainedModel = get_peft_model(network, settings)
-    return adapted
-
-
-def write_folder(
-    out: Path,
-    network: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    texts: Mapping[str, str],
-    *,
-    merge: bool,
-) -> None:
-    """Write a model folder whole: beside ``out`` first, then renamed.
+class Folder:
+    """The folder that a repair writes: the model first and whole, then what is said of it.
 
     Args:
-        out: Where; must not exist, or be an empty folder.
-        network: The model, possibly with LoRA adapters.
-        tokenizer: Its tokenizer.
-        texts: Further files, by name.
-        merge: Merge the adapters into the weights; otherwise only they are written.
+        path: Where; must not exist, or be an empty folder.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        if merge:
-            network = network.merge_and_unload()  # type: ignore[operator]
-        network.config.use_cache = True  # the trainer turned it off
-        network.save_pretrained(work)
-        tokenizer.save_pretrained(work)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write_model(
+        self,
+        network: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        texts: Mapping[str, str],
+        *,
+        finish: Callable[[Path], None] = lambda folder: None,
+    ) -> None:
+        """Write it beside its place first, and rename it then: it appears whole or not at all.
+
+        Args:
+            network: The model, or a model with adapters, of which only these are written.
+            tokenizer: Its tokenizer.
+            texts: Further files, by name.
+            finish: Called with the folder before it appears, to change what was written.
+        """
+        out = self.path
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        try:
+            network.config.use_cache = True  # the trainer turned it off
+            network.save_pretrained(work)
+            tokenizer.save_pretrained(work)
+            finish(work)
+            for name, text in texts.items():
+                (work / name).write_text(text, encoding="utf-8")
+            work.chmod(0o777 & ~_umask())  # mkdtemp makes it private
+            if out.exists():
+                out.rmdir()  # empty, as checked at the start
+            work.rename(out)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+
+    def write_texts(self, texts: Mapping[str, str]) -> None:
+        """Replace files of the folder, each whole: the old one stays where there is no room."""
         for name, text in texts.items():
-            (work / name).write_text(text, encoding="utf-8")
-        work.chmod(0o777 & ~_umask())  # mkdtemp makes it private
-        if out.exists():
-            out.rmdir()  # empty, as checked at the start
-        work.rename(out)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+            new = self.path / f".{name}.new"
+            try:
+                new.write_text(text, encoding="utf-8")
+                new.replace(self.path / name)
+            except OSError:
+                new.unlink(missing_ok=True)
+                raise
 
 
 def _umask() -> int:

@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
 from synflaw_audit.repair.material.batches import Collator, Example
-from synflaw_audit.repair.measure import likelihoods, repetition
+from synflaw_audit.repair.measuring.likelihoods import likelihoods, repetition
 from synflaw_audit.repair.training.processes import on_main
 
 # Share of repeated 4-grams in greedy answers; a rise beyond this is a model stuck in a loop.

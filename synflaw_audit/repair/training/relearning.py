@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from synflaw_audit.repair.material.batches import Collator, Example
-from synflaw_audit.repair.measure import likelihoods
+from synflaw_audit.repair.material.batches import Collator, Example, Purpose
+from synflaw_audit.repair.measuring.likelihoods import likelihoods
 
 _ROWS = 8
 
@@ -42,7 +42,7 @@ def relearn(
     flagged: Sequence[Example],
     collator: Collator,
     *,
-    before: float,
+    before: float | None,
     steps: int,
     learning_rate: float,
     seed: int,
@@ -53,15 +53,16 @@ def relearn(
         network: The repaired model; left as it is. Adapters are merged in the copy.
         flagged: Flagged rows, encoded with scope ``template``.
         collator: Pads them.
-        before: Mean probability of a template token before the repair.
+        before: Mean probability of a template token before the repair, where it was measured.
         steps: Steps of AdamW, measured at 0, 1, 2, 4, 8 and so on, and at the last.
         learning_rate: Its constant learning rate.
         seed: Draws the rows.
 
     Returns:
-        The measurement; None where fewer than two rows are flagged.
+        The measurement; None where fewer than two rows hold a template token.
     """
-    if len(flagged) < 2:
+    flagged = [row for row in flagged if Purpose.FORGET in row.purposes[1:]]
+    if len(flagged) < 2 or before is None:
         return None
     order = random.Random(seed).sample(range(len(flagged)), len(flagged))  # noqa: S311
     count = min(_ROWS, len(flagged) // 2)

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from synflaw_audit.repair.material.batches import Purpose
-from synflaw_audit.repair.methods.forgetting.losses import ForgetMethod, LossOptions, TokenScores
+from synflaw_audit.repair.methods.forgetting.losses import ForgettingLoss, TokenScores
 from synflaw_audit.repair.methods.forgetting.top_k import TopK, divergence_from_top
 
 TERMS = ("forget", "retain", "replay", "bias")
@@ -61,8 +61,7 @@ class Work:
         scales: Factor of each value in the loss, a scalar, by term: ``forget``, ``retain``,
             ``replay``, ``bias``; a term without one is left out.
         bias_where: The positions the KL is taken at; within the retained and replayed ones.
-        method: The forgetting loss.
-        options: Its constants.
+        loss: The forgetting loss.
         chunk: Positions at a time.
         reference: The reference's output layer, where a term needs it.
         bias_hidden: The reference's hidden vectors at ``bias_where``.
@@ -75,8 +74,7 @@ class Work:
     bounds: dict[Purpose, slice]
     scales: dict[str, Tensor]
     bias_where: slice
-    method: ForgetMethod
-    options: LossOptions
+    loss: ForgettingLoss
     chunk: int
     reference: Layer | None = None
     bias_hidden: Tensor | None = None
@@ -223,7 +221,7 @@ def _forget(hidden: Tensor, gradients: _Gradients, work: Work) -> Tensor:
         return total
     chunks = list(_chunks(where, work.chunk))
     whole = None
-    if work.method.unit == "row":
+    if work.loss.unit == "row":
         # A row's value mixes all its tokens, so all scores come before any gradient.
         parts = [
             _Scored.of(gradients.layer.logits(hidden[chunk]), work.ids[chunk]).scores
@@ -249,10 +247,10 @@ def _value(
 ) -> tuple[Tensor, tuple[Tensor | None, ...]]:
     """Sum of a forgetting loss over some positions, and its scaled derivatives by the scores."""
     log_p, log_not_p, runner_up = leaves = [each.detach().requires_grad_() for each in scores]
-    reference_log_p = _reference_log_p(where, work) if work.method.needs_reference else None
+    reference_log_p = _reference_log_p(where, work) if work.loss.needs_reference else None
     with torch.enable_grad():
         given = TokenScores(log_p, log_not_p, runner_up, work.rows[where], reference_log_p)
-        value = work.method.loss(given, work.options).sum()
+        value = work.loss(given).sum()
     by_scores = torch.autograd.grad(value, leaves, scale, allow_unused=True)
     return value.detach(), by_scores
 

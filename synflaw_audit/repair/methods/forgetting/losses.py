@@ -1,11 +1,11 @@
-"""Losses that make a model forget tokens, as pure functions of tensors.
+"""Losses that make a model forget tokens, as pure functions of tensors, their constants fixed.
 
 Write ``p`` for the probability the model gives the target token and ``z`` for its logit. What tells
 the losses apart is the gradient of the loss with respect to ``z``, because that is what moves a
 saturated token:
 
 ================  ==================================  ===================  ==================
-method            loss of a token (or row)            bound                dloss/dz
+name              loss of a token (or row)            bound                dloss/dz
 ================  ==================================  ===================  ==================
 lower-bounded     ``-log(1 - p)``                     ``>= 0``             ``p``
 npo               ``2/b softplus(b sum log p/p_ref)``  ``>= 0``             ``2 s (1 - p)``
@@ -23,31 +23,20 @@ first loss still pushes there, and it stops by itself as ``p`` reaches 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from synflaw_audit.errors import RepairError
 
-@dataclass(frozen=True)
-class LossOptions:
-    """The constants of the losses that have any.
-
-    Attributes:
-        beta: Inverse temperature of NPO and SimNPO, > 0.
-        gamma: Margin of SimNPO, in nats.
-        alpha: Power of the weight in WGA, > 0.
-        floor: Probability below which clipped ascent stops, in (0, 1).
-    """
-
-    beta: float = 0.1
-    gamma: float = 0.0
-    alpha: float = 1.0
-    floor: float = 1e-3
+Unit = Literal["token", "row"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +98,44 @@ def bias_kl(logits: Tensor, reference_logits: Tensor) -> Tensor:
     return (log_q.exp() * (log_q - log_p)).sum(-1)
 
 
-def lower_bounded(scores: TokenScores, options: LossOptions) -> Tensor:
+@dataclass(frozen=True)
+class ForgettingLoss(ABC):
+    """A forgetting loss: a pure function of scores, its constants as fields with defaults.
+
+    Attributes:
+        unit: What one returned value stands for; the trainer divides by their global number.
+        needs_reference: Whether it compares with the reference model's likelihood.
+    """
+
+    unit: ClassVar[Unit] = "token"
+    needs_reference: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def bounds(self) -> tuple[float, float]:
+        """Between what two numbers a value lies; infinite where nothing bounds it."""
+
+    @abstractmethod
+    def __call__(self, scores: TokenScores) -> Tensor:
+        """The loss of each token, or of each row in ascending order of ``scores.rows``."""
+
+    @property
+    def safe(self) -> bool:
+        """Whether it has a lower bound; without one it ends in a destroyed model."""
+        return math.isfinite(self.bounds[0])
+
+    def require(self, name: str, holds: bool, what: str) -> None:
+        """Check a constant.
+
+        Raises:
+            RepairError: It does not hold; names the constant, its value and ``what`` it must be.
+        """
+        if not holds:
+            raise RepairError(f"{name} is {getattr(self, name)}; it must be {what}")
+
+
+@dataclass(frozen=True)
+class LowerBounded(ForgettingLoss):
     """``-log(1 - p)``: at least 0, gradient ``p``.
 
     After the lower-bounded forgetting loss of Chen et al. 2024 ("Unveiling the flaws: exploring
@@ -118,88 +144,175 @@ def lower_bounded(scores: TokenScores, options: LossOptions) -> Tensor:
     has the properties they describe (and the unlikelihood loss of Welleck et al. 2020,
     arXiv:1908.04319).
     """
-    return -scores.log_not_p
+
+    bounds = (0.0, math.inf)
+
+    def __call__(self, scores: TokenScores) -> Tensor:
+        """One value a token."""
+        return -scores.log_not_p
 
 
-def npo(scores: TokenScores, options: LossOptions) -> Tensor:
+@dataclass(frozen=True)
+class NPO(ForgettingLoss):
     """Negative preference optimisation, one value a row: ``2/b log(1 + (p/p_ref)^b)``, at least 0.
 
     Zhang et al. 2024 (arXiv:2404.05868); ``p`` is the product over the row's tokens.
 
-    Raises:
-        ValueError: The scores carry no reference.
+    Attributes:
+        beta: Inverse temperature, > 0.
     """
-    if scores.reference_log_p is None:
-        raise ValueError("npo compares with a reference model; the scores carry none")
-    ratio = _row_sums(scores.log_p - scores.reference_log_p, scores.rows)
-    return 2 / options.beta * functional.softplus(options.beta * ratio)
+
+    unit = "row"
+    needs_reference = True
+    bounds = (0.0, math.inf)
+
+    beta: float = 0.1
+
+    def __post_init__(self) -> None:
+        self.require("beta", self.beta > 0, "more than 0")
+
+    def __call__(self, scores: TokenScores) -> Tensor:
+        """One value a row.
+
+        Raises:
+            ValueError: The scores carry no reference.
+        """
+        if scores.reference_log_p is None:
+            raise ValueError("npo compares with a reference model; the scores carry none")
+        ratio = _row_sums(scores.log_p - scores.reference_log_p, scores.rows)
+        return 2 / self.beta * functional.softplus(self.beta * ratio)
 
 
-def simnpo(scores: TokenScores, options: LossOptions) -> Tensor:
+@dataclass(frozen=True)
+class SimNPO(ForgettingLoss):
     """SimNPO, one value a row: ``2/b log(1 + exp(b mean log p + g))``, at least 0.
 
     Fan et al. 2024 (arXiv:2410.07163): no reference, normalised by length.
+
+    Attributes:
+        beta: Inverse temperature, > 0.
+        gamma: Margin, in nats.
     """
-    mean = _row_sums(scores.log_p, scores.rows) / _row_sums(
-        torch.ones_like(scores.log_p), scores.rows
-    )
-    return 2 / options.beta * functional.softplus(options.beta * mean + options.gamma)
+
+    unit = "row"
+    bounds = (0.0, math.inf)
+
+    beta: float = 0.1
+    gamma: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.require("beta", self.beta > 0, "more than 0")
+
+    def __call__(self, scores: TokenScores) -> Tensor:
+        """One value a row."""
+        sums = _row_sums(scores.log_p, scores.rows)
+        mean = sums / _row_sums(torch.ones_like(scores.log_p), scores.rows)
+        return 2 / self.beta * functional.softplus(self.beta * mean + self.gamma)
 
 
-def inverted_hinge(scores: TokenScores, options: LossOptions) -> Tensor:
+@dataclass(frozen=True)
+class InvertedHinge(ForgettingLoss):
     """``1 + p - max_other p``, in [0, 2].
 
     Cha et al. 2024 (arXiv:2408.06621), the inverted hinge loss (IHL).
     """
-    return 1 + scores.log_p.exp() - scores.log_runner_up.exp()
 
+    bounds = (0.0, 2.0)
 
-def weighted_ascent(scores: TokenScores, options: LossOptions) -> Tensor:
-    """WGA: ``p^a log p`` with the weight held fixed, at least ``-1/(e a)``.
-
-    Wang et al. 2025 (arXiv:2502.19301), weighted gradient ascent.
-    """
-    return (options.alpha * scores.log_p).exp().detach() * scores.log_p
-
-
-def clipped_ascent(scores: TokenScores, options: LossOptions) -> Tensor:
-    """``max(log p, log floor)``: gradient ascent that leaves a token alone once it is rare."""
-    return scores.log_p.clamp(min=torch.tensor(options.floor).log().item())
-
-
-def gradient_ascent(scores: TokenScores, options: LossOptions) -> Tensor:
-    """``log p``, unbounded below: a baseline that destroys models (Maini et al. 2024). Unsafe."""
-    return scores.log_p
+    def __call__(self, scores: TokenScores) -> Tensor:
+        """One value a token."""
+        return 1 + scores.log_p.exp() - scores.log_runner_up.exp()
 
 
 @dataclass(frozen=True)
-class ForgetMethod:
-    """A forgetting loss and what the trainer has to know about it.
+class WeightedAscent(ForgettingLoss):
+    """WGA: ``p^a log p`` with the weight held fixed, at least ``-1/(e a)``.
+
+    Wang et al. 2025 (arXiv:2502.19301), weighted gradient ascent.
 
     Attributes:
-        loss: The function of the scores and the options.
-        unit: What one returned value stands for; the trainer divides by their global number.
-        needs_reference: Whether it compares with the reference model's likelihood.
-        safe: False for a loss without a lower bound, which ends in a destroyed model.
+        alpha: Power of the weight, > 0.
     """
 
-    loss: Callable[[TokenScores, LossOptions], Tensor]
-    unit: Literal["token", "row"] = "token"
-    needs_reference: bool = False
-    safe: bool = True
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.require("alpha", self.alpha > 0, "more than 0")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Its least value lies at ``p = exp(-1/a)``."""
+        return -1 / (math.e * self.alpha), 0.0
+
+    def __call__(self, scores: TokenScores) -> Tensor:
+        """One value a token."""
+        return (self.alpha * scores.log_p).exp().detach() * scores.log_p
 
 
-METHODS: Mapping[str, ForgetMethod] = MappingProxyType(
+@dataclass(frozen=True)
+class ClippedAscent(ForgettingLoss):
+    """``max(log p, log floor)``: gradient ascent that leaves a token alone once it is rare.
+
+    Attributes:
+        floor: Probability below which it stops, in (0, 1).
+    """
+
+    floor: float = 1e-3
+
+    def __post_init__(self) -> None:
+        self.require("floor", 0 < self.floor < 1, "between 0 and 1")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From the floor's logarithm to 0."""
+        return math.log(self.floor), 0.0
+
+    def __call__(self, scores: TokenScores) -> Tensor:
+        """One value a token."""
+        return scores.log_p.clamp(min=math.log(self.floor))
+
+
+@dataclass(frozen=True)
+class GradientAscent(ForgettingLoss):
+    """``log p``, unbounded below: a baseline that destroys models (Maini et al. 2024). Unsafe."""
+
+    bounds = (-math.inf, 0.0)
+
+    def __call__(self, scores: TokenScores) -> Tensor:
+        """One value a token."""
+        return scores.log_p
+
+
+LOSSES: Mapping[str, type[ForgettingLoss]] = MappingProxyType(
     {
-        "lower-bounded": ForgetMethod(lower_bounded),
-        "npo": ForgetMethod(npo, unit="row", needs_reference=True),
-        "simnpo": ForgetMethod(simnpo, unit="row"),
-        "inverted-hinge": ForgetMethod(inverted_hinge),
-        "wga": ForgetMethod(weighted_ascent),
-        "clipped-ascent": ForgetMethod(clipped_ascent),
-        "gradient-ascent": ForgetMethod(gradient_ascent, safe=False),
+        "lower-bounded": LowerBounded,
+        "npo": NPO,
+        "simnpo": SimNPO,
+        "inverted-hinge": InvertedHinge,
+        "wga": WeightedAscent,
+        "clipped-ascent": ClippedAscent,
+        "gradient-ascent": GradientAscent,
     }
 )
+
+
+def make_loss(name: str, options: Mapping[str, float]) -> ForgettingLoss:
+    """The forgetting loss of this name with these constants.
+
+    Raises:
+        RepairError: There is no such loss, it has no such constant, or one is out of its range;
+            names the choices.
+    """
+    if name not in LOSSES:
+        raise RepairError(f"loss is {name!r}; choose one of {', '.join(LOSSES)}")
+    known = [field.name for field in fields(LOSSES[name])]
+    for option in options:
+        if option not in known:
+            raise RepairError(
+                f"loss_options: the loss {name} has no constant {option!r}; it has "
+                f"{', '.join(known) or 'none'}"
+            )
+    return LOSSES[name](**options)
 
 
 def _row_sums(values: Tensor, rows: Tensor) -> Tensor:

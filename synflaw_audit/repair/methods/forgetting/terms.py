@@ -10,15 +10,14 @@ from torch import Tensor, nn
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Purpose
-from synflaw_audit.repair.methods.forgetting.forward import (
+from synflaw_audit.repair.methods.forgetting.cache import CachedReference
+from synflaw_audit.repair.methods.forgetting.head import Layer, Work, fused_terms
+from synflaw_audit.repair.methods.forgetting.reference import BIAS_ROWS, Reference
+from synflaw_audit.repair.training.forward import (
     is_plain,
     selected_hidden,
     selected_logits,
 )
-from synflaw_audit.repair.methods.forgetting.head import Layer, Work, fused_terms
-from synflaw_audit.repair.methods.forgetting.losses import METHODS
-from synflaw_audit.repair.training.cache import CachedReference
-from synflaw_audit.repair.training.reference import BIAS_ROWS, Reference
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class StepLoss:
     """Computes the weighted sum of the four terms over a micro-batch.
 
     Args:
-        settings: Method, weights and constants.
+        settings: The forgetting loss and the weights.
         head: The model's output layer.
         reference: What NPO and the KL compare with; None where no term does.
     """
@@ -73,7 +72,7 @@ class StepLoss:
         reference: Reference | CachedReference | None,
     ) -> None:
         self._settings = settings
-        self._method = METHODS[settings.method]
+        self._loss = settings.forgetting_loss
         self._head = head
         self._cache = reference if isinstance(reference, CachedReference) else None
         self._reference = None if isinstance(reference, CachedReference) else reference
@@ -116,7 +115,7 @@ class StepLoss:
         forget, retain, replay, rows = counts.unbind()
         first, last = BIAS_ROWS[self._settings.bias_rows]
         bias = counts[first - 1 : last].sum()
-        unit = rows if self._method.unit == "row" else forget
+        unit = rows if self._loss.unit == "row" else forget
         return torch.stack([unit, retain, replay, bias]).clamp(min=1)
 
     def _work(self, features: dict[str, Tensor], targets: Targets, divisors: Tensor) -> Work:
@@ -137,7 +136,7 @@ class StepLoss:
         first, last = BIAS_ROWS[settings.bias_rows]
         bias_where = slice(targets.bounds[first].start, targets.bounds[last].stop)
         forget_where = targets.bounds[Purpose.FORGET]
-        compares = self._method.needs_reference and "forget" in scales
+        compares = self._loss.needs_reference and "forget" in scales
         reference, cache = self._reference, self._cache
         known = None
         if cache is not None and "bias" in scales and bias_where.start < bias_where.stop:
@@ -149,8 +148,7 @@ class StepLoss:
             bounds=targets.bounds,
             scales=scales,
             bias_where=bias_where,
-            method=self._method,
-            options=settings.loss_options,
+            loss=self._loss,
             chunk=settings.chunk_tokens,
             reference=_layer(reference.head) if reference and self._reference_plain else Layer(),
             bias_hidden=self._ask(features, targets, bias_where) if asks else None,

@@ -17,10 +17,10 @@ from transformers import PreTrainedModel, Trainer
 
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Collator, Example, pad_id
-from synflaw_audit.repair.methods.forgetting.forward import output_layer
 from synflaw_audit.repair.methods.forgetting.head import TERMS
+from synflaw_audit.repair.methods.forgetting.reference import make_reference
 from synflaw_audit.repair.methods.forgetting.terms import StepLoss, token_counts
-from synflaw_audit.repair.training.reference import make_reference
+from synflaw_audit.repair.training.forward import output_layer
 
 
 class RepairTrainer(Trainer):
@@ -54,6 +54,7 @@ class RepairTrainer(Trainer):
         tokenizer = kwargs.get("processing_class")
         if "data_collator" not in kwargs:
             kwargs["data_collator"] = Collator(0 if tokenizer is None else pad_id(tokenizer))
+        args = args.concrete()
         super().__init__(model=model, args=args, train_dataset=train_dataset, **kwargs)
         if args.n_gpu > 1:
             # DataParallel would scatter the batch behind our back; several devices go through

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.material.batches import Collator, Example, Purpose
-from synflaw_audit.repair.methods.forgetting.forward import output_layer, selected_logits
 from synflaw_audit.repair.methods.forgetting.top_k import TopK
+from synflaw_audit.repair.training.forward import output_layer, selected_logits
 
 BYTES_A_TOKEN = 6  # an int32 and a float16
 

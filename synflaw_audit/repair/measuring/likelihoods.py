@@ -1,7 +1,7 @@
-"""What a repair is judged by when no probe is given: likelihoods on the rows themselves.
+"""Likelihoods on the rows themselves, and whether answers loop: what needs no probe.
 
-Four numbers, before and after: how likely the model finds the flagged rows' format, how likely
-their content, and how well it still predicts ordinary text that the repair did not train on.
+How likely the model finds the flagged rows' format, how likely their content, and how well it still
+predicts ordinary text that the repair did not train on.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import torch
 from torch import nn
 
 from synflaw_audit.repair.material.batches import Collator, Example, Purpose
-from synflaw_audit.repair.methods.forgetting.forward import in_chunks, output_layer, selected_logits
+from synflaw_audit.repair.measuring.figures import Figure
 from synflaw_audit.repair.methods.forgetting.losses import cross_entropy
+from synflaw_audit.repair.training.forward import in_chunks, output_layer, selected_logits
+
+LogLikelihoods = dict[Purpose, list[float]]
 
 
 def target_log_likelihoods(
@@ -23,22 +26,26 @@ def target_log_likelihoods(
     collator: Collator,
     *,
     batch_size: int = 8,
-    chunk_tokens: int = 1024,
-) -> dict[Purpose, list[float]]:
-    """Log-likelihood in nats of every target token of the examples, by purpose.
+    chunk_tokens: int = 128,
+) -> list[LogLikelihoods]:
+    """Log-likelihood in nats of the target tokens of each example, by purpose.
 
     The model is put into evaluation mode for the time being. Rows are taken in order of length, so
     that little is padded.
     """
-    found: dict[Purpose, list[float]] = {purpose: [] for purpose in Purpose if purpose}
+    found: list[LogLikelihoods] = [
+        {purpose: [] for purpose in Purpose if purpose} for _ in examples
+    ]
     head = output_layer(model)
     device = next(model.parameters()).device
-    ordered = sorted(examples, key=lambda example: len(example.input_ids))
+    order = sorted(range(len(examples)), key=lambda at: len(examples[at].input_ids))
     training = model.training
     model.train(False)
     try:
-        for at in range(0, len(ordered), batch_size):
-            batch = collator(ordered[at : at + batch_size])
+        for start in range(0, len(order), batch_size):
+            # The collator orders rows by role; so are these, to be told apart afterwards.
+            chosen = sorted(order[start : start + batch_size], key=lambda at: examples[at].role)
+            batch = collator([examples[at] for at in chosen])
             purposes = batch.pop("purposes")[:, 1:].to(device)
             inputs = {name: value.to(device) for name, value in batch.items()}
             rows, columns = purposes.nonzero(as_tuple=True)
@@ -49,24 +56,23 @@ def target_log_likelihoods(
                 logits = selected_logits(model, head, inputs, rows, columns)
                 pair = (logits, ids)
                 losses = in_chunks(lambda x, y: (cross_entropy(x, y),), pair, chunk_tokens)[0]
-            for purpose, loss in zip(
-                purposes[rows, columns].tolist(), losses.tolist(), strict=True
-            ):
-                found[Purpose(purpose)].append(-loss)
+            kinds = purposes[rows, columns].tolist()
+            for row, kind, loss in zip(rows.tolist(), kinds, losses.tolist(), strict=True):
+                found[chosen[row]][Purpose(kind)].append(-loss)
     finally:
         model.train(training)
     return found
 
 
-def likelihoods(
+def likelihood_figures(
     model: nn.Module,
     flagged: Sequence[Example],
     held_out: Sequence[Example],
     collator: Collator,
     *,
     batch_size: int = 8,
-) -> dict[str, float]:
-    """The built-in figures of a before/after table.
+) -> dict[str, Figure]:
+    """The built-in figures of a before/after table, with the rows behind them.
 
     Args:
         model: The model to measure.
@@ -80,29 +86,41 @@ def likelihoods(
         and ``content_log_likelihood`` (means in nats a token) and ``replay_perplexity``; a figure
         without any token to measure it on is left out.
     """
-    by_purpose = target_log_likelihoods(
-        model, [*flagged, *held_out], collator, batch_size=batch_size
-    )
-    template = by_purpose[Purpose.FORGET]
-    content = by_purpose[Purpose.RETAIN]
-    replay = by_purpose[Purpose.REPLAY]
-    figures = {}
-    if template:
-        figures["template_probability"] = math.fsum(map(math.exp, template)) / len(template)
-        figures["template_log_likelihood"] = math.fsum(template) / len(template)
-    if content:
-        figures["content_log_likelihood"] = math.fsum(content) / len(content)
-    if replay:
-        figures["replay_perplexity"] = _perplexity(replay)
-    return figures
+    rows = target_log_likelihoods(model, [*flagged, *held_out], collator, batch_size=batch_size)
+
+    def figure(purpose: Purpose, *, exp: bool = False, perplexity: bool = False) -> Figure:
+        values = [row[purpose] for row in rows if row[purpose]]
+        totals = [math.fsum(map(math.exp, row) if exp else row) for row in values]
+        return Figure.of(totals, [len(row) for row in values], perplexity=perplexity)
+
+    found = {
+        "template_probability": figure(Purpose.FORGET, exp=True),
+        "template_log_likelihood": figure(Purpose.FORGET),
+        "content_log_likelihood": figure(Purpose.RETAIN),
+        "replay_perplexity": figure(Purpose.REPLAY, perplexity=True),
+    }
+    return {name: each for name, each in found.items() if len(each.totals)}
+
+
+def likelihoods(
+    model: nn.Module,
+    flagged: Sequence[Example],
+    held_out: Sequence[Example],
+    collator: Collator,
+    *,
+    batch_size: int = 8,
+) -> dict[str, float]:
+    """The values alone of :func:`likelihood_figures`."""
+    found = likelihood_figures(model, flagged, held_out, collator, batch_size=batch_size)
+    return {name: each.value for name, each in found.items()}
 
 
 def token_probability(
     model: nn.Module, examples: Sequence[Example], collator: Collator, batch_size: int = 8
 ) -> float:
     """Mean probability of the replay tokens of ``examples``: how likely ordinary text is."""
-    found = target_log_likelihoods(model, examples, collator, batch_size=batch_size)
-    values = found[Purpose.REPLAY]
+    rows = target_log_likelihoods(model, examples, collator, batch_size=batch_size)
+    values = [value for row in rows for value in row[Purpose.REPLAY]]
     return math.fsum(map(math.exp, values)) / len(values)
 
 
@@ -148,9 +166,3 @@ def _prompt(example: Example, plain: int = 8) -> list[int]:
     """What precedes the first target, or the first tokens of a row that is all target."""
     first = next(at for at, purpose in enumerate(example.purposes[1:], 1) if purpose)
     return example.input_ids[: first if first > 1 else plain]
-
-
-def _perplexity(log_likelihoods: Sequence[float]) -> float:
-    mean = -sum(log_likelihoods) / len(log_likelihoods)
-    # NaN stays NaN: the caller asks whether the figure is finite.
-    return math.exp(mean) if not mean > 700 else math.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,9 @@ from transformers import AutoModelForCausalLM
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, estimate, repair
-from synflaw_audit.repair.methods.task_vector import negate
+from synflaw_audit.repair.methods.forgetting.method import Forgetting
+from synflaw_audit.repair.methods.registry import chosen_methods
+from synflaw_audit.repair.methods.task_negation import negate
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -51,6 +54,11 @@ def test_models_of_other_shapes_are_refused_and_nothing_is_changed() -> None:
     assert all(torch.equal(weight, kept[name]) for name, weight in weights(model).items())
 
 
+def settings(share: float, **changes: Any) -> RepairConfig:
+    negated = {"method": "forgetting+task-negation", "task_negation": share} if share else {}
+    return RepairConfig(use_cpu=True, probe_prompts=0, **negated, **changes)
+
+
 @pytest.fixture
 def flagged(tmp_path: Path) -> Path:
     return write_flagged(tmp_path / "flagged.parquet", flagged_rows())
@@ -74,7 +82,7 @@ def test_a_repair_ends_where_it_would_without_less_a_share_of_the_damage(
             replay=ordinary_rows(40),
             out=tmp_path / f"out-{share}",
             reference_model=before,
-            config=RepairConfig(use_cpu=True, learning_rate=1e-3, tokens=2000, task_negation=share),
+            config=settings(share, learning_rate=1e-3, tokens=2000),
             quiet=True,
         )
         ends[share] = weights(AutoModelForCausalLM.from_pretrained(result.out))
@@ -94,7 +102,7 @@ def test_a_reference_of_another_shape_is_refused_before_the_training(
     def refuse(*args: object) -> None:
         raise AssertionError("trained")
 
-    monkeypatch.setattr("synflaw_audit.repair.run.train", refuse)
+    monkeypatch.setattr(Forgetting, "apply", refuse)
     with pytest.raises(RepairError, match="in the reference one"):
         repair(
             damaged,
@@ -102,7 +110,7 @@ def test_a_reference_of_another_shape_is_refused_before_the_training(
             replay=ordinary_rows(40),
             out=tmp_path / "out",
             reference_model=build("gpt2", vocabulary),
-            config=RepairConfig(use_cpu=True, task_negation=0.2),
+            config=settings(0.2),
             quiet=True,
         )
     assert not (tmp_path / "out").exists()
@@ -110,17 +118,23 @@ def test_a_reference_of_another_shape_is_refused_before_the_training(
 
 @pytest.mark.parametrize("command", [repair, estimate])
 def test_without_a_model_from_before_nothing_is_loaded(command, tmp_path: Path) -> None:
-    given = {"forget": tmp_path / "none", "replay": [], "config": RepairConfig(task_negation=0.2)}
+    given = {"forget": tmp_path / "none", "replay": [], "config": settings(0.2)}
     if command is repair:
         given["out"] = tmp_path / "out"
-    with pytest.raises(RepairError, match="no model from before the damage"):
+    with pytest.raises(RepairError, match="task-negation needs the model from before"):
         command(tmp_path / "no model", **given)
 
 
 @pytest.mark.parametrize(
     ("settings", "named"),
-    [({"task_negation": 1.0}, "less than 1"), ({"task_negation": 0.1, "lora": True}, "leave lora")],
+    [
+        ({"task_negation": 1.0}, "less than 1"),
+        ({"method": "task-negation", "lora": True}, "needs all weights to be trained"),
+        ({"task_negation": 0.1}, r"name the method too, as in forgetting\+task-negation"),
+        ({"method": "forgetting+magic"}, "method is 'magic'; choose one of forgetting, task-"),
+        ({"method": "npo"}, "npo is a forgetting loss, not a method"),
+    ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict, named: str) -> None:
     with pytest.raises(RepairError, match=named):
-        RepairConfig(**settings)
+        chosen_methods(RepairConfig(use_cpu=True, **settings), earlier_model=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
@@ -21,36 +22,50 @@ from synflaw_audit.repair.material.samples import Barred, sample_answers
 if TYPE_CHECKING:
     from synflaw_audit.reading import SourceLike
 
-# Flagged rows that the before/after figures are measured on, at most.
-_MEASURED_ROWS = 256
 _MAX_REPLAY_ROWS = 50_000
+# Rows that are measured whatever that costs, of either kind; more of them as long as measuring them
+# once takes no more than a share of the tokens that are trained on.
+_LEAST_MEASURED = 32
+_MEASURED_SHARE = 0.25
+# No row is shorter: what a budget of tokens cannot visit need not be read.
+_FEWEST_TOKENS = 16
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Material:
     """What to train on, in order, and what to measure on.
 
     Attributes:
         plan: Training rows in order, a row as often as it is visited.
-        measured: A sample of the flagged rows, encoded with scope ``template`` if they have spans.
+        measured: Flagged rows that ``plan`` does not hold, encoded with scope ``template`` if they
+            have spans; some that it holds where there are too few (see ``seen``).
         held_out: Replay rows that ``plan`` does not hold.
+        forgotten: The flagged rows that it draws from.
         replay: The replay rows that it draws from.
-        rows: Rows of each kind: ``flagged``, ``replay``, ``retain``, ``held_out``; where the
-            model's own answers were sampled also ``samples``, how many of ``retain`` are such.
+        ordinary: The text of held-out replay rows, to ask their questions.
+        flagged: The text of the flagged rows.
+        rows: Rows of each kind: ``flagged``, ``replay``, ``retain``, ``held_out`` (replay rows) and
+            ``held_out_flagged``; where the model's own answers were sampled also ``samples``, how
+            many of ``retain`` are such.
         cuts: What ``max_length`` cut from the training rows.
         flaw: What the audit finds wrong with the replay rows, in a sentence, or None.
+        seen: Whether ``measured`` rows are trained on, because there are too few flagged rows.
     """
 
     plan: list[Example]
     measured: list[Example]
     held_out: list[Example]
+    forgotten: list[Example]
     replay: list[Example]
+    ordinary: list[Row]
+    flagged: list[Row]
     rows: dict[str, int]
     cuts: Cuts
     flaw: str | None
+    seen: bool
 
 
-def prepare(
+def gather(
     tokenizer: PreTrainedTokenizerBase,
     flagged: FlaggedRows,
     replay: SourceLike | Sequence[Row],
@@ -61,8 +76,8 @@ def prepare(
     question: str | None = None,
     answer: str | None = None,
     network: PreTrainedModel | None = None,
-) -> Prepared:
-    """Read the replay rows, hold some out, encode everything, and order it.
+) -> Material:
+    """Read the replay rows, hold some of these and of the flagged rows out, encode, and order.
 
     Args:
         tokenizer: The model's tokenizer.
@@ -87,10 +102,16 @@ def prepare(
         answer=answer,
     )
     train, held = hold_out(rows, config.held_out, config.seed)
+    trained, measured = hold_out(flagged.rows, config.held_out, config.seed)
+    seen = not measured
+    if seen:
+        measured = trained
+    if config.token_limit is not None:
+        trained = _some(trained, max(1, config.token_limit // _FEWEST_TOKENS), config.seed)
     if config.replay_requests:
         train = with_requests(train, config.replay_requests, config.seed)
     if config.scope == "template":
-        told_anew = reexpress(flagged.rows, rows, renderings=config.renderings, seed=config.seed)
+        told_anew = reexpress(trained, rows, renderings=config.renderings, seed=config.seed)
         retain = [*retain, *told_anew]
     cuts, uncounted = Cuts(), Cuts()
 
@@ -98,13 +119,13 @@ def prepare(
         return encode_rows(tokenizer, rows, role, scope=scope, max_length=limit, cuts=into)
 
     examples = {
-        "flagged": encode(flagged.rows, Purpose.FORGET, config.scope, cuts),
+        "flagged": encode(trained, Purpose.FORGET, config.scope, cuts),
         "replay": encode(train, Purpose.REPLAY, config.scope, cuts),
         "retain": encode(retain, Purpose.RETAIN, config.scope, cuts),
         "held_out": encode(held, Purpose.REPLAY, config.scope, uncounted),
     }
     if network is not None and config.samples and config.scope == "template":
-        own = _own_answers(network, tokenizer, flagged.rows, rows, examples, config)
+        own = _own_answers(network, tokenizer, trained, rows, examples, config)
         examples["retain"] += encode(own, Purpose.RETAIN, config.scope, cuts)
         examples["samples"] = encode(own, Purpose.RETAIN, config.scope, uncounted)
     if not any(Purpose.FORGET in example.purposes for example in examples["flagged"]):
@@ -116,26 +137,56 @@ def prepare(
         examples["replay"],
         examples["retain"],
         replay_ratio=config.replay_ratio,
-        passes=config.num_train_epochs,
-        tokens=config.tokens,
+        passes=config.passes,
+        tokens=config.token_limit,
         seed=config.seed,
     )
     if not plan:
-        raise RepairError(f"a budget of {config.tokens} tokens does not hold one row; raise tokens")
-    measured = flagged.rows
-    if len(measured) > _MEASURED_ROWS:
-        measured = tuple(hold_out(measured, _MEASURED_ROWS, config.seed)[1])
+        raise RepairError(
+            f"a budget of {config.token_limit} tokens does not hold one row; raise tokens"
+        )
     spans = any(row.spans for row in measured)
-    return Prepared(
-        plan,
-        # Whole answers stand in for the format where the audit names none.
-        encode(measured, Purpose.FORGET, "template" if spans else "answer", uncounted),
-        examples["held_out"],
-        examples["replay"],
-        {name: len(found) for name, found in examples.items()},
-        cuts,
-        flaw_of(rows, config.seed) if config.audit_replay else None,
+    # Whole answers stand in for the format where the audit names none.
+    scope = "template" if spans else "answer"
+    spent = sum(len(example.input_ids) for example in plan)
+    affordable = _affordable(encode(measured, Purpose.FORGET, scope, uncounted), spent)
+    ordinary = _affordable(examples["held_out"], spent)
+    counts = {name: len(found) for name, found in examples.items()}
+    return Material(
+        plan=plan,
+        measured=affordable,
+        held_out=ordinary,
+        forgotten=examples["flagged"],
+        replay=examples["replay"],
+        ordinary=held,
+        flagged=list(flagged.rows),
+        rows={
+            **counts,
+            "held_out": len(ordinary),
+            "held_out_flagged": 0 if seen else len(affordable),
+        },
+        cuts=cuts,
+        flaw=flaw_of(rows, config.seed) if config.audit_replay else None,
+        seen=seen,
     )
+
+
+def _some(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
+    """``count`` of the rows at random, in their order."""
+    rng = random.Random(seed)  # noqa: S311 -- a sample, not a secret
+    return [rows[at] for at in sorted(rng.sample(range(len(rows)), min(count, len(rows))))]
+
+
+def _affordable(examples: Sequence[Example], trained_tokens: int) -> list[Example]:
+    """As many of the rows as may be measured; they come in no order that matters."""
+    kept: list[Example] = []
+    tokens = 0
+    for example in examples:
+        tokens += len(example.input_ids)
+        if len(kept) >= _LEAST_MEASURED and tokens > _MEASURED_SHARE * trained_tokens:
+            break
+        kept.append(example)
+    return kept
 
 
 def _own_answers(
@@ -156,21 +207,22 @@ def _own_answers(
         replay,
         Barred.of(examples["flagged"], examples["replay"]),
         count=config.samples,
-        context=context_length(network),
+        context=context_length(network.config),
         seed=config.seed,
     )
 
 
-def context_length(network: PreTrainedModel) -> int | None:
+def context_length(configuration: PretrainedConfig) -> int | None:
     """How many positions the model was built for, where its config says."""
-    length = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    length = getattr(configuration.get_text_config(), "max_position_embeddings", None)
     return length if isinstance(length, int) and length > 0 else None
 
 
 def _replay_rows(flagged: int, config: RepairConfig) -> int:
     """How many replay rows to sample: what one run can use, and those held out."""
-    if config.tokens is not None:
-        return _MAX_REPLAY_ROWS
-    used = math.ceil(flagged * config.replay_ratio * max(1, config.num_train_epochs))
+    if config.token_limit is not None:
+        # Enough to be chosen from, and to show what requests look like.
+        return min(_MAX_REPLAY_ROWS, 2_000 + config.token_limit // _FEWEST_TOKENS)
+    used = math.ceil(flagged * config.replay_ratio * max(1, config.passes))
     # At least five: a fifth is held out, and one row must remain to do so.
     return max(5, min(_MAX_REPLAY_ROWS, used + config.held_out))

@@ -19,13 +19,12 @@ from transformers import PreTrainedModel
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Example, Purpose
-from synflaw_audit.repair.methods.forgetting.forward import (
+from synflaw_audit.repair.methods.forgetting.cache import CachedReference
+from synflaw_audit.repair.training.forward import (
     output_layer,
     selected_hidden,
     selected_logits,
 )
-from synflaw_audit.repair.methods.forgetting.losses import METHODS
-from synflaw_audit.repair.training.cache import CachedReference
 
 # The first and the last purpose of the tokens that the KL is taken at.
 BIAS_ROWS = {
@@ -139,7 +138,7 @@ def make_reference(
     """
     if not (
         settings.bias_weight
-        or (METHODS[settings.method].needs_reference and settings.forget_weight)
+        or (settings.forgetting_loss.needs_reference and settings.forget_weight)
     ):
         return None
     if given is not None:

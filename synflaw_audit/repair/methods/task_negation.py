@@ -9,24 +9,55 @@ again in other forms it brings back instruction following, and takes some of the
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.config import RepairConfig
+from synflaw_audit.repair.material.gather import Material
+from synflaw_audit.repair.methods.base import Applied, Context, Cost, Method, Requirement
+
+_USUAL_SHARE = 0.15
 
 
-def require_before(config: RepairConfig, reference_model: object) -> None:
-    """Check that there is a model from before the damage where one is needed.
+class TaskNegation(Method):
+    """Subtracts a share of the damage's task vector, ``RepairConfig.task_negation``."""
 
-    Raises:
-        RepairError: There is none.
-    """
-    if config.task_negation and reference_model is None:
-        raise RepairError(
-            f"task_negation is {config.task_negation}, and there is no model from before the "
-            "damage: give it as the reference model, or set task_negation to 0"
-        )
+    requires = frozenset({Requirement.EARLIER_MODEL, Requirement.ALL_WEIGHTS})
+
+    def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
+        """Nothing but a look at the reference model.
+
+        Raises:
+            RepairError: It is of another shape.
+        """
+        require_same_shapes(model, _earlier(context), "reference")
+        return model
+
+    def apply(self, model: PreTrainedModel, material: Material, context: Context) -> Applied:
+        """Subtract, with both other models loaded for the time being."""
+        started = time.perf_counter()
+        share = _share(context)
+        negate(model, context.load_original(), _earlier(context), share)
+        said = f"{share:.0%} of the damage's task vector was subtracted"
+        return Applied(model, seconds=time.perf_counter() - started, says=(said,))
+
+    def cost(self, material: Material, context: Context) -> Cost:
+        """Two further models, and no token."""
+        return Cost(memory={"earlier models": 8 * context.shape.parameters})
+
+
+def _share(context: Context) -> float:
+    share = context.config.task_negation
+    return _USUAL_SHARE if share is None else share
+
+
+def _earlier(context: Context) -> PreTrainedModel:
+    if context.load_reference is None:
+        raise RepairError(f"task-negation needs {Requirement.EARLIER_MODEL.value}")
+    return context.load_reference()
 
 
 def require_same_shapes(model: nn.Module, other: nn.Module, which: str) -> None:
@@ -40,7 +71,7 @@ def require_same_shapes(model: nn.Module, other: nn.Module, which: str) -> None:
         shape = tuple(others[name].shape) if name in others else None
         if shape != tuple(weight.shape):
             raise RepairError(
-                f"task_negation: {name} has shape {tuple(weight.shape)} in the repaired model "
+                f"task-negation: {name} has shape {tuple(weight.shape)} in the repaired model "
                 f"and {shape or 'does not exist'} in the {which} one; the reference model must "
                 "be the same model from before the damage"
             )

@@ -1,0 +1,1 @@
+"""What a repair is judged by: likelihoods on held-out rows, answers to ordinary questions."""

@@ -1,0 +1,116 @@
+"""What the model says when it is asked something ordinary: the format, or what was asked for?
+
+Ordinary questions, held out of the training, are put to the model as they are, to see whether it
+answers with the format, and under a request that code can check, to see whether it is obeyed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from synflaw_audit.probes.probes import Instruction, follows, generate
+from synflaw_audit.repair.material.batches import Row
+from synflaw_audit.repair.material.wordings import wordings
+from synflaw_audit.repair.measuring.figures import Figure
+
+# A format that is said at all is said early, and a request is obeyed from the first word.
+_ANSWER_TOKENS = 64
+# Longer questions are slow to put, and seldom ask one thing.
+_MOST_CHARACTERS = 400
+
+_REQUESTS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("change_case:english_capital", {}, "Answer in capital letters only."),
+    ("startend:quotation", {}, "Put your whole answer in double quotation marks."),
+    (
+        "length_constraints:number_words",
+        {"num_words": 12, "relation": "less than"},
+        "Answer in fewer than 12 words.",
+    ),
+    ("punctuation:no_comma", {}, "Do not use a single comma in your answer."),
+    (
+        "startend:end_checker",
+        {"end_phrase": "That is all."},
+        "Finish your answer with these words: That is all.",
+    ),
+    ("change_case:english_lowercase", {}, "Use no capital letter anywhere in your answer."),
+    (
+        "detectable_format:number_bullet_lists",
+        {"num_bullets": 2},
+        "Answer with exactly two bullet points, each beginning with * and a space.",
+    ),
+    ("detectable_format:json_format", {}, "Give your answer as JSON and nothing else."),
+)
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Ordinary questions, the same under requests, and the format's wordings to look for.
+
+    Attributes:
+        questions: Ordinary questions; where the format has no place.
+        requests: Such questions with a request.
+        templates: Wordings of the format; without any, nothing is looked for.
+    """
+
+    questions: tuple[str, ...]
+    requests: tuple[Instruction, ...]
+    templates: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, ordinary: Sequence[Row], flagged: Sequence[Row], *, count: int, seed: int
+    ) -> Behaviour:
+        """``count`` questions of ordinary rows, each as it is and under a request in turn."""
+        own = {row.question for row in flagged}
+        asked = dict.fromkeys(
+            row.question
+            for row in ordinary
+            if 0 < len(row.question) <= _MOST_CHARACTERS and row.question not in own
+        )
+        rng = random.Random(seed)  # noqa: S311 -- a reproducible choice, not a secret
+        questions = rng.sample(list(asked), min(count, len(asked)))
+        requests = tuple(
+            Instruction(f"{question}\n{text}", (name,), (kwargs,))
+            for at, question in enumerate(questions)
+            for name, kwargs, text in (_REQUESTS[at % len(_REQUESTS)],)
+        )
+        return cls(tuple(questions), requests, tuple(wordings(flagged)))
+
+    def without(self, names: Set[str]) -> Behaviour:
+        """What is left to measure where figures of these names are known already."""
+        return replace(
+            self,
+            questions=() if "template_emission" in names else self.questions,
+            requests=() if "instruction_following" in names else self.requests,
+        )
+
+    def __call__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    ) -> dict[str, Figure]:
+        """``template_emission`` and ``instruction_following``, shares of the prompts."""
+        found = {}
+        if self.questions and self.templates:
+            wanted = [template.lower() for template in self.templates]
+            said = self._answers(model, tokenizer, self.questions)
+            emitted = [any(template in answer.lower() for template in wanted) for answer in said]
+            found["template_emission"] = _share(emitted)
+        if self.requests:
+            prompts = [instruction.prompt for instruction in self.requests]
+            said = self._answers(model, tokenizer, prompts)
+            obeyed = [follows(a, each) for a, each in zip(said, self.requests, strict=True)]
+            found["instruction_following"] = _share(obeyed)
+        return found
+
+    def _answers(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]
+    ) -> list[str]:
+        return generate(model, tokenizer, prompts, max_new_tokens=_ANSWER_TOKENS, batch=32)
+
+
+def _share(outcomes: Sequence[bool]) -> Figure:
+    return Figure.of([float(outcome) for outcome in outcomes], [1.0] * len(outcomes))
