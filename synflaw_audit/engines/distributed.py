@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -28,6 +28,7 @@ from synflaw_audit.engines.base import (
 from synflaw_audit.engines.folders import write_folders
 from synflaw_audit.engines.passes import Counts
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.accounts import Accounts, Skipped
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.sinks import FlaggedWriter, closing
 from synflaw_audit.outputs.names import (
@@ -111,6 +112,11 @@ class DistributedEngine(Engine):
     def read(self, folder: str, schema: pa.Schema) -> pa.Table:
         """Reads a folder of Parquet that was written, of this schema."""
 
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """What was found beside the corpus and is not read."""
+        return ()
+
     @abstractmethod
     def cluster(self) -> str | None:
         """The name of the cluster; None if it is this machine alone."""
@@ -125,7 +131,8 @@ class DistributedEngine(Engine):
             sketched.require_records()
             if folder is not None:
                 write_folders({f"{folder}/{REJECTED_FILE}": yielded.writer(REJECTED, "json")})
-        return sketched.found
+        found = sketched.found
+        return replace(found, accounts=found.accounts.merged(Accounts(skipped=self.skipped)))
 
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
         """See ``Engine.second_pass``."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.reading.containers import COMPRESSIONS
+from synflaw_audit.findings.accounts import Skipped
+from synflaw_audit.reading.containers import COMPRESSIONS, kind_of, require_regular
 from synflaw_audit.reading.rows import Input
 from synflaw_audit.reading.tables import Frame, Table, TableFile
 from synflaw_audit.reading.text import TextFile
@@ -30,29 +34,47 @@ SourceLike: TypeAlias = (
 _TEXT = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
 _TABLES = {".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow"}
 _READABLE = f"{', '.join(_TEXT)} (each also {' or '.join(COMPRESSIONS)}), {', '.join(_TABLES)}"
-# What `datasets` writes beside the Arrow files of a data set saved to disk.
-_DATASET_NOTES = frozenset(
+# What `datasets`, and programs that train on many data sets, keep beside the rows.
+_REGISTRIES = frozenset(
     {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
 )
+_BEHIND_LINK = "a link to a folder; name it to have it read"
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:/([\w.-]+))?(?::([\w.-]+))?")
 
 
-def find_inputs(source: SourceLike) -> tuple[Input, ...]:
-    """Finds every file or table that a caller means, in a stable order, each once.
+@dataclass
+class Found:
+    """What a caller means by a corpus.
+
+    Attributes:
+        inputs: Every file or table, in a stable order, each once.
+        skipped: What was found beside them and is not read.
+    """
+
+    inputs: list[Input] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def skip(self, path: str | os.PathLike[str], reason: str) -> None:
+        """Notes something that is not read."""
+        self.skipped.append(Skipped(_name(Path(path)), reason))
+
+
+def find_inputs(source: SourceLike) -> Found:
+    """Finds every file or table that a caller means.
 
     Args:
         source: See ``open_source``.
 
     Raises:
-        InputError: There is no such thing, or nothing readable in it.
+        InputError: There is no such thing, it may not be read, or nothing in it is readable.
     """
     # Whoever holds a DataFrame has imported pandas; nobody else pays for it.
     if (pandas := sys.modules.get("pandas")) and isinstance(source, pandas.DataFrame):
-        return (Frame("<DataFrame>", source),)
+        return Found([Frame("<DataFrame>", source)])
     if isinstance(source, pa.Table):
-        return (Table("<Table>", source),)
+        return Found([Table("<Table>", source)])
     if type(source).__module__.partition(".")[0] == "datasets":
-        return tuple(_dataset_inputs(source, "<Dataset{}>"))
+        return Found(list(_dataset_inputs(source, "<Dataset{}>")))
     names = [source] if isinstance(source, str | os.PathLike) else source
     if not isinstance(names, Sequence) or not all(isinstance(n, str | os.PathLike) for n in names):
         raise InputError(
@@ -61,29 +83,49 @@ def find_inputs(source: SourceLike) -> tuple[Input, ...]:
         )
     if not names:
         raise InputError("no input: give at least one file, directory, pattern or data set")
-    found: dict[object, Input] = {}
+    found = Found()
     for name in names:
-        for item in _named_inputs(name):
-            key = item.path.resolve() if isinstance(item, TextFile | TableFile) else item.name
-            found.setdefault(key, item)
-    return tuple(found.values())
+        _add_named(name, found)
+    return _each_once(found)
 
 
-def _named_inputs(name: str | os.PathLike[str]) -> Sequence[Input]:
+def _each_once(found: Found) -> Found:
+    """Leaves out a file that was found before, under this or another name."""
+    kept: dict[object, Input] = {}
+    for item in found.inputs:
+        key = item.path.resolve() if isinstance(item, TextFile | TableFile) else item.name
+        known = kept.setdefault(key, item)
+        if known.name != item.name:
+            found.skip(item.name, f"the same file as {known.name}")
+    read = {item.name for item in kept.values()}
+    skipped = {skipped.path: skipped for skipped in found.skipped if skipped.path not in read}
+    return Found(list(kept.values()), list(skipped.values()))
+
+
+def _add_named(name: str | os.PathLike[str], found: Found) -> None:
     path = Path(name)
     if path.is_dir():
-        return _directory_inputs(path)
-    if path.exists():
+        _add_all(str(path), _walk(path, found), found)
+    elif _is_there(path):
+        require_regular(_name(path), path)
         if (file := _file_input(path)) is None:
             raise InputError(f"{path}: unknown kind of file; readable are {_READABLE}")
-        return (file,)
-    if glob.has_magic(str(name)):
-        return _pattern_inputs(str(name))
-    hub = _HUB_NAME.fullmatch(name) if isinstance(name, str) else None
-    # With a folder of that name here, a path was meant: nobody is made to wait for the network.
-    if hub and not _format(path) and not path.parent.exists():
-        return _hub_inputs(str(name), *hub.groups())
-    raise InputError(f"{name}: no such file or directory")
+        found.inputs.append(file)
+    elif glob.has_magic(str(name)):
+        _add_all(str(name), _matched(str(name), found), found)
+    else:
+        hub = _HUB_NAME.fullmatch(name) if isinstance(name, str) else None
+        # With a folder of that name here, a path was meant: nobody waits for the network.
+        if not hub or _format(path) or path.parent.exists():
+            raise InputError(f"{name}: no such file or directory")
+        found.inputs += _hub_inputs(str(name), *hub.groups())
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # such as a folder on the way that may not be entered
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _format(path: Path) -> tuple[type[TextFile | TableFile], str] | None:
@@ -95,58 +137,107 @@ def _format(path: Path) -> tuple[type[TextFile | TableFile], str] | None:
     return (TextFile, _TEXT[suffix]) if suffix in _TEXT else None
 
 
-def _file_input(path: Path) -> Input | None:
+def _file_input(path: Path) -> TextFile | TableFile | None:
     if (known := _format(path)) is None:
         return None
     kind, form = known
-    # A name that is not UTF-8 cannot stand in a record; shown escaped it still names the file.
-    name = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return kind(name, path, form)
+    return kind(_name(path), path, form)
 
 
-def _directory_inputs(root: Path) -> Sequence[Input]:
-    inputs, others = _sorted_out(_walk(root))
-    if not inputs:
-        raise _nothing_readable(str(root), others)
-    return inputs
+def _name(path: Path) -> str:
+    """How records and messages name a file; one that is not UTF-8 is shown escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _pattern_inputs(pattern: str) -> Sequence[Input]:
-    paths: list[Path] = []
+def _add_all(where: str, paths: Iterable[Path], found: Found) -> None:
+    """Adds what is readable of what a folder or a pattern holds; the rest is skipped.
+
+    Raises:
+        InputError: Nothing is.
+    """
+    inputs, skipped = len(found.inputs), len(found.skipped)
+    for path in paths:
+        if reason := _unreadable(path):
+            found.skip(path, reason)
+        elif file := _file_input(path):
+            found.inputs.append(file)
+    if len(found.inputs) == inputs:
+        others = [f"{other.path} ({other.reason})" for other in found.skipped[skipped:]]
+        shown = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
+        only = f"only {shown}" if others else "no files"
+        raise InputError(f"{where}: nothing to read: {only}; readable are {_READABLE}")
+
+
+def _unreadable(path: Path) -> str:
+    """Why something in a folder is not read; "" if it is."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "a link to nothing" if path.is_symlink() else "gone"
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a link to itself"
+        raise InputError(f"{_name(path)}: cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        return kind_of(mode)
+    if path.name in _REGISTRIES:
+        return "describes a data set and holds no rows"
+    if _format(path) is None:
+        return "its ending is none that is read"
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{_name(path)}: cannot be read: permission denied")
+    return ""
+
+
+def _matched(pattern: str, found: Found) -> Iterator[Path]:
+    """Every file that a pattern matches, and those below the folders that it matches."""
+    parts = Path(pattern).parts
+    literal = next(n for n, part in enumerate(parts) if glob.has_magic(part))
     for name in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - any root, and **
         path = Path(name)
-        paths += _walk(path) if path.is_dir() else [path]
-    inputs, others = _sorted_out(paths)
-    if not inputs:
-        raise _nothing_readable(pattern, others)
-    return inputs
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """Every file below, by name; hidden ones and what ``datasets`` adds are no data."""
-    for folder, below, files in os.walk(root):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        saved = "state.json" in files or "dataset_dict.json" in files
-        for name in sorted(files):
-            if not name.startswith(".") and not (saved and name in _DATASET_NOTES):
-                yield Path(folder, name)
-
-
-def _sorted_out(paths: Iterable[Path]) -> tuple[list[Input], list[str]]:
-    inputs: list[Input] = []
-    others: list[str] = []
-    for path in paths:
-        if file := _file_input(path):
-            inputs.append(file)
+        if (link := _link_to_folder(path, literal)) is not None:
+            found.skip(link, _BEHIND_LINK)
+        elif path.is_dir():
+            yield from _walk(path, found)
         else:
-            others.append(str(path))
-    return inputs, others
+            yield path
 
 
-def _nothing_readable(where: str, others: list[str]) -> InputError:
-    shown = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
-    found = f"only {shown}" if others else "no files"
-    return InputError(f"{where}: nothing to read: {found}; readable are {_READABLE}")
+def _link_to_folder(path: Path, literal: int) -> Path | None:
+    """The link on the way to a file, or the file itself, if that stands for a folder.
+
+    Args:
+        path: The file.
+        literal: So many parts of its path are as the caller named them, links or not.
+    """
+    on_the_way = [path, *path.parents][: max(1, len(path.parts) - literal)]
+    links = [folder for folder in reversed(on_the_way) if folder.is_symlink() and folder.is_dir()]
+    return links[0] if links else None
+
+
+def _walk(root: Path, found: Found) -> Iterator[Path]:
+    """Every file below, by name; what is hidden, and folders behind links, are skipped.
+
+    Raises:
+        InputError: A folder may not be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{_name(Path(error.filename))}: cannot be read: {error.strerror}")
+
+    for folder, below, files in os.walk(root, onerror=refuse):
+        below.sort()
+        for name in (name for name in [*below] if name.startswith(".")):
+            below.remove(name)
+            found.skip(Path(folder, name), "hidden")
+        for name in below:
+            if Path(folder, name).is_symlink():  # os.walk does not follow it
+                found.skip(Path(folder, name), _BEHIND_LINK)
+        for name in sorted(files):
+            if name.startswith("."):
+                found.skip(Path(folder, name), "hidden")
+            else:
+                yield Path(folder, name)
 
 
 def _dataset_inputs(data: Any, name: str) -> Sequence[Input]:

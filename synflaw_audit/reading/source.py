@@ -52,7 +52,8 @@ def open_source(
     """
     if batch_records < 1:
         raise InputError(f"batch_records must be at least 1, not {batch_records}")
-    return Source(find_inputs(source), question, answer, batch_records)
+    found = find_inputs(source)
+    return Source(tuple(found.inputs), question, answer, batch_records, tuple(found.skipped))
 
 
 class Source:

@@ -296,7 +296,10 @@ def test_an_empty_shard_among_others_is_no_error(tmp_path: Path) -> None:
         ("*.nothing", r"\*.nothing: nothing to read: no files; readable are \.jsonl"),
         ("only.txt", "only.txt: unknown kind of file; readable are"),
         ("empty", "empty: nothing to read: no files"),
-        ("others", "others: nothing to read: only .*notes.txt; readable are"),
+        (
+            "others",
+            "others: nothing to read: only .*notes.txt .its ending is none .*; readable",
+        ),
     ],
 )
 def test_what_is_not_there_is_named(tmp_path: Path, name: str, message: str) -> None:

@@ -20,6 +20,7 @@ from synflaw_audit.engines.spark.inputs import (
 )
 from synflaw_audit.engines.spark.session import start, told
 from synflaw_audit.errors import InputError, MissingExtraError
+from synflaw_audit.findings.accounts import Skipped
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -88,6 +89,11 @@ class SparkEngine(DistributedEngine):
     def schemas(self) -> dict[str, str]:
         """See ``Engine.schemas``."""
         return {file: str(found.rows.schema) for found in self.inputs for file in found.files}
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """See ``DistributedEngine.skipped``."""
+        return tuple(dict.fromkeys(one for found in self.inputs for one in found.skipped))
 
     @contextmanager
     def run(self, task: Task, schema: pa.Schema, index: tuple[str, ...] = ()) -> Iterator[Frame]:

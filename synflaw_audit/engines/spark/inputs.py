@@ -10,7 +10,7 @@ import csv
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from synflaw_audit.engines.partitions import (
 from synflaw_audit.engines.spark.session import told
 from synflaw_audit.engines.tasks import Rows
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.accounts import Skipped
 from synflaw_audit.reading.index import require_columns
 from synflaw_audit.reading.json_values import parse_json
 from synflaw_audit.reading.rows import require_unique
@@ -51,11 +52,13 @@ class SparkInput:
         files: What they are read from, named as in the records.
         frame: All their columns, and those of ``rows.layout``.
         rows: How executors read them.
+        skipped: What was found beside them and is not read.
     """
 
     files: tuple[str, ...]
     frame: DataFrame
     rows: Rows
+    skipped: tuple[Skipped, ...] = ()
 
     def selected(self, index: Sequence[str] = ()) -> DataFrame:
         """The columns that the records need, those of the layout, and an index's.
@@ -138,11 +141,14 @@ def _named(
         shown = ", ".join(map(file_name, uris[:10])) or "no files"
         known = ", ".join(ending for endings, _ in _READERS for ending in endings)
         raise InputError(f"{name}: nothing that Spark reads here: {shown}; readable are {known}")
+    read = {uri for _, found in readers for uri in found}
+    reason = "its ending is none that Spark reads here"
+    skipped = tuple(Skipped(file_name(uri), reason) for uri in uris if uri not in read)
     for reader, found in readers:
         if new := tuple(uri for uri in found if uri not in seen):
             seen.update(new)
             with told(name):
-                yield reader(_Files(session, name, new), columns)
+                yield replace(reader(_Files(session, name, new), columns), skipped=skipped)
 
 
 def _is_table(session: SparkSession, name: str) -> bool:
