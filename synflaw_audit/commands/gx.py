@@ -74,6 +74,23 @@ def _print_diagnosis(diagnosis: Any, console: Console) -> None:
         typer.echo("no problem found")
 
 
+@app.command()
+def latest(
+    directory: Annotated[
+        Path, typer.Argument(help="What a WriteFlaggedSubsetAction writes to, or a part of it.")
+    ],
+) -> None:
+    """Print the newest flagged.parquet of every batch that validations have written.
+
+    So a repair takes up what the last run found: --forget "$(synflaw gx latest DIRECTORY)".
+    """
+    from synflaw_audit.expectations import folders
+
+    for folder in folders.latest(directory):
+        for path in sorted(folder.glob("flagged*.parquet")):
+            typer.echo(str(path))
+
+
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the expectations with the thresholds that ``recommended()`` writes out.

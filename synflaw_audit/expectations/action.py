@@ -1,46 +1,39 @@
 """A checkpoint action that leaves what the audit found where the repair takes it up.
 
-One folder a validation, written under a temporary name and moved into place, so that nobody sees
-half of it and two checkpoints that run at once do not meet:
-
-    <directory>/<suite>/<asset>/<run time>-<random>/flagged.parquet   schema records.FLAGGED
-                                                    report.html
-                                                    report.json
-                                                    manifest.json
-    <directory>/<suite>/<asset>/latest                                a link to the newest
-
-It also guards the run: a suite that lost expectations of ours fails it.
+One folder a validation, see ``folders``. It also guards the run: a suite that lost expectations of
+ours, rows that are not there to be written, and a result that another has replaced fail it. What it
+finds amiss is first recorded in the results, then the checkpoint's other actions run, and then it
+is raised: the worst runs are those that somebody must be called for.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import uuid
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from synflaw_audit.expectations import subset as subsets
+from synflaw_audit.expectations import folders
 from synflaw_audit.expectations.compat import (
     ActionContext,
     CheckpointResult,
+    ExpectationConfiguration,
+    ExpectationValidationResult,
     ValidationAction,
     installed_version,
     project_manager,
     pydantic,
 )
-from synflaw_audit.expectations.errors import LostExpectationsError
-from synflaw_audit.expectations.runs import META, RECENT, Outcome
-from synflaw_audit.expectations.store import TYPE_PREFIX, count_stored, project_root, raw_suite
-from synflaw_audit.report import render_html
+from synflaw_audit.expectations.errors import (
+    ActionError,
+    LostExpectationsError,
+    LostResultError,
+    LostRowsError,
+)
+from synflaw_audit.expectations.runs import META, AuditId, Outcome
+from synflaw_audit.expectations.store import count_stored, is_ours, project_root, raw_suite
 
 ACTION_TYPE = "synflaw_write_flagged_subset"
-MANIFEST_VERSION = 1
 
 
 class WriteFlaggedSubsetAction(ValidationAction):
@@ -50,33 +43,60 @@ class WriteFlaggedSubsetAction(ValidationAction):
         name: Of the action, as in every action of Great Expectations.
         directory: Where to write; created if need be. Relative to the project's folder where there
             is one, else to the working directory.
-        min_expectations: A run fails when it evaluated fewer expectations of ours for a suite, even
-            if the suite's file, too, has lost them.
+        min_expectations: A run fails when it evaluated fewer expectations of ours, even if the
+            suites' files, too, have lost them: in all, or by the name of the suite.
 
     Raises:
-        LostExpectationsError: From ``run``, after everything was written.
+        ActionError: From ``run``, after everything that can be was written, what is wrong stands in
+            the results, and the checkpoint's later actions have run.
     """
 
     type: Literal["synflaw_write_flagged_subset"] = ACTION_TYPE  # type: ignore[assignment]
     directory: str = "synflaw"
-    min_expectations: int = pydantic.Field(1, ge=0)
+    min_expectations: int | dict[str, int] = 1
+
+    @pydantic.validator("min_expectations")
+    def _not_negative(cls, value: int | dict[str, int]) -> int | dict[str, int]:
+        for number in value.values() if isinstance(value, dict) else [value]:
+            if number < 0:
+                raise ValueError(f"min_expectations cannot be {number}")
+        return value
 
     def run(
         self, checkpoint_result: CheckpointResult, action_context: ActionContext | None = None
     ) -> dict[str, Any]:
-        """Write one folder a validation result; then fail if expectations went missing."""
+        """Write one folder a validation result; then fail if anything went missing."""
         written: dict[str, Any] = {}
-        lost: list[str] = []
+        errors: list[Exception] = []
         for identifier, result in checkpoint_result.run_results.items():
-            evaluated = [r for r in result.results if _is_ours(r)]
-            lost.extend(self._lost(result.suite_name, len(evaluated)))
-            folder = self._root() / _slug(result.suite_name) / _slug(_asset(result))
-            manifest = _manifest(checkpoint_result, result, evaluated)
-            path = _write(folder, manifest, _outcomes(evaluated))
-            written[str(identifier)] = {**manifest["flagged"], "directory": str(path)}
-        if lost:
-            raise LostExpectationsError("; ".join(lost))
+            evaluated = [r for r in result.results if is_ours(str(r.expectation_config.type))]
+            wrong = list(self._lost(result.suite_name, len(evaluated)))
+            if evaluated:
+                try:
+                    said = self._write(checkpoint_result, result, evaluated)
+                    written[str(identifier)] = said
+                    wrong.extend(_missing(result.suite_name, evaluated))
+                except Exception as failure:  # the other validations are to be written nevertheless
+                    wrong.append(failure)
+            if wrong:
+                _record(result, wrong)
+            errors.extend(wrong)
+        overall = [*self._too_few(checkpoint_result), *_replaced(checkpoint_result)]
+        if overall:
+            _record(next(iter(checkpoint_result.run_results.values())), overall)
+        errors.extend(overall)
+        if errors:
+            checkpoint_result.success = False
+            self._run_later(checkpoint_result, action_context, errors)
+            raise _joined(errors) from errors[0]
         return written
+
+    def _write(self, checkpoint: CheckpointResult, result: Any, evaluated: list[Any]) -> Any:
+        outcomes = _outcomes(evaluated)
+        place = folders.Place.of(result.suite_name, _definition(result))
+        manifest = _manifest(checkpoint, result, evaluated, outcomes)
+        path = folders.write(place.below(self._root()), manifest, outcomes)
+        return {**manifest["flagged"], "directory": str(path)}
 
     def _store(self) -> Any:
         """The suites' store of the checkpoint's project; the current one's in older releases."""
@@ -88,53 +108,156 @@ class WriteFlaggedSubsetAction(ValidationAction):
     def _root(self) -> Path:
         return (project_root(self._store()) or Path()) / self.directory
 
-    def _lost(self, suite: str, evaluated: int) -> Iterator[str]:
-        """What is wrong with the number of expectations evaluated, if anything."""
+    def _lost(self, suite: str, evaluated: int) -> Iterator[Exception]:
+        """What is wrong with the number of expectations evaluated of a suite, if anything."""
         stored = raw_suite(self._store(), suite)
-        wanted = max(count_stored(stored) if stored else 0, self.min_expectations)
+        asked = (
+            self.min_expectations.get(suite, 0) if isinstance(self.min_expectations, dict) else 0
+        )
+        wanted = max(count_stored(stored) if stored else 0, asked)
         if evaluated < wanted:
-            yield (
+            yield LostExpectationsError(
                 f"suite {suite!r}: {evaluated} synflaw expectations were evaluated, {wanted} were "
                 "stored or asked for (min_expectations). The run is not to be trusted; "
                 "see `synflaw gx doctor`"
             )
 
+    def _too_few(self, checkpoint: CheckpointResult) -> Iterator[Exception]:
+        """What is wrong with the number evaluated in all, or with the suites asked for."""
+        suites = {result.suite_name: result for result in checkpoint.run_results.values()}
+        if isinstance(self.min_expectations, dict):
+            for suite in sorted(set(self.min_expectations) - set(suites)):
+                yield LostExpectationsError(
+                    f"min_expectations names suite {suite!r}, which the checkpoint did not run; it "
+                    f"ran {', '.join(map(repr, suites))}"
+                )
+            return
+        evaluated = sum(
+            is_ours(str(r.expectation_config.type))
+            for result in checkpoint.run_results.values()
+            for r in result.results
+        )
+        if evaluated < self.min_expectations:
+            yield LostExpectationsError(
+                f"{evaluated} synflaw expectations were evaluated in the checkpoint, "
+                f"min_expectations is {self.min_expectations}. The run is not to be trusted; "
+                "see `synflaw gx doctor`"
+            )
 
-def _is_ours(result: Any) -> bool:
-    return str(result.expectation_config.type).startswith(TYPE_PREFIX)
+    def _run_later(
+        self,
+        checkpoint: CheckpointResult,
+        action_context: ActionContext | None,
+        errors: list[Exception],
+    ) -> None:
+        """Runs the actions after this one, which Great Expectations will not: it stops at an error.
+
+        Whether a pager fires is decided by these, so they see the failure in the results.
+        """
+        if action_context is None:  # this action was called by hand, not by a checkpoint
+            return
+        actions = checkpoint.checkpoint_config._sort_actions()
+        own = next((n for n, action in enumerate(actions) if action is self), len(actions))
+        for action in actions[own + 1 :]:
+            if any(done is action for done, _ in action_context.data):
+                continue
+            if "_data_context" in getattr(action, "__private_attributes__", {}):
+                action._data_context = getattr(self, "_data_context", None)
+            try:
+                action_context.update(
+                    action, action.run(checkpoint_result=checkpoint, action_context=action_context)
+                )
+            except Exception as error:  # it, too, must not keep the others from running
+                errors.append(error)
 
 
 def _outcomes(evaluated: list[Any]) -> list[Outcome]:
-    """The audits behind the results, each once, in the order of the results."""
-    ids = dict.fromkeys((result.meta or {}).get(META) for result in evaluated)
-    found = [RECENT.find(identity) for identity in ids if identity]
-    return [outcome for outcome in found if outcome is not None]
+    """The audits behind the results, each once; those of all rows before those of some."""
+    ids = [(result.meta or {}).get(META) for result in evaluated]
+    found = {identity: identity.outcome for identity in ids if isinstance(identity, AuditId)}
+    return sorted(found.values(), key=lambda outcome: bool(outcome.condition))
 
 
-def _asset(result: Any) -> str:
-    definition = (result.meta or {}).get("active_batch_definition") or {}
-    return str(definition.get("data_asset_name") or "batch")
+def _missing(suite: str, evaluated: list[Any]) -> Iterator[Exception]:
+    """What results say is flagged and is not there."""
+    lost = sum(not _has_rows(result) for result in evaluated)
+    if lost:
+        yield LostRowsError(
+            f"suite {suite!r}: {lost} results name an audit, or flagged rows, that this process "
+            "does not hold. The action must run in the process that validated, on its results"
+        )
 
 
-def _slug(name: str) -> str:
-    """A name as one path component."""
-    return re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "_"
+def _has_rows(result: Any) -> bool:
+    identity = (result.meta or {}).get(META)
+    if not isinstance(identity, AuditId):
+        return False
+    subset = identity.outcome.subset
+    said = int((result.result or {}).get("unexpected_count") or 0)
+    return said <= (subset.records if subset else 0)
 
 
-def _manifest(checkpoint: CheckpointResult, result: Any, evaluated: list[Any]) -> dict[str, Any]:
-    outcomes = _outcomes(evaluated)
+def _replaced(checkpoint: CheckpointResult) -> Iterator[Exception]:
+    """Validations whose result Great Expectations overwrote: it keeps one a suite and batch id."""
+    definitions = checkpoint.checkpoint_config.validation_definitions
+    if len(definitions) <= len(checkpoint.run_results):
+        return
+    sharing = Counter((d.suite.name, d.asset.datasource.name, d.asset.name) for d in definitions)
+    for (suite, source, asset), number in sharing.items():
+        if number > 1:
+            yield LostResultError(
+                f"{number} validations of suite {suite!r} are of the asset {asset!r} of "
+                f"{source!r}, and Great Expectations keeps the result of the last of them alone, "
+                "because batches of one asset may have one id. Give each an asset, or a "
+                "checkpoint, of its own"
+            )
+
+
+def _record(result: Any, errors: list[Exception]) -> None:
+    """Puts what is wrong into the results of a validation, as critical failures."""
+    for error in errors:
+        info = {
+            "raised_exception": True,
+            "exception_message": str(error),
+            "exception_traceback": "",
+        }
+        failed = ExpectationValidationResult(
+            success=False,
+            expectation_config=ExpectationConfiguration(type=ACTION_TYPE, kwargs={}),
+            result={},
+            exception_info=info,
+        )
+        result.results.append(failed)
+        result.success = False
+    counts, number = result.statistics, len(result.results)
+    counts["evaluated_expectations"] = number
+    counts["unsuccessful_expectations"] = sum(not found.success for found in result.results)
+    passed = number - counts["unsuccessful_expectations"]
+    counts["success_percent"] = 100 * passed / number if number else None
+
+
+def _joined(errors: list[Exception]) -> Exception:
+    """One error for all; of the kind of the first, where that is one of ours."""
+    kind = type(errors[0]) if isinstance(errors[0], ActionError) else ActionError
+    return kind("; ".join(str(error) or type(error).__name__ for error in errors))
+
+
+def _definition(result: Any) -> dict[str, Any]:
+    return dict((result.meta or {}).get("active_batch_definition") or {})
+
+
+def _manifest(
+    checkpoint: CheckpointResult, result: Any, evaluated: list[Any], outcomes: list[Outcome]
+) -> dict[str, Any]:
     return {
-        "manifest_version": MANIFEST_VERSION,
+        "manifest_version": folders.MANIFEST_VERSION,
         "run_id": {
             "run_name": checkpoint.run_id.run_name,
             "run_time": checkpoint.run_id.run_time.isoformat(),
         },
         "checkpoint": checkpoint.checkpoint_config.name,
         "suite": result.suite_name,
-        "batch": {
-            "id": result.batch_id,
-            "definition": dict((result.meta or {}).get("active_batch_definition") or {}),
-        },
+        "batch": {"id": result.batch_id, "definition": _definition(result)},
         "success": bool(result.success),
         "expectations": [
             {
@@ -147,48 +270,8 @@ def _manifest(checkpoint: CheckpointResult, result: Any, evaluated: list[Any]) -
             for r in evaluated
         ],
         "flagged": {
-            "records": sum(o.subset.records for o in outcomes if o.subset),
+            "records": folders.records(outcomes),
             "audited": sum(o.report.dataset.records for o in outcomes if o.report),
         },
-        "audits": [
-            {"id": o.id, "passes": o.passes, "error": o.failure.message if o.failure else None}
-            for o in outcomes
-        ],
         "versions": {"great_expectations": installed_version()},
     }
-
-
-def _write(folder: Path, manifest: dict[str, Any], outcomes: list[Outcome]) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    final = folder / f"{stamp}-{uuid.uuid4().hex[:8]}"
-    with _appearing(final) as temporary:
-        found = [outcome.subset for outcome in outcomes if outcome.subset is not None]
-        subsets.write(temporary / "flagged.parquet", found)
-        reports = [outcome.report for outcome in outcomes if outcome.report is not None]
-        for number, report in enumerate(reports, 1):
-            name = "report" if number == 1 else f"report-{number}"
-            (temporary / f"{name}.html").write_text(render_html(report), encoding="utf-8")
-            (temporary / f"{name}.json").write_text(report.to_json(), encoding="utf-8")
-        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-    _point(folder / "latest", final.name)
-    return final
-
-
-@contextmanager
-def _appearing(final: Path) -> Iterator[Path]:
-    """A folder to fill that takes its name only when it is complete."""
-    temporary = final.with_name(f".{final.name}.part")
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        temporary.rename(final)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def _point(link: Path, target: str) -> None:
-    """Make the link point to the target, in one step."""
-    temporary = link.with_name(f".latest-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    temporary.symlink_to(target, target_is_directory=True)
-    temporary.replace(link)

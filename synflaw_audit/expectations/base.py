@@ -28,21 +28,22 @@ from synflaw_audit.expectations.compat import (
     renderer,
 )
 from synflaw_audit.expectations.decisions import Decision
-from synflaw_audit.expectations.metric import REQUEST, VALUE_KEYS
+from synflaw_audit.expectations.metric import REQUEST, VALUE_KEYS, release
 from synflaw_audit.expectations.runs import AuditRun
-from synflaw_audit.expectations.store import require_hook
+from synflaw_audit.expectations.store import Sealed, require_hook
+from synflaw_audit.expectations.wording import condition_in_words
 
 Threshold: TypeAlias = float | SuiteParameterDict
 
 # Great Expectations does not store an argument that equals its default, so a default that changed
-# would change every suite in the world. These are therefore required fields, filled in when an
-# expectation is made and always written out.
+# would change every suite in the world. These are filled in when an expectation is made, and what
+# decides a result is always written out.
 FILLED = {"embedder": "lsa", "seed": 0}
 
 DOMAIN = ("batch_id", "row_condition", "condition_parser")
 
 
-class AuditExpectation(BatchExpectation):
+class AuditExpectation(Sealed, BatchExpectation):
     """Base of our expectations; see the subclasses.
 
     Args:
@@ -82,9 +83,16 @@ class AuditExpectation(BatchExpectation):
 
     @property
     def configuration(self) -> ExpectationConfiguration:
-        """As in the base class; the way to disk goes through here, so the hook is required here."""
+        """As in the base class, with what decides the result written out, defaults included.
+
+        The way to disk goes through here, so the hook is required here.
+        """
         require_hook(getattr(self._save_callback, "__self__", None))
-        return super().configuration
+        configuration = super().configuration
+        for name in self.success_keys:
+            if (value := getattr(self, name, None)) is not None:
+                configuration.kwargs.setdefault(name, value)
+        return configuration
 
     def register_save_callback(self, save_callback: Any) -> None:
         """As in the base class; being put into a suite that would be lost is refused at once."""
@@ -132,6 +140,7 @@ class AuditExpectation(BatchExpectation):
         execution_engine: Any = None,
     ) -> dict[str, Any]:
         run: AuditRun = metrics[REQUEST]
+        release(execution_engine)
         result_format = parse_result_format((runtime_configuration or {})["result_format"])
         if run.failure is not None:
             return results.failed_to_audit(run)
@@ -158,7 +167,8 @@ class AuditExpectation(BatchExpectation):
     ) -> list[Any]:
         config = configuration or (result and result.expectation_config)
         kwargs = dict(config.kwargs) if config else {}
-        return render.prescription(*cls.sentence(kwargs), kwargs.get("row_condition"))
+        condition = condition_in_words(kwargs.get("row_condition"))
+        return render.prescription(*cls.sentence(kwargs), condition)
 
     @classmethod
     @renderer(renderer_type=LegacyDiagnosticRendererType.OBSERVED_VALUE)

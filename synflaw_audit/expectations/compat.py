@@ -47,7 +47,7 @@ def unsupported(what: object) -> UnsupportedGXError:
 installed_version()
 try:
     from great_expectations.checkpoint.actions import ActionContext, ValidationAction
-    from great_expectations.checkpoint.checkpoint import CheckpointResult
+    from great_expectations.checkpoint.checkpoint import Checkpoint, CheckpointResult
     from great_expectations.compatibility import pydantic
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
     from great_expectations.core.metric_domain_types import MetricDomainTypes
@@ -72,7 +72,11 @@ try:
     from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
     from great_expectations.expectations.model_field_types import ConditionParser
     from great_expectations.expectations.registry import get_expectation_impl
-    from great_expectations.expectations.row_conditions import RowConditionType
+    from great_expectations.expectations.row_conditions import (
+        Condition,
+        RowConditionType,
+        deserialize_row_condition,
+    )
     from great_expectations.render import (
         LegacyDiagnosticRendererType,
         LegacyRendererType,
@@ -89,9 +93,10 @@ try:
 except ImportError as error:
     raise unsupported(error) from error
 
-# Methods and properties that we override: one that no longer exists would be overridden in vain.
+# Methods and properties that we override or call: one that no longer exists would be so in vain.
 for _owner, _name in (
     (BatchExpectation, "configuration"),
+    (Checkpoint, "_sort_actions"),
     (BatchExpectation, "_validate"),
     (BatchExpectation, "get_validation_dependencies"),
     (BatchExpectation, "register_save_callback"),
@@ -109,6 +114,7 @@ __all__ = [
     "ActionContext",
     "BatchExpectation",
     "CheckpointResult",
+    "Condition",
     "ConditionParser",
     "DataContextRequiredError",
     "ExpectationConfiguration",
@@ -132,6 +138,7 @@ __all__ = [
     "ValidationAction",
     "ValidationDependencies",
     "camel_to_snake",
+    "deserialize_row_condition",
     "get_expectation_impl",
     "installed_version",
     "metric_value",

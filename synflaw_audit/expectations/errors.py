@@ -19,8 +19,20 @@ class UnresolvedExpectationError(SynflawError):
     """A stored suite holds an expectation type that no imported package defines."""
 
 
-class LostExpectationsError(SynflawError):
+class ActionError(SynflawError):
+    """Something that the action could not do, or found amiss: says in which validation."""
+
+
+class LostExpectationsError(ActionError):
     """A run evaluated fewer of our expectations than were stored for its suite."""
+
+
+class LostRowsError(ActionError):
+    """The rows that a result says are flagged are not there to be written."""
+
+
+class LostResultError(ActionError):
+    """Great Expectations kept the result of one validation in place of another's."""
 
 
 class ProjectError(SynflawError):

@@ -22,6 +22,7 @@ from synflaw_audit.expectations.compat import (
     metric_value,
 )
 from synflaw_audit.expectations.runs import AuditRun
+from synflaw_audit.expectations.wording import condition_in_words
 
 AUDIT = "synflaw.audit"
 REQUEST = "synflaw.request"
@@ -83,8 +84,12 @@ def _run(
 
     columns = {name: values.get(name) for name in COLUMNS}
     options = {name: value for name, value in values.items() if name not in COLUMNS}
+    condition = condition_in_words(domain.get("row_condition"))
     return AuditRun.start(
-        lambda: open_batch(engine, dict(domain), **columns), known_checks, **options
+        lambda: open_batch(engine, dict(domain), **columns),
+        known_checks,
+        condition=condition,
+        **options,
     )
 
 
@@ -132,3 +137,14 @@ def _request(values: dict[str, Any], metrics: dict[str, Any]) -> AuditRun:
     run: AuditRun = metrics[AUDIT]
     run.request(values["limits"], values["index_columns"])
     return run
+
+
+def release(engine: Any) -> None:
+    """Takes audits out of the values that Great Expectations keeps as long as a data source lives.
+
+    An audit holds a sample of the corpus. Expectations are given their metrics before this is
+    called, and the next validation audits anew.
+    """
+    kept = getattr(engine, "_metric_cache", None) or {}
+    for key in [key for key in list(kept) if key[0] in (AUDIT, REQUEST)]:
+        kept.pop(key, None)

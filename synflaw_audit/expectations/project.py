@@ -8,6 +8,7 @@ that it also sees what opening the project would hide.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -123,7 +124,11 @@ def doctor(directory: Path) -> Diagnosis:
     hooked = _is_hooked(_store_section(config, root))
     suites = tuple(_state(suite) for _, suite in _stored_suites(root))
     guarded = tuple(_guarded_checkpoints(root))
-    problems = [*_config_problems(root, config, hooked), *_suite_problems(suites)]
+    problems = [
+        *_config_problems(root, config, hooked),
+        *_suite_problems(suites),
+        *_checkpoint_problems(root),
+    ]
     if any(suite.ours for suite in suites) and not guarded:
         problems.append(
             Problem(
@@ -276,6 +281,39 @@ def _guarded_checkpoints(root: Path) -> Iterator[str]:
             action.get("type") == ACTION_TYPE for action in checkpoint.get("actions") or []
         ):
             yield str(checkpoint.get("name"))
+
+
+def _checkpoint_problems(root: Path) -> Iterator[Problem]:
+    """Checkpoints of which Great Expectations would keep fewer results than validations ran."""
+    definitions = {
+        str(found.get("name")): found
+        for path in sorted((root / "validation_definitions").rglob("*.json"))
+        if isinstance(found := _json(path), dict)
+    }
+    for path in sorted((root / "checkpoints").rglob("*.json")):
+        checkpoint = _json(path)
+        if not isinstance(checkpoint, dict):
+            continue
+        named = [str(one.get("name")) for one in checkpoint.get("validation_definitions") or []]
+        shared = Counter(_validated(definitions[name]) for name in named if name in definitions)
+        for (suite, source, asset), number in shared.items():
+            if number > 1:
+                yield Problem(
+                    "error",
+                    f"checkpoint {checkpoint.get('name')!r}",
+                    f"{number} validations of suite {suite!r} are of asset {asset!r} of "
+                    f"{source!r}: where their batches have one id, as paths of one asset do, Great "
+                    "Expectations keeps the result of the last alone",
+                    "give each an asset, or a checkpoint, of its own",
+                )
+
+
+def _validated(definition: dict[str, Any]) -> tuple[str, str, str]:
+    """The suite, data source and asset of a stored validation definition."""
+    data = definition.get("data") or {}
+    parts = (definition.get("suite"), data.get("datasource"), data.get("asset"))
+    suite, source, asset = (str((part or {}).get("name")) for part in parts)
+    return suite, source, asset
 
 
 def _json(path: Path) -> Any:

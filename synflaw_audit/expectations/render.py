@@ -77,7 +77,7 @@ def _evidence_template() -> Template:
     return environment.get_template("evidence")
 
 
-def prescription(template: str, params: dict[str, Any], row_condition: Any) -> list[Any]:
+def prescription(template: str, params: dict[str, Any], condition: str) -> list[Any]:
     """The expectation in words, with its values as badges.
 
     The words are ours and the values numbers or check names; the row condition is the user's own.
@@ -86,9 +86,9 @@ def prescription(template: str, params: dict[str, Any], row_condition: Any) -> l
     badge = {"classes": ["badge", "badge-secondary"]}
     badges = {name: badge for name, value in params.items() if len(str(value)) <= SHORT}
     words = _string(template, params, badges)
-    if not row_condition:
+    if not condition:
         return [words]
-    return [words, f" <em>where {html.escape(str(row_condition))}</em>"]
+    return [words, f" <em>where {html.escape(condition)}</em>"]
 
 
 def observed(result: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synflaw_audit.expectations.decisions import Decision
-from synflaw_audit.expectations.runs import META, AuditRun
+from synflaw_audit.expectations.runs import META, AuditId, AuditRun
 from synflaw_audit.expectations.subset import Subset
 
 # Templates and rows named in a stored result, whatever the format: results are kept for every run.
@@ -20,7 +20,7 @@ def failed_to_audit(run: AuditRun) -> dict[str, Any]:
     message = failure.message if failure else ""
     return {
         "success": False,
-        "meta": {META: run.outcome.id},
+        "meta": {META: AuditId.of(run.outcome)},
         "result": {"observed_value": None, "details": {"message": message}},
         "exception_info": {
             "raised_exception": True,
@@ -49,7 +49,7 @@ def result(
         body["details"]["templates"] = _templates(decision, run, subset)
         body["details"]["passes"] = run.outcome.passes
     # The meta survives every result format, so that an action finds the audit at BOOLEAN_ONLY too.
-    return {"success": success, "meta": {META: run.outcome.id}, "result": body}
+    return {"success": success, "meta": {META: AuditId.of(run.outcome)}, "result": body}
 
 
 def _details(decision: Decision, run: AuditRun, limits: Mapping[str, float]) -> dict[str, Any]:

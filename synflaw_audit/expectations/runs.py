@@ -2,16 +2,15 @@
 
 A run is made by the shared metric and lives as long as the validation. What the checkpoint's action
 needs of it afterwards, the outcome, is kept apart, because Great Expectations hands an action the
-results and nothing else: the last few outcomes of this process can be found by their id.
+results and nothing else. It hangs from the id that the results carry, and lives as long as they do.
 """
 
 from __future__ import annotations
 
 import traceback
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from synflaw_audit.engines.base import Outputs, SecondPass
@@ -43,6 +42,7 @@ class Outcome:
     """What is left of a run when its validation is over.
 
     Attributes:
+        condition: Which rows of the batch were audited, in words; "" if all.
         id: Of the audit; stands in the ``meta`` of every result that rests on it.
         passes: Times that all rows were read.
         failure: Why there is no report, if there is none.
@@ -50,32 +50,37 @@ class Outcome:
         subset: The flagged rows; None if nothing failed.
     """
 
-    id: str
+    condition: str = ""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
     passes: int = 0
     failure: Failure | None = None
     report: Report | None = None
     subset: Subset | None = None
 
 
-class RecentOutcomes:
-    """The last outcomes of this process, by id."""
+class AuditId(str):
+    """An audit's id that keeps its outcome alive: as long as a result names it, it can be found.
 
-    def __init__(self, most: int = 32) -> None:
-        self._most = most
-        self._by_id: OrderedDict[str, Outcome] = OrderedDict()
+    It is text to everyone else: copies are itself, and what is stored of it is a plain string.
+    """
 
-    def keep(self, outcome: Outcome) -> None:
-        """Remember an outcome; the oldest is forgotten where there are too many."""
-        self._by_id[outcome.id] = outcome
-        while len(self._by_id) > self._most:
-            self._by_id.popitem(last=False)
+    outcome: Outcome
 
-    def find(self, identity: str) -> Outcome | None:
-        """The outcome with this id, if it is still remembered."""
-        return self._by_id.get(identity)
+    @classmethod
+    def of(cls, outcome: Outcome) -> AuditId:
+        """The id of an outcome."""
+        identity = cls(outcome.id)
+        identity.outcome = outcome
+        return identity
 
+    def __copy__(self) -> AuditId:
+        return self
 
-RECENT = RecentOutcomes()
+    def __deepcopy__(self, memo: object) -> AuditId:
+        return self
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
 
 
 class AuditRun:
@@ -89,12 +94,11 @@ class AuditRun:
 
     _measured: Measured
 
-    def __init__(self) -> None:
-        self.outcome = Outcome(id=uuid.uuid4().hex)
+    def __init__(self, condition: str = "") -> None:
+        self.outcome = Outcome(condition)
         self.columns: tuple[str | None, str] = (None, "answer")
         self._limits: dict[str, float] = {}
         self._index: dict[str, None] = {}
-        RECENT.keep(self.outcome)
 
     @classmethod
     def start(
@@ -102,12 +106,13 @@ class AuditRun:
         open_batch: Callable[[], Batch],
         checks: Callable[[], tuple[Check, ...]] = load_checks,
         *,
+        condition: str = "",
         reference: str | None = None,
         embedder: str = "lsa",
         seed: int = 0,
     ) -> AuditRun:
         """Audit a batch: the first pass. Never raises; see ``failure``."""
-        run = cls()
+        run = cls(condition)
         try:
             batch, known = open_batch(), checks()
             compared = None if reference is None else open_source(reference)

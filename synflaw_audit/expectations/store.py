@@ -34,11 +34,16 @@ from synflaw_audit.expectations.compat import (
 )
 from synflaw_audit.expectations.errors import FIX, UnhookedProjectError, UnresolvedExpectationError
 
-# Every expectation type of ours starts so; by it a stored suite is recognised without its classes.
+# Every expectation that we ship is stored under such a type. A subclass of one is called as its
+# author likes, so a type is ours by its class; by this only where no imported module defines it.
 TYPE_PREFIX = "expect_synflaw_"
 
 # The name is the message: it is all that an unhooked process shows of why the suite does not load.
 SEAL = "needs_plugin_synflaw_audit__run_synflaw_gx_init"
+
+
+class Sealed:
+    """Base of the expectations that a suite must not lose, subclasses of a user's included."""
 
 
 class ExpectationsStore(GXExpectationsStore):
@@ -82,7 +87,7 @@ def types(suite: dict[str, Any]) -> list[str]:
 
 def count_ours(suite: dict[str, Any]) -> int:
     """How many expectations of ours a stored suite holds."""
-    return sum(kind.startswith(TYPE_PREFIX) for kind in types(suite))
+    return sum(map(is_ours, types(suite)))
 
 
 def count_stored(suite: dict[str, Any]) -> int:
@@ -91,13 +96,24 @@ def count_stored(suite: dict[str, Any]) -> int:
     return max(int(sealed), count_ours(suite))
 
 
+def is_ours(expectation_type: str) -> bool:
+    """Whether an expectation type is one of ours, or derived from one."""
+    if (found := _class_of(expectation_type)) is None:
+        return expectation_type.startswith(TYPE_PREFIX)
+    return issubclass(found, Sealed)
+
+
 def resolves(expectation_type: str) -> bool:
     """Whether Great Expectations finds a class for this type in this process."""
+    return _class_of(expectation_type) is not None
+
+
+def _class_of(expectation_type: str) -> type | None:
     try:
-        get_expectation_impl(expectation_type)
+        found: type = get_expectation_impl(expectation_type)
     except ExpectationNotFoundError:
-        return False
-    return True
+        return None
+    return found
 
 
 def raw_suite(store: Any, name: str) -> dict[str, Any] | None:

@@ -83,17 +83,67 @@ class Subset:
                         yield row
 
 
-def write(path: Path, subsets: Sequence[Subset]) -> int:
-    """Write the rows of several subsets as one file of schema ``records.FLAGGED``.
+def write(path: Path, subset: Subset | None) -> int:
+    """Write the rows of a subset, schema ``records.FLAGGED``, its index columns after it.
+
+    An index column that is called like one of the schema's has "index_" before its name.
 
     Returns:
         The number of rows written.
     """
-    written = 0
-    with pq.ParquetWriter(path, FLAGGED, compression="zstd") as writer:
-        for subset in subsets:
-            with pq.ParquetFile(subset.path) as file:
-                for batch in file.iter_batches(columns=FLAGGED.names):
-                    writer.write_batch(batch.cast(FLAGGED))
-                    written += batch.num_rows
-    return written
+    if subset is None:
+        pq.write_table(FLAGGED.empty_table(), path, compression="zstd")
+        return 0
+    with pq.ParquetFile(subset.path) as file:
+        if "index" not in file.schema_arrow.names:
+            shutil.copyfile(subset.path, path)
+            return subset.records
+        keys = _index_schema(file)
+        schema = pa.schema([*FLAGGED, *keys])
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for batch in file.iter_batches():
+                flagged = pa.Table.from_batches([batch.select(FLAGGED.names)]).cast(FLAGGED)
+                values = _values(batch, keys)
+                writer.write_table(pa.table([*flagged.columns, *values], schema=schema))
+    return subset.records
+
+
+def _index_schema(file: pq.ParquetFile) -> pa.Schema:
+    """The index columns: text, but for numbers and truth values where a column has only these."""
+    kinds: dict[str, set[type]] = {}
+    for batch in file.iter_batches(columns=["index"]):
+        for text in batch.column("index").to_pylist():
+            for name, value in json.loads(text).items():
+                kind = str if type(value) is int and abs(value) >= 1 << 63 else type(value)
+                kinds.setdefault(name, set()).add(kind)
+    return pa.schema(
+        [
+            pa.field(
+                f"index_{name}" if name in FLAGGED.names else name, _type(found - {type(None)})
+            )
+            for name, found in kinds.items()
+        ]
+    )
+
+
+def _type(kinds: set[type]) -> pa.DataType:
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    return pa.float64() if kinds and kinds <= {int, float} else pa.string()
+
+
+def _values(batch: pa.RecordBatch, schema: pa.Schema) -> list[pa.Array]:
+    rows = [list(json.loads(text).values()) for text in batch.column("index").to_pylist()]
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    return [
+        pa.array(
+            [v if v is None or field.type != pa.string() else _text(v) for v in column], field.type
+        )
+        for column, field in zip(columns, schema, strict=True)
+    ]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

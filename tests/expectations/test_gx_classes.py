@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import great_expectations as gx
 import pytest
-from gx_helpers import template_share, validate
+from gx_helpers import checkpoint_over, pandas_batch, template_share, validate
 
 from synflaw_audit import expectations as synflaw
-from synflaw_audit.expectations import classes, describe, store
+from synflaw_audit.expectations import classes, describe, folders, store
+from synflaw_audit.expectations import project as projects
 from synflaw_audit.verdicts.catalogue import Check, load_checks
 
 CHECKS = load_checks()
@@ -55,6 +58,7 @@ def test_thresholds_are_required_and_everything_measured_by_is_written_out() -> 
         "max_score": 0.2,
         "embedder": "lsa",
         "seed": 0,
+        "allow_undecided": False,
     }
     overall = synflaw.ExpectSynflawFormatUniformityToBeWithinLimits.recommended()
     assert overall.configuration.kwargs["max_scores"] == classes.stable_limits()
@@ -107,3 +111,34 @@ def test_severity_is_kept_and_reported(ephemeral: Any, templated: Any) -> None:
     assert not result.success
     assert result.results[0].expectation_config.severity == "warning"
     assert result.get_max_severity_failure() == "warning"
+
+
+class ExpectAnswersToVary(synflaw.ExpectSynflawAnswerTemplateScoreToBeAtMost):  # type: ignore[misc, name-defined]
+    """Customised as Great Expectations documents it: a subclass with defaults and words."""
+
+    max_score: float = 0.3
+    answer: str = "completion"
+    description: str = "Answers must vary"
+
+
+def test_a_subclass_is_one_of_ours_everywhere(project: Any, templated: Any, tmp_path: Path) -> None:
+    frame = templated.rename(columns={"answer": "completion"})
+    action = synflaw.WriteFlaggedSubsetAction(name="flagged", directory=str(tmp_path / "out"))
+    batch = pandas_batch(project)
+    checkpoint_over(project, batch, [ExpectAnswersToVary()], actions=[action])
+    stored = json.loads((Path(project.root_directory) / "expectations/made.json").read_text())
+    kwargs = stored["expectations"][0]["kwargs"]
+    assert stored[store.SEAL] == {"expectations": 1}
+    assert (kwargs["max_score"], kwargs["answer"]) == (0.3, "completion")
+    again = gx.get_context(mode="file", context_root_dir=project.root_directory)
+    again.variables.progress_bars = {"globally": False}
+    result = again.checkpoints.get("made").run(batch_parameters={"dataframe": frame})
+    found = next(iter(result.run_results.values())).results[0]
+    assert found.result["details"]["limits"] == {"answer-template": 0.3}
+    assert (found.success, found.expectation_config.type) == (False, "expect_answers_to_vary")
+    (folder,) = folders.latest(tmp_path / "out")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["flagged"]["records"] == found.result["unexpected_count"] > 0
+    diagnosis = projects.doctor(Path(project.root_directory))
+    assert [suite.ours for suite in diagnosis.suites] == [1]
+    assert diagnosis.healthy

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from synflaw_audit.expectations import folders
 from synflaw_audit.expectations import project as projects
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "gx"
@@ -62,6 +63,6 @@ def test_the_repair_takes_the_flagged_rows_as_they_are(made: Path) -> None:
     pytest.importorskip("torch")
     from synflaw_audit.repair.material.flagged import read_flagged
 
-    latest = made / "gx/uncommitted/synflaw/templated/format/jsonl/latest"
+    (latest,) = folders.latest(made / "gx/uncommitted/synflaw/templated")
     flagged = read_flagged(latest / "flagged.parquet", scope="template")
     assert len(flagged.rows) > 1000

@@ -173,3 +173,46 @@ def test_the_list_and_the_skill(tmp_path: Path) -> None:
         skill = tmp_path / folder / "skills" / "synflaw-configure-expectations"
         assert (skill / "SKILL.md").read_text().startswith("---\nname: synflaw-configure")
         assert json.loads((skill / "catalogue.json").read_text()) == catalogue
+
+
+def test_the_doctor_finds_validations_of_which_one_result_is_lost(
+    project: Any, templated: Any, tmp_path: Path
+) -> None:
+    for name in "ab":
+        templated.to_json(tmp_path / f"{name}.jsonl", orient="records", lines=True)
+    files = project.data_sources.add_pandas_filesystem("files", base_directory=tmp_path)
+    asset = files.add_json_asset("rows", lines=True, orient="records")
+    suite = project.suites.add(gx.ExpectationSuite(name="s", expectations=[template_share()]))
+    definitions = [
+        project.validation_definitions.add(
+            gx.ValidationDefinition(
+                name=name,
+                data=asset.add_batch_definition_path(name, path=f"{name}.jsonl"),
+                suite=suite,
+            )
+        )
+        for name in "ab"
+    ]
+    project.checkpoints.add(gx.Checkpoint(name="both", validation_definitions=definitions))
+    root = Path(project.root_directory)
+    problems = [p for p in projects.doctor(root).problems if p.level == "error"]
+    assert [problem.where for problem in problems] == ["checkpoint 'both'"]
+    assert "2 validations of suite 's' are of asset 'rows' of 'files'" in problems[0].what
+
+
+def test_the_newest_rows_are_named_on_the_command_line(
+    project: Any, templated: Any, tmp_path: Path
+) -> None:
+    action = synflaw.WriteFlaggedSubsetAction(name="flagged", directory=str(tmp_path / "out"))
+    batch = pandas_batch(project)
+    checkpoint = checkpoint_over(project, batch, [template_share()], actions=[action])
+    for _ in range(2):
+        checkpoint.run(batch_parameters={"dataframe": templated})
+    said = CliRunner().invoke(gx_cli.app, ["latest", str(tmp_path / "out")])
+    newest = max((tmp_path / "out").rglob("flagged.parquet"), key=lambda path: path.parent.name)
+    assert (said.exit_code, said.stdout.split()) == (0, [str(newest)])
+    (newest.parent / "manifest.json").unlink()
+    said = CliRunner().invoke(gx_cli.app, ["latest", str(tmp_path / "out")])
+    assert "is not there or not whole" in str(said.exception)
+    said = CliRunner().invoke(gx_cli.app, ["latest", str(tmp_path / "nowhere")])
+    assert "no validation with synflaw expectations" in str(said.exception)
