@@ -70,10 +70,14 @@ def fit(
             book = _fitted(tokens, mine(tokens, levels, content), weight)
     found = book.occurrences(tokens)
     match = book.matched(found, tokens)
-    book = replace(book, slots=learned(tokens, match.covered, np.flatnonzero(match.template >= 0)))
-    book = _without_values(book, found, match, tokens)
+    followers = np.flatnonzero(match.template >= 0)
+    book = replace(book, slots=learned(tokens, match.covered, followers))
+    differs = book.slots.differing(tokens, match.covered, followers)
+    template = match.template[tokens.row[found.at]]
+    book = _without_values(book, found, template, tokens.words & ~differs)
     match = book.matched(found, tokens)
-    return replace(book, templates=_described(book, match, tokens, texts, weight, prefix))
+    covered = match.covered & ~differs
+    return replace(book, templates=_described(book, match, covered, tokens, texts, weight, prefix))
 
 
 def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
@@ -215,18 +219,23 @@ def _book(phrases: Phrases, ids: Ids, core: Mask, member: Mask) -> TemplateBook:
 
 
 def _without_values(
-    book: TemplateBook, found: Occurrences, match: Match, tokens: Tokens
+    book: TemplateBook, found: Occurrences, template: Ints, words: Mask
 ) -> TemplateBook:
     """The templates without the weaker phrases that are only what fills a slot.
 
     Such a value is known as one in its slot, but not where other words of the answer are the same.
+
+    Args:
+        book: The templates.
+        found: Where their phrases occur.
+        template: Of the row of each occurrence, or -1.
+        words: bool [tokens], the words that do not differ between rows.
     """
-    template = match.template[tokens.row[found.at]]
     inside = (template >= 0) & book.member[found.phrase, np.maximum(template, 0)]
     inside &= ~book.core[found.phrase]
     used = found.where(inside)
-    words = np.append(0, np.cumsum(book.format(tokens, match) & tokens.words))
-    is_format = words[used.at + used.length] > words[used.at]
+    before = np.append(0, np.cumsum(words))
+    is_format = before[used.at + used.length] > before[used.at]
     times, as_format = (
         np.bincount(used.phrase, weights, len(book.core)) for weights in (None, is_format)
     )
@@ -237,13 +246,13 @@ def _without_values(
 def _described(
     book: TemplateBook,
     match: Match,
+    covered: Mask,
     tokens: Tokens,
     texts: pa.Array,
     weight: Ints,
     prefix: str,
 ) -> tuple[Template, ...]:
     """Names every template by the pattern that most of its rows show."""
-    covered = book.format(tokens, match)
     total = int(weight.sum())
     described = []
     for template in range(len(book.templates)):

@@ -67,14 +67,17 @@ class Slots:
             verbatim: bool [tokens], those marked because other rows say the very same. Numbers
                 among them differ only where rows of a template are known to differ.
         """
-        walk = _Walk(tokens, covered, rows)
+        taken, at = tokens.take(rows)
+        walk = _Walk(taken, covered[at])
         ahead = walk.numbers(self)
         if verbatim is not None:
-            ahead &= ~verbatim | _is_in(walk.places, self.contexts)
+            ahead &= ~verbatim[at] | _is_in(walk.places, self.contexts)
         walk.along(self, ahead, backwards=False)
         behind = ahead.copy()
         walk.along(self, behind, backwards=True)
-        return walk.settled(ahead & behind, behind)
+        differs = np.zeros(len(tokens.ids), dtype=bool)
+        differs[at] = walk.settled(ahead & behind, behind)
+        return differs
 
 
 def learned(tokens: Tokens, covered: Mask, rows: Ints) -> Slots:
@@ -85,7 +88,8 @@ def learned(tokens: Tokens, covered: Mask, rows: Ints) -> Slots:
         covered: bool [tokens], what templates cover.
         rows: int64, the rows that follow a template; the first ``ROWS`` of them are looked at.
     """
-    walk = _Walk(tokens, covered, rows[:ROWS])
+    taken, at = tokens.take(rows[:ROWS])
+    walk = _Walk(taken, covered[at])
     known = _judged(*walk.numbers_seen())
     for backwards in (False, True):
         fixed = known
@@ -104,11 +108,10 @@ def learned(tokens: Tokens, covered: Mask, rows: Ints) -> Slots:
 
 @dataclass(frozen=True)
 class _Walk:
-    """Some rows' tokens, to be walked along."""
+    """Tokens to be walked along, and which of them something marks: bool [tokens]."""
 
     tokens: Tokens
     covered: Mask
-    rows: Ints
 
     @cached_property
     def ids(self) -> Ids:
@@ -122,9 +125,7 @@ class _Walk:
     def places(self) -> Ids:
         """Of the covered numbers."""
         tokens = self.tokens
-        return kernels.number_places(
-            self.ids, tokens.number, self.covered, tokens.offsets, self.rows
-        )
+        return kernels.number_places(self.ids, tokens.number, self.covered, tokens.offsets)
 
     def numbers_seen(self) -> tuple[Ids, Ids, Ids]:
         """The places of numbers, and every number with its place."""
@@ -144,7 +145,6 @@ class _Walk:
         return kernels.walked(
             self.ids,
             tokens.offsets,
-            self.rows,
             self.covered,
             tokens.number,
             tokens.words,
@@ -169,7 +169,6 @@ class _Walk:
         tokens, differs = self.tokens, np.zeros(len(self.ids), dtype=bool)
         kernels.settled(
             tokens.offsets,
-            self.rows,
             tokens.start,
             tokens.end,
             self.covered,

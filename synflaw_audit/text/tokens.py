@@ -105,6 +105,16 @@ class Tokens:
         """Tokens of each row, its two frames not counted: int64 [rows]."""
         return np.diff(self.offsets) - 2
 
+    def take(self, rows: Ints) -> tuple[Tokens, Ints]:
+        """The tokens of some rows, and which of all tokens they are (int64)."""
+        sizes = np.diff(self.offsets)[rows]
+        offsets = np.append(0, np.cumsum(sizes))
+        at = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], sizes)
+        row = np.repeat(np.arange(len(rows), dtype=np.int32), sizes)
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        taken = {name: column[at] for name, column in columns.items() if name != "offsets"}
+        return Tokens(**taken | {"row": row, "offsets": offsets}), at
+
     def first(self, rows: int) -> Tokens:
         """The tokens of the first rows."""
         end = int(self.offsets[rows])

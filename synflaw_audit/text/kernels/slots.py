@@ -19,7 +19,7 @@ _COUNTED = 64  # numbers after one word told apart
 
 
 @compiled
-def number_places(ids: Ids, number: Mask, covered: Mask, offsets: Ints, rows: Ints) -> Ids:
+def number_places(ids: Ids, number: Mask, covered: Mask, offsets: Ints) -> Ids:
     """Where each covered number stands: after which word, and how often it did so in its row.
 
     Args:
@@ -27,13 +27,12 @@ def number_places(ids: Ids, number: Mask, covered: Mask, offsets: Ints, rows: In
         number: The tokens that are numbers.
         covered: The tokens that may be format.
         offsets: Of the tokens.
-        rows: Which rows are looked at.
 
     Returns:
         uint64 [tokens], 0 for every other token.
     """
     places = np.zeros(len(ids), np.uint64)
-    for r in rows:
+    for r in range(len(offsets) - 1):
         for at in range(offsets[r] + 1, offsets[r + 1]):
             if number[at] and covered[at]:
                 seen = 0
@@ -48,7 +47,6 @@ def number_places(ids: Ids, number: Mask, covered: Mask, offsets: Ints, rows: In
 def walked(
     ids: Ids,
     offsets: Ints,
-    rows: Ints,
     covered: Mask,
     number: Mask,
     word: Mask,
@@ -66,7 +64,6 @@ def walked(
     Args:
         ids: Of the tokens, numbers made equal.
         offsets: Of the tokens.
-        rows: Which rows are walked.
         covered: The tokens that may be format.
         number: The tokens that are numbers.
         word: The tokens that are words.
@@ -87,7 +84,7 @@ def walked(
     follows, opens = np.zeros(len(ids), np.uint64), np.zeros(len(ids), np.uint64)
     step = -1 if backwards else 1
     origin = longer(np.uint64(0), _BACKWARDS if backwards else _FORWARDS)
-    for r in rows:
+    for r in range(len(offsets) - 1):
         first, last = offsets[r], offsets[r + 1] - 1
         context, words, slot = origin, 0, False
         i = last if backwards else first
@@ -202,7 +199,6 @@ def _spread(
 @compiled
 def settled(
     offsets: Ints,
-    rows: Ints,
     start: Places,
     end: Places,
     covered: Mask,
@@ -222,7 +218,6 @@ def settled(
 
     Args:
         offsets: Of the tokens.
-        rows: Which rows are looked at.
         start: Of the tokens.
         end: Of the tokens.
         covered: The tokens that may be format.
@@ -235,7 +230,7 @@ def settled(
         differs: bool [tokens], written to.
     """
     mark = ~(word | number | bound)
-    for r in rows:
+    for r in range(len(offsets) - 1):
         leading = True
         run, words = offsets[r], 0
         for i in range(offsets[r], offsets[r + 1]):
