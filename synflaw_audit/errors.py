@@ -25,6 +25,10 @@ class MissingExtraError(SynflawError):
         )
 
 
+class PluginError(SynflawError):
+    """A part that another package adds cannot be used: names the part and the package."""
+
+
 class EngineError(SynflawError):
     """An engine that does not start or cannot go on: names the corpus and the cause."""
 

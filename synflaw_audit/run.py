@@ -25,9 +25,9 @@ from synflaw_audit.engines.base import (
     SecondPass,
     silent,
 )
-from synflaw_audit.engines.local.engine import LocalEngine, sketched
-from synflaw_audit.engines.local.memory import Memory, within
-from synflaw_audit.errors import InputError
+from synflaw_audit.engines.local.engine import sketched
+from synflaw_audit.engines.local.memory import Memory, parsed, within
+from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.findings.report import Dataset, Finding, Flagged, Report
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.tally import Tally
@@ -38,9 +38,10 @@ from synflaw_audit.outputs.manifest import manifest_of
 from synflaw_audit.outputs.names import ROW_FILES, SPLIT_FILES
 from synflaw_audit.reading import Source, SourceLike, open_source
 from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.embedders import embedder_named
 from synflaw_audit.text.perplexity import language_model_named
-from synflaw_audit.verdicts.catalogue import Check, defaults, load_checks
+from synflaw_audit.verdicts.catalogue import Check, load_checks, selected
 from synflaw_audit.verdicts.judge import Judgement, Scored, beside, judge, judged, scored, summaries
 from synflaw_audit.verdicts.risk import risk
 from synflaw_audit.verdicts.what_if import Sample
@@ -54,39 +55,32 @@ _LIBRARIES = ("synflaw-audit", "numpy", "pyarrow", "scikit-learn", "scipy", "zst
 
 def audit(
     source: SourceLike | DataFrame | RayDataset | Engine,
+    settings: AuditSettings | None = None,
     *,
     reference: SourceLike | None = None,
-    question: str | None = None,
-    answer: str | None = None,
-    checks: Sequence[Check] | None = None,
-    embedder: str = "lsa",
-    perplexity_model: str = "ngram",
-    seed: int = 0,
+    checks: Sequence[Check] | Path | None = None,
     out: Path | OutputFolder | None = None,
     split: bool = False,
-    resume: bool = False,
-    memory_limit: int | None = None,
     progress: Progress | None = None,
+    **changes: Any,
 ) -> Report:
     """Audits a question-answer corpus.
 
     Args:
         source: Files, directories, globs, a data set's name, a DataFrame or a table; a Spark
             DataFrame or a Ray data set; or an engine that reads a corpus somewhere else.
+        settings: What it is told; the fields of ``AuditSettings`` can also be given one by one.
         reference: A corpus to compare with; its scores stand beside the audited corpus's.
-        question: The column of the questions, where it cannot be told.
-        answer: The column of the answers.
-        checks: What to judge by; the shipped checks that run by default if not given.
-        embedder: "lsa" or the name of a sentence-transformers model.
-        perplexity_model: "ngram", fitted on the corpus, or the name of a causal language model.
-        seed: Of everything random.
+        checks: What to judge by: checks, or a directory of them besides the shipped ones; those
+            that run by default if not given.
         out: A directory that gets ``flagged.parquet``, ``rejected.jsonl`` and, last, ``run.json``,
             in place of what an earlier run wrote there; or an open ``OutputFolder``, to which more
             is to be written before all is published.
         split: It also gets every record once, in ``clean.parquet`` or ``quarantined.parquet``.
-        resume: Go on where an interrupted audit of the same files into ``out`` stopped, if one did.
-        memory_limit: Bytes to keep within, by smaller batches and a smaller sample.
         progress: Called with the stage and the number of records done.
+        changes: Fields of the settings: ``question`` and ``answer``, the columns, where they cannot
+            be told; ``select``, ``embedder``, ``perplexity_model``, ``seed``; ``resume``,
+            ``memory_limit``, ``engine`` and what else ``settings.AuditSettings`` has.
 
     Returns:
         The report.
@@ -97,30 +91,36 @@ def audit(
             run; if there is an interrupted audit to resume and it was of something else.
         MissingExtraError: If the embedder or model needs an extra that is not installed.
     """
-    memory = within(memory_limit)
-    known = defaults(load_checks()) if checks is None else tuple(checks)
-    with _opened(out, split, (*_named(source), *_named(reference))) as folder:
-        compared = None if reference is None else open_source(reference)
-        named = {"embedder": embedder, "perplexity model": perplexity_model, "seed": seed}
-        settings = named | {
+    told = replace(settings or AuditSettings(), **changes)
+    known = _known(checks, told)
+    memory = within(None if told.memory_limit is None else parsed(told.memory_limit))
+    other = told.reference if reference is None else reference
+    with _opened(out, split, (*_named(source), *_named(other))) as folder:
+        compared = None if other is None else open_source(other)
+        named = {
+            "embedder": told.embedder,
+            "perplexity model": told.perplexity_model,
+            "seed": told.seed,
+        }
+        deciding = named | {
             "checks": [asdict(check) for check in known],
             "reference": None if compared is None else list(compared.files),
             "split": split,
-            "memory limit": memory_limit,
+            "memory limit": None if told.memory_limit is None else parsed(told.memory_limit),
             "versions": versions(),
         }
-        outputs = Outputs(split=split, settings=settings)
+        outputs = Outputs(split=split, settings=deciding)
         if folder is not None:
             outputs = replace(
                 outputs, folder=folder.staging, published=folder.path, journal=folder.journal
             )
         measured = measure(
-            _engine(source, question, answer, resume, memory),
+            open_engine(source, told),
             known,
             reference=compared,
-            embedder=embedder,
-            perplexity_model=perplexity_model,
-            seed=seed,
+            embedder=told.embedder,
+            perplexity_model=told.perplexity_model,
+            seed=told.seed,
             memory=memory,
             outputs=outputs,
             progress=progress,
@@ -279,33 +279,11 @@ def _named(source: object) -> tuple[str | os.PathLike[str], ...]:
     return ()
 
 
-def _engine(
-    source: SourceLike | DataFrame | RayDataset | Engine,
-    question: str | None,
-    answer: str | None,
-    resume: bool,
-    memory: Memory,
-) -> Engine:
-    # Whoever holds a data set of one of these has imported the library; nobody else pays for it.
-    library = type(source).__module__.partition(".")[0]
-    if library in ("pyspark", "ray") or isinstance(source, Engine):
-        if resume:
-            raise InputError("only the local engine resumes an audit; Spark repeats its own tasks")
-        if memory != within(None):
-            raise InputError("only the local engine keeps a memory limit; executors have their own")
-    if isinstance(source, Engine):
-        return source
-    if library == "pyspark":
-        from synflaw_audit.engines.spark.engine import SparkEngine
-
-        return SparkEngine(source, question=question, answer=answer)
-    if library == "ray":
-        from synflaw_audit.engines.ray import RayEngine
-
-        return RayEngine(source, question=question, answer=answer)
-    size = memory.batch_records
-    opened = open_source(source, question=question, answer=answer, batch_records=size)
-    return LocalEngine(opened, resume, memory)
+def _known(checks: Sequence[Check] | Path | None, told: AuditSettings) -> tuple[Check, ...]:
+    if checks is None or isinstance(checks, str | os.PathLike):
+        directory = told.checks if checks is None else Path(checks)
+        return selected(load_checks(directory), told.select)
+    return selected(tuple(checks), told.select) if told.select else tuple(checks)
 
 
 def _with_pictures(report: Report, measured: Measured) -> Report:

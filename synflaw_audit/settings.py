@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -60,10 +60,11 @@ class Running:
         bool, Setting("Go on where an interrupted run into the same --out stopped.")
     ] = False
     memory_limit: Annotated[
-        str | None, Setting("Memory to keep within, such as 600MB.", "SIZE")
+        int | str | None, Setting("Memory to keep within, such as 600MB.", "SIZE")
     ] = None
     engine: Annotated[
-        Literal["local", "spark"], Setting("What reads the corpus: this machine, or Spark.")
+        str,
+        Setting("What reads the corpus: local (this machine), spark, or one that a package adds."),
     ] = "local"
     master: Annotated[
         str | None,
@@ -82,5 +83,5 @@ class Running:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditSettings(Reading, Judging, Running):
-    """All of them: what a settings file may hold."""
+class AuditSettings(Running, Judging, Reading):
+    """Everything that an audit is told: what a settings file may hold."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from synflaw_audit.commands.console import progress, stdout
 from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
-from synflaw_audit.errors import InputError
 from synflaw_audit.outputs.names import REPORT_FILES, ROW_FILES
-from synflaw_audit.settings import Judging, Reading, Running
+from synflaw_audit.settings import AuditSettings
 
 if TYPE_CHECKING:
-    from synflaw_audit.engines.base import Engine
     from synflaw_audit.findings.report import Report
     from synflaw_audit.outputs.folder import OutputFolder
     from synflaw_audit.verdicts.catalogue import Check
@@ -27,9 +25,7 @@ if TYPE_CHECKING:
 def audit(
     paths: Paths,
     out: Out,
-    reading: Reading,
-    judging: Judging,
-    running: Running,
+    settings: AuditSettings,
     printing: Printing,
     what_if: Annotated[
         bool,
@@ -42,17 +38,14 @@ def audit(
     """
     from synflaw_audit.outputs.manifest import manifest_of
     from synflaw_audit.report import write_reports
-    from synflaw_audit.verdicts.catalogue import load_checks, selected
 
-    with opened(out, (*ROW_FILES, *REPORT_FILES), paths, judging) as folder:
-        checks = selected(load_checks(judging.checks), judging.select)
-        report = audited(paths, folder, reading, judging, running, printing, checks)
+    with opened(out, (*ROW_FILES, *REPORT_FILES), paths, settings) as folder:
+        report = audited(paths, folder, settings, printing)
         if what_if:
             report = replace(report, what_if_flagged=report.what_if())
         write_reports(report, folder.staging)
-        options = asdict(reading) | {"memory_limit": running.memory_limit}
-        inputs = {"checks": files_of(judging.checks)}
-        folder.publish(manifest_of(report, "audited", inputs=inputs, options=options))
+        inputs = {"checks": files_of(settings.checks)}
+        folder.publish(manifest_of(report, "audited", inputs=inputs, options=options_of(settings)))
     show(report, out, printing)
 
 
@@ -60,14 +53,14 @@ def opened(
     out: Path,
     names: Sequence[str],
     paths: Sequence[str],
-    judging: Judging,
+    settings: AuditSettings,
     policy: Path | None = None,
 ) -> AbstractContextManager[OutputFolder]:
     """The folder of the outputs, which is none of a command's inputs."""
     from synflaw_audit.outputs.folder import output_folder
 
-    others = [given for given in (judging.reference, policy) if given is not None]
-    return output_folder(out, names, [*paths, *others, *files_of(judging.checks)])
+    others = [given for given in (settings.reference, policy) if given is not None]
+    return output_folder(out, names, [*paths, *others, *files_of(settings.checks)])
 
 
 def files_of(checks: Path | None) -> list[Path]:
@@ -75,14 +68,18 @@ def files_of(checks: Path | None) -> list[Path]:
     return [] if checks is None else sorted(checks.glob("*.toml"))
 
 
+def options_of(settings: AuditSettings) -> dict[str, Any]:
+    """The settings that no report names, for the manifest."""
+    names = ("question", "answer", "memory_limit")
+    return {name: getattr(settings, name) for name in names}
+
+
 def audited(
     paths: list[str],
     folder: OutputFolder,
-    reading: Reading,
-    judging: Judging,
-    running: Running,
+    settings: AuditSettings,
     printing: Printing,
-    checks: Sequence[Check],
+    checks: Sequence[Check] | None = None,
     *,
     split: bool = False,
 ) -> Report:
@@ -91,26 +88,10 @@ def audited(
     Raises:
         InputError: The corpus cannot be read.
     """
-    from synflaw_audit.engines.local.memory import parsed
     from synflaw_audit.run import audit as run
 
-    limit = running.memory_limit
     with progress(quiet=printing.quiet or printing.json) as tell:
-        return run(
-            _corpus(paths, reading, running),
-            question=reading.question,
-            answer=reading.answer,
-            reference=judging.reference,
-            checks=checks,
-            embedder=judging.embedder,
-            perplexity_model=judging.perplexity_model,
-            seed=judging.seed,
-            out=folder,
-            split=split,
-            resume=running.resume,
-            memory_limit=parsed(limit) if limit else None,
-            progress=tell,
-        )
+        return run(paths, settings, checks=checks, out=folder, split=split, progress=tell)
 
 
 def show(report: Report, out: Path, printing: Printing) -> None:
@@ -126,31 +107,3 @@ def show(report: Report, out: Path, printing: Printing) -> None:
         show_report(report, console)
         console.print()
         console.print(Text(f"Report: {out / 'report.html'}"), soft_wrap=True)
-
-
-def _corpus(paths: list[str], reading: Reading, running: Running) -> list[str] | Engine:
-    """What is to be read: the paths, or an engine that reads them.
-
-    Raises:
-        InputError: An option for Spark was given without it.
-        MissingExtraError: pyspark is not installed.
-        EngineError: Spark does not start.
-    """
-    if running.engine == "local":
-        for option in ("master", "partitions", "rows"):
-            if getattr(running, option) is not None:
-                raise InputError(f"--{option} is for Spark: give --engine spark with it")
-        return paths
-    from synflaw_audit.engines.spark.session import start
-
-    session = start(running.master, running.partitions)
-    from synflaw_audit.engines.spark.engine import SparkEngine
-
-    return SparkEngine(
-        paths,
-        session,
-        question=reading.question,
-        answer=reading.answer,
-        partitions=running.partitions,
-        rows=running.rows,
-    )

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from synflaw_audit.commands.audit import audited, files_of, opened, show
+from synflaw_audit.commands.audit import audited, files_of, opened, options_of, show
 from synflaw_audit.commands.console import stdout
 from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
 from synflaw_audit.outputs.names import DECISION_FILE, REPORT_FILES, ROW_FILES, SPLIT_FILES
-from synflaw_audit.settings import Judging, Reading, Running
+from synflaw_audit.settings import AuditSettings
 
 if TYPE_CHECKING:
     from synflaw_audit.verdicts.gate import Decision
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 def gate(
     paths: Paths,
     out: Out,
-    reading: Reading,
-    judging: Judging,
-    running: Running,
+    settings: AuditSettings,
     printing: Printing,
     policy: Annotated[
         Path | None,
@@ -48,24 +46,20 @@ def gate(
     from synflaw_audit.verdicts.policy import Policy, load_policy
 
     names = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, DECISION_FILE)
-    with opened(out, names, paths, judging, policy) as folder:
+    with opened(out, names, paths, settings, policy) as folder:
         # Without a selection the policy may ask for a check that does not run by default.
-        checks = load_checks(judging.checks)
-        if judging.select is not None:
-            checks = selected(checks, judging.select)
+        checks = load_checks(settings.checks)
+        if settings.select is not None:
+            checks = selected(checks, settings.select)
         rules = Policy() if policy is None else load_policy(policy, checks)
         applied = rules.applied(checks)
-        report = audited(paths, folder, reading, judging, running, printing, applied, split=True)
+        report = audited(paths, folder, settings, printing, applied, split=True)
         write_reports(report, folder.staging)
         decision = decide(report, rules, strict=strict)
         (folder.staging / DECISION_FILE).write_text(decision.to_json(), encoding="utf-8")
-        options = asdict(reading) | {
-            "memory_limit": running.memory_limit,
-            "strict": strict,
-            "policy": asdict(rules),
-        }
+        options = options_of(settings) | {"strict": strict, "policy": asdict(rules)}
         inputs = {
-            "checks": files_of(judging.checks),
+            "checks": files_of(settings.checks),
             "policy": [] if policy is None else [policy],
         }
         folder.publish(manifest_of(report, decision.outcome, inputs=inputs, options=options))

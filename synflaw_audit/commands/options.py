@@ -88,6 +88,8 @@ def _options(group: Any) -> list[inspect.Parameter]:
     parameters = []
     for field in fields(group):
         kind, (bounded, told) = kinds[field.name], get_args(hints[field.name])
+        if str in get_args(kind):  # what may be text is given as text
+            kind = str | None
         flag = field.name.replace("_", "-")
         named = told.flags or ((f"--{flag}/--no-{flag}",) if kind is bool else (f"--{flag}",))
         option = typer.Option(*named, help=told.help, metavar=told.metavar, min=_least(bounded))

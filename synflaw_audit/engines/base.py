@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.records import FLAGGED, FLAGGED_AND_INDEX
 from synflaw_audit.sample.sketch import Sketch, merge
+from synflaw_audit.settings import AuditSettings, Running
 
 # Called with the stage ("reading", "measuring" or "flagging") and the records done in it.
 Progress = Callable[[str, int], None]
+
+
+def only(settings: Running, *allowed: str, engine: str) -> None:
+    """Refuses options that are not for an engine.
+
+    Raises:
+        InputError: One was given; names it, and what it is for.
+    """
+    for option in fields(Running):
+        name = option.name
+        if name not in ("engine", *allowed) and getattr(settings, name) != option.default:
+            option_name = f"--{name.replace('_', '-')} ({name}= in Python)"
+            raise InputError(f"{option_name} is not for the engine {engine}")
 
 
 def silent(stage: str, done: int) -> None:
@@ -109,6 +124,25 @@ class Engine(ABC):
 
     Whatever the engine, a corpus has the same sketch and the same flagged rows.
     """
+
+    @classmethod
+    def is_native(cls, source: object) -> bool:
+        """Whether a source is a data set of this engine's own kind, which it reads unasked."""
+        return False
+
+    @classmethod
+    def opened(cls, source: Any, settings: AuditSettings) -> Engine:
+        """The engine, for what a caller names as a corpus; see ``registry.open_engine``.
+
+        Args:
+            source: The corpus: paths as the command line has them, or a data set.
+            settings: How its rows become records, and what the engine is told; ``only`` refuses
+                what is not for it.
+
+        Raises:
+            InputError: It reads no such source, or an option is not for it.
+        """
+        raise InputError(f"{cls.__name__} is not opened by name")
 
     @property
     @abstractmethod

@@ -13,10 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset
 
 from synflaw_audit.engines import distributed, tasks
+from synflaw_audit.engines.base import only
 from synflaw_audit.engines.partitions import START, NumberedTable
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.index import require_columns
 from synflaw_audit.reading.schemas import find_schema, unread_columns
+from synflaw_audit.settings import AuditSettings
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -39,6 +41,21 @@ class RayEngine(distributed.DistributedEngine):
     ) -> None:
         super().__init__(rows)
         self._data, self._named = data, (question, answer)
+
+    @classmethod
+    def is_native(cls, source: object) -> bool:
+        """See ``Engine.is_native``."""
+        return type(source).__module__.partition(".")[0] == "ray"
+
+    @classmethod
+    def opened(cls, source: Any, settings: AuditSettings) -> RayEngine:
+        """See ``Engine.opened``."""
+        only(settings, "rows", engine="ray")
+        if not cls.is_native(source):
+            raise InputError(
+                "the engine ray reads data sets of Ray, in Python; --engine spark reads files"
+            )
+        return cls(source, question=settings.question, answer=settings.answer, rows=settings.rows)
 
     def schemas(self) -> dict[str, str]:
         """See ``Engine.schemas``."""

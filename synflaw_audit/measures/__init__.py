@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
+from synflaw_audit.errors import CatalogueError
 from synflaw_audit.measures.base import Batch, Marker, Marks, Measure, Score
-from synflaw_audit.measures.compression import CompressionExcess
-from synflaw_audit.measures.duplicates import DuplicateShare
-from synflaw_audit.measures.echo import QuestionEcho
-from synflaw_audit.measures.edges import EdgeShare
-from synflaw_audit.measures.embedding import EmbeddingConcentration
-from synflaw_audit.measures.layout import LayoutConcentration
-from synflaw_audit.measures.lengths import LengthUniformity
-from synflaw_audit.measures.near_duplicates import NearDuplicateShare
-from synflaw_audit.measures.perplexity import PerplexityNarrowness
-from synflaw_audit.measures.predictability import FormatPredictability
-from synflaw_audit.measures.repetition import SelfRepetition
-from synflaw_audit.measures.separability import Separability
-from synflaw_audit.measures.structural import StructuralTokens
-from synflaw_audit.measures.templates import TemplateShare
+from synflaw_audit.registry import Registry
 
 __all__ = ["MEASURES", "Batch", "Marker", "Marks", "Measure", "Score"]
 
 # What a check's ``measure`` may name.
-MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
+MEASURES: Registry[type[Measure]] = Registry(
+    "measure",
+    "synflaw_audit.measures",
     {
-        "compression_excess": CompressionExcess,
-        "duplicate_share": DuplicateShare,
-        "edge_share": EdgeShare,
-        "embedding_concentration": EmbeddingConcentration,
-        "format_predictability": FormatPredictability,
-        "layout_concentration": LayoutConcentration,
-        "length_uniformity": LengthUniformity,
-        "near_duplicate_share": NearDuplicateShare,
-        "perplexity_narrowness": PerplexityNarrowness,
-        "question_echo": QuestionEcho,
-        "self_repetition": SelfRepetition,
-        "separability": Separability,
-        "structural_tokens": StructuralTokens,
-        "template_share": TemplateShare,
-    }
+        "compression_excess": "synflaw_audit.measures.compression:CompressionExcess",
+        "duplicate_share": "synflaw_audit.measures.duplicates:DuplicateShare",
+        "edge_share": "synflaw_audit.measures.edges:EdgeShare",
+        "embedding_concentration": "synflaw_audit.measures.embedding:EmbeddingConcentration",
+        "format_predictability": "synflaw_audit.measures.predictability:FormatPredictability",
+        "layout_concentration": "synflaw_audit.measures.layout:LayoutConcentration",
+        "length_uniformity": "synflaw_audit.measures.lengths:LengthUniformity",
+        "near_duplicate_share": "synflaw_audit.measures.near_duplicates:NearDuplicateShare",
+        "perplexity_narrowness": "synflaw_audit.measures.perplexity:PerplexityNarrowness",
+        "question_echo": "synflaw_audit.measures.echo:QuestionEcho",
+        "self_repetition": "synflaw_audit.measures.repetition:SelfRepetition",
+        "separability": "synflaw_audit.measures.separability:Separability",
+        "structural_tokens": "synflaw_audit.measures.structural:StructuralTokens",
+        "template_share": "synflaw_audit.measures.templates:TemplateShare",
+    },
+    requires=("score", "marker", "__dataclass_fields__"),
+    error=CatalogueError,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from synflaw_audit.errors import InputError, MissingExtraError
+from synflaw_audit.registry import Registry
 from synflaw_audit.text.kernels.phrases import grouped
 from synflaw_audit.text.tokens import tokenize
 
@@ -119,12 +121,28 @@ class SentenceTransformerEmbedder:
         except (OSError, ValueError) as error:
             raise InputError(
                 f"the embedder {self.model!r} cannot be loaded: {error}. "
-                "Choose 'lsa', a local model folder, or a hub name that can be reached"
+                f"Choose one of {', '.join(EMBEDDERS)}, a local model folder, or a hub name that "
+                "can be reached"
             ) from error
         vectors = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(vectors, dtype=np.float64)
 
 
+# What ``--embedder`` may name, besides a model. Each is called with ``seed``.
+EMBEDDERS: Registry[Callable[..., Embedder]] = Registry(
+    "embedder",
+    "synflaw_audit.embedders",
+    {"lsa": "synflaw_audit.text.embedders:LsaEmbedder"},
+    error=InputError,
+)
+
+
 def embedder_named(name: str, seed: int = 0) -> Embedder:
-    """The embedder for ``--embedder NAME``: ``lsa``, or a sentence-transformers model."""
-    return LsaEmbedder(seed=seed) if name == "lsa" else SentenceTransformerEmbedder(name)
+    """The embedder for ``--embedder NAME``; a name that no embedder has is that of a model.
+
+    Raises:
+        PluginError: A package adds an embedder of that name, and it cannot be used.
+    """
+    if name in EMBEDDERS:
+        return EMBEDDERS[name](seed=seed)
+    return SentenceTransformerEmbedder(name)

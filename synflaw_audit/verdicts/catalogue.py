@@ -8,15 +8,16 @@ user's own pack (``--checks DIR``) goes through the same loader and executes not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta
 
-from synflaw_audit.errors import CatalogueError
+from synflaw_audit.errors import CatalogueError, SynflawError
 from synflaw_audit.findings.finding import Action, Advice, Status, Text
+from synflaw_audit.measures import MEASURES
 from synflaw_audit.verdicts import strict_toml
 
 Expectation = Literal["pass", "warn", "fail", "undecided"]
@@ -116,7 +117,6 @@ class Check:
 def load_checks(
     extra: Path | None = None,
     *,
-    measures: Mapping[str, type[Any]] | None = None,
     bundled: Path | None = None,
 ) -> tuple[Check, ...]:
     """Load the shipped checks and a user's own.
@@ -126,7 +126,6 @@ def load_checks(
 
     Args:
         extra: A directory of ``*.toml`` check files.
-        measures: Measure classes by name; those of ``synflaw_audit.measures`` if not given.
         bundled: The directory of the shipped checks; found by itself if not given.
 
     Returns:
@@ -135,11 +134,10 @@ def load_checks(
     Raises:
         CatalogueError: A directory or file is not valid; the message names file, key and choices.
     """
-    known = _shipped_measures() if measures is None else measures
-    shipped = load_directory(bundled or bundled_directory(), known)
+    shipped = load_directory(bundled or bundled_directory())
     if extra is None:
         return shipped
-    own = load_directory(extra, known)
+    own = load_directory(extra)
     kept = []
     for check in shipped:
         rival = next((c for c in own if c.code == check.code or c.name == check.name), None)
@@ -154,7 +152,7 @@ def load_checks(
     return tuple(sorted([*kept, *own], key=lambda check: check.code))
 
 
-def load_directory(directory: Path, measures: Mapping[str, type[Any]]) -> tuple[Check, ...]:
+def load_directory(directory: Path) -> tuple[Check, ...]:
     """Load every ``*.toml`` of a directory, sorted by code.
 
     Raises:
@@ -168,7 +166,7 @@ def load_directory(directory: Path, measures: Mapping[str, type[Any]]) -> tuple[
         raise CatalogueError(f"{directory}: holds no check (*.toml)")
     by_code: dict[str, Check] = {}
     for file in files:
-        check = load_check(file, measures)
+        check = load_check(file)
         if check.code in by_code:
             other = by_code[check.code].name
             raise CatalogueError(f"{file}: code: {check.code} is already used by {other}.toml")
@@ -176,7 +174,7 @@ def load_directory(directory: Path, measures: Mapping[str, type[Any]]) -> tuple[
     return tuple(by_code[code] for code in sorted(by_code))
 
 
-def load_check(file: Path, measures: Mapping[str, type[Any]]) -> Check:
+def load_check(file: Path) -> Check:
     """Load one check file.
 
     Raises:
@@ -185,7 +183,7 @@ def load_check(file: Path, measures: Mapping[str, type[Any]]) -> Check:
     check = strict_toml.load(file, Check, lists={"example": "examples"})
     for key, problem in _problems(check, file):
         raise CatalogueError(f"{file}: {key}: {problem}")
-    _check_params(check, file, measures)
+    _check_params(check, file)
     return check
 
 
@@ -237,12 +235,6 @@ def bundled_directory() -> Path:
     raise CatalogueError(f"{installed}: the shipped checks are missing; reinstall synflaw-audit")
 
 
-def _shipped_measures() -> Mapping[str, type[Any]]:
-    from synflaw_audit.measures import MEASURES
-
-    return MEASURES
-
-
 def _problems(check: Check, file: Path) -> Iterator[tuple[str, str]]:
     """What the schema alone cannot say, as (key, problem)."""
     if not _CODE.fullmatch(check.code):
@@ -289,12 +281,12 @@ def _example_problems(check: Check) -> Iterator[tuple[str, str]]:
             )
 
 
-def _check_params(check: Check, file: Path, measures: Mapping[str, type[Any]]) -> None:
-    if check.measure not in measures:
-        problem = strict_toml.unknown("measure", check.measure, measures)
-        raise CatalogueError(f"{file}: measure: {problem}")
-    measure = measures[check.measure]
-    known = [param.name for param in fields(measure) if param.init]
+def _check_params(check: Check, file: Path) -> None:
+    try:
+        measure = MEASURES.find(check.measure)
+    except SynflawError as error:
+        raise CatalogueError(f"{file}: measure: {error}") from error
+    known = [param.name for param in fields(measure) if param.init]  # type: ignore[arg-type]
     for name in check.params:
         if name not in known:
             problem = strict_toml.unknown(f"parameter of {check.measure!r}", name, known)

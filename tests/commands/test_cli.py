@@ -28,7 +28,8 @@ from synflaw_audit.errors import MissingExtraError
 from synflaw_audit.findings.report import Report, schema
 from synflaw_audit.outputs.names import WORK_FOLDER
 from synflaw_audit.records import FLAGGED, RECORDS
-from synflaw_audit.verdicts.catalogue import bundled_directory, defaults, load_checks
+from synflaw_audit.settings import AuditSettings
+from synflaw_audit.verdicts.catalogue import bundled_directory, load_checks
 
 OUTPUTS = [
     *("flagged.parquet", "rejected.jsonl", "report.html", "report.json", "report.md", "run.json"),
@@ -104,8 +105,8 @@ class TestAudit:
     ) -> None:
         seen: dict[str, Any] = {}
 
-        def audit(source: object, **options: Any) -> Report:
-            seen.update(options, source=source)
+        def audit(source: object, settings: AuditSettings, **options: Any) -> Report:
+            seen.update(options, source=source, settings=settings)
             options["progress"]("reading", 5)
             return report()
 
@@ -116,21 +117,16 @@ class TestAudit:
             *("--perplexity-model", "m"),
         )
         assert done.exit_code == 0, done.stderr
-        del seen["progress"]
-        assert seen.pop("out").path == tmp_path
-        assert seen == {
-            "source": [str(natural_file), "more/*.csv"],
-            "question": "q",
-            "answer": "a",
-            "reference": "ref.jsonl",
-            "embedder": "e",
-            "perplexity_model": "m",
-            "seed": 7,
-            "resume": False,
-            "memory_limit": None,
-            "split": False,
-            "checks": defaults(load_checks()),
-        }
+        assert seen["source"] == [str(natural_file), "more/*.csv"]
+        assert seen["out"].path == tmp_path
+        assert seen["settings"] == AuditSettings(
+            question="q",
+            answer="a",
+            reference="ref.jsonl",
+            embedder="e",
+            perplexity_model="m",
+            seed=7,
+        )
 
     def test_a_pack_of_ones_own_is_judged_too(self, natural_file: Path, tmp_path: Path) -> None:
         pack = tmp_path / "pack"

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
 from synflaw_audit.errors import CatalogueError
+from synflaw_audit.measures import MEASURES
 from synflaw_audit.verdicts import catalogue
 from synflaw_audit.verdicts.catalogue import (
     Check,
@@ -33,7 +34,11 @@ class OpeningShare:
             raise ValueError(f"words is {self.words}, it must be at least 1")
 
 
-MEASURES: dict[str, type[Any]] = {"opening_share": OpeningShare}
+@pytest.fixture(autouse=True)
+def _a_measure_of_the_tests_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {**MEASURES.own, "opening_share": f"{__name__}:OpeningShare"}
+    monkeypatch.setattr(catalogue, "MEASURES", replace(MEASURES, own=own))
+
 
 VALID = """
 code = "SF102"
@@ -87,14 +92,14 @@ def write(directory: Path, text: str, name: str = "answer-opening") -> Path:
 
 def refusal(file: Path) -> str:
     with pytest.raises(CatalogueError) as caught:
-        load_check(file, MEASURES)
+        load_check(file)
     message = str(caught.value)
     assert message.startswith(f"{file}: ")
     return message.removeprefix(f"{file}: ")
 
 
 def test_a_valid_check_is_read_whole(tmp_path: Path) -> None:
-    check = load_check(write(tmp_path, VALID), MEASURES)
+    check = load_check(write(tmp_path, VALID))
     assert (check.code, check.warn_above, check.fail_above) == ("SF102", 0.2, 0.4)
     assert check.params == {"field": "answer", "words": 3}
     assert [advice.action for advice in check.advice] == ["rewrite", "cap"]
@@ -120,7 +125,7 @@ def test_every_key_but_the_optional_ones_is_needed(tmp_path: Path, key: str) -> 
             lines.append(line)
     file = write(tmp_path, "\n".join(lines))
     if key == "params":
-        assert load_check(file, MEASURES).params == {}
+        assert load_check(file).params == {}
     else:
         assert key in data
         assert {"evidence": "status"}.get(key, key) in refusal(file)
@@ -176,7 +181,7 @@ def test_what_is_not_valid_is_refused_with_its_key(
 
 def test_thresholds_may_be_whole_numbers_and_equal(tmp_path: Path) -> None:
     text = VALID.replace("0.20", "1").replace("0.40", "1")
-    check = load_check(write(tmp_path, text), MEASURES)
+    check = load_check(write(tmp_path, text))
     assert (check.warn_above, check.fail_above) == (1.0, 1.0)
 
 
@@ -191,14 +196,14 @@ def test_a_code_is_used_once(tmp_path: Path) -> None:
     write(tmp_path, VALID)
     write(tmp_path, VALID.replace('"answer-opening"', '"zz"'), "zz")
     with pytest.raises(CatalogueError, match=r"zz\.toml: code: SF102 is already used by answer-op"):
-        load_directory(tmp_path, MEASURES)
+        load_directory(tmp_path)
 
 
 def test_an_empty_or_missing_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="holds no check"):
-        load_directory(tmp_path, MEASURES)
+        load_directory(tmp_path)
     with pytest.raises(CatalogueError, match="not a directory"):
-        load_directory(tmp_path / "none", MEASURES)
+        load_directory(tmp_path / "none")
 
 
 class TestPacks:
@@ -206,7 +211,7 @@ class TestPacks:
     def load(tmp_path: Path, own: str, name: str) -> tuple[Check, ...]:
         write(tmp_path / "shipped", VALID)
         write(tmp_path / "own", own, name)
-        return load_checks(tmp_path / "own", measures=MEASURES, bundled=tmp_path / "shipped")
+        return load_checks(tmp_path / "own", bundled=tmp_path / "shipped")
 
     def test_adds_and_sorts_by_code(self, tmp_path: Path) -> None:
         own = VALID.replace("SF102", "SF001").replace('"answer-opening"', '"mine"')
@@ -235,7 +240,7 @@ def test_the_readme_names_every_shipped_check() -> None:
 
 
 def test_a_check_is_found_by_code_or_name(tmp_path: Path) -> None:
-    checks = (load_check(write(tmp_path, VALID), MEASURES),)
+    checks = (load_check(write(tmp_path, VALID)),)
     assert find_check(checks, "sf102") is find_check(checks, "Answer-Opening")
     with pytest.raises(CatalogueError, match=r"'SF10'.*Did you mean 'SF102'.*answer-opening"):
         find_check(checks, "SF10")

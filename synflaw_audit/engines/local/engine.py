@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,9 +20,10 @@ from synflaw_audit.engines.base import (
     Outputs,
     Progress,
     SecondPass,
+    only,
 )
 from synflaw_audit.engines.local.journal import SHARD_RECORDS, Found, Journal
-from synflaw_audit.engines.local.memory import Memory
+from synflaw_audit.engines.local.memory import Memory, parsed, within
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
@@ -40,11 +41,12 @@ from synflaw_audit.outputs.names import (
     QUARANTINED_FILE,
     REJECTED_FILE,
 )
-from synflaw_audit.reading import Rejected, Source
+from synflaw_audit.reading import Rejected, Source, open_source
 from synflaw_audit.reading.index import Index
 from synflaw_audit.reading.ledger import OnReject
 from synflaw_audit.records import FLAGGED_AND_INDEX
 from synflaw_audit.sample.sketch import Sketch, Sketcher
+from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.tokens import Mask
 
 Item = TypeVar("Item")
@@ -74,6 +76,18 @@ class LocalEngine(Engine):
     memory: Memory = field(default_factory=Memory)
     threads: int = field(default_factory=_threads)
     _journal: Journal | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def opened(cls, source: Any, settings: AuditSettings) -> LocalEngine:
+        """See ``Engine.opened``."""
+        only(settings, "resume", "memory_limit", engine="local")
+        limit = settings.memory_limit
+        memory = within(None if limit is None else parsed(limit))
+        size = memory.batch_records
+        opened = open_source(
+            source, question=settings.question, answer=settings.answer, batch_records=size
+        )
+        return cls(opened, settings.resume, memory)
 
     @property
     def name(self) -> str:

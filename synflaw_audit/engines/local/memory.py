@@ -48,13 +48,15 @@ def within(limit: int | None) -> Memory:
     return Memory(max(int(share * BATCH_RECORDS), FEWEST_RECORDS), int(share * BYTES))
 
 
-def parsed(text: str) -> int:
-    """Bytes of a size such as "600MB" or "2 GB".
+def parsed(size: int | str) -> int:
+    """Bytes of a size: a number of them, or text such as "600MB" or "2 GB".
 
     Raises:
         InputError: It is no size.
     """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMG]B)", text.strip(), re.IGNORECASE)
+    if isinstance(size, int):
+        return size
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMG]B)", size.strip(), re.IGNORECASE)
     if found is None:
-        raise InputError(f"{text!r} is no size: write a number and {', '.join(UNITS)}")
+        raise InputError(f"{size!r} is no size: write a number and {', '.join(UNITS)}")
     return int(float(found[1]) * UNITS[found[2].upper()])

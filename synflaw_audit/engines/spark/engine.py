@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from synflaw_audit.engines.base import only
 from synflaw_audit.engines.distributed import DistributedEngine, Task
 from synflaw_audit.engines.spark.frames import Frame, collected, mapped, persisted
 from synflaw_audit.engines.spark.inputs import (
@@ -21,6 +22,7 @@ from synflaw_audit.engines.spark.inputs import (
 from synflaw_audit.engines.spark.session import start, told
 from synflaw_audit.errors import InputError, MissingExtraError
 from synflaw_audit.findings.accounts import Skipped
+from synflaw_audit.settings import AuditSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -69,6 +71,29 @@ class SparkEngine(DistributedEngine):
         self._frame_name = name
         self._columns = Columns(question, answer)
         self._partitions = partitions
+
+    @classmethod
+    def is_native(cls, source: object) -> bool:
+        """See ``Engine.is_native``."""
+        return type(source).__module__.partition(".")[0] == "pyspark"
+
+    @classmethod
+    def opened(cls, source: Any, settings: AuditSettings) -> SparkEngine:
+        """See ``Engine.opened``.
+
+        Raises:
+            MissingExtraError: pyspark is not installed.
+            EngineError: Spark does not start.
+        """
+        only(settings, "master", "partitions", "rows", engine="spark")
+        return cls(
+            source,
+            None if cls.is_native(source) else start(settings.master, settings.partitions),
+            question=settings.question,
+            answer=settings.answer,
+            partitions=settings.partitions,
+            rows=settings.rows,
+        )
 
     @property
     def name(self) -> str:
