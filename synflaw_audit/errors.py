@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from synflaw_audit.untrusted import on_one_line
+
 
 class SynflawError(Exception):
-    """Base of every error this package raises on purpose; the commands exit with 2 on it."""
+    """Base of every error this package raises on purpose; the commands exit with 2 on it.
+
+    Messages name files, columns and values from outside, and other programs log them: whatever a
+    terminal would obey is made visible in them, line breaks included.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(on_one_line(message))
 
 
 class InputError(SynflawError):

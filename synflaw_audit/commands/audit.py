@@ -14,6 +14,7 @@ from synflaw_audit.commands.console import progress, stdout
 from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
 from synflaw_audit.outputs.names import REPORT_FILES, ROW_FILES
 from synflaw_audit.settings import AuditSettings
+from synflaw_audit.untrusted import escaped, on_one_line
 
 if TYPE_CHECKING:
     from synflaw_audit.findings.report import Report
@@ -97,7 +98,7 @@ def audited(
 def show(report: Report, out: Path, printing: Printing) -> None:
     """Print the report as it was asked for."""
     if printing.json:
-        typer.echo(report.to_json(), nl=False)
+        typer.echo(escaped(report.to_json()), nl=False)
     elif not printing.quiet:
         from rich.text import Text
 
@@ -106,4 +107,4 @@ def show(report: Report, out: Path, printing: Printing) -> None:
         console = stdout()
         show_report(report, console)
         console.print()
-        console.print(Text(f"Report: {out / 'report.html'}"), soft_wrap=True)
+        console.print(Text(on_one_line(f"Report: {out / 'report.html'}")), soft_wrap=True)

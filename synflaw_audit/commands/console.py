@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from synflaw_audit.untrusted import on_one_line, visible
+
+
+class _Console(Console):
+    """A terminal that obeys what is written for it, and nothing that stands in the text."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text), style, control)
 
 
 def stdout() -> Console:
     """The terminal, as every command writes to it."""
-    return Console(highlight=False)
+    return _Console(highlight=False)
+
+
+def stderr() -> Console:
+    """The terminal for what is no result."""
+    return _Console(stderr=True, highlight=False)
+
+
+def write(text: str) -> None:
+    """Print a line of text to stdout."""
+    typer.echo(on_one_line(text))
 
 
 def complain(message: str) -> None:
     """Print an error in a line of stderr."""
-    typer.echo(f"synflaw: {message}", err=True)
+    typer.echo(f"synflaw: {on_one_line(message)}", err=True)
+
+
+def show_fault() -> None:
+    """Print where the exception in hand comes from, as Python does."""
+    typer.echo(visible(traceback.format_exc()), err=True, nl=False)
 
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Callable[[str, int], None]]:
     """Show what goes on, on stderr, if that is a terminal and it takes more than two seconds."""
-    console = Console(stderr=True)
+    console = stderr()
     if quiet or not console.is_terminal:
         yield lambda stage, done: None
         return

@@ -15,6 +15,7 @@ from synflaw_audit.commands.console import stdout
 from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
 from synflaw_audit.outputs.names import DECISION_FILE, REPORT_FILES, ROW_FILES, SPLIT_FILES
 from synflaw_audit.settings import AuditSettings
+from synflaw_audit.untrusted import on_one_line
 
 if TYPE_CHECKING:
     from synflaw_audit.verdicts.gate import Decision
@@ -73,4 +74,4 @@ def _show_decision(decision: Decision, console: Console) -> None:
     style = "green" if decision.exit_code == 0 else "bold red"
     console.print(Text(f"Gate: {decision.outcome}", style=style))
     for sentence in (*decision.reasons, *decision.notices):
-        console.print(Text(f"  {sentence}"), soft_wrap=True)
+        console.print(Text(on_one_line(f"  {sentence}")), soft_wrap=True)

@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from synflaw_audit.commands.console import stdout, write
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Use the audit as Great Expectations expectations (needs the extra 'gx').",
@@ -36,9 +38,9 @@ def init(project: Project = Path()) -> None:
 
     changes = projects.init(project)
     for change in changes:
-        typer.echo(f"{change.path}: {change.what}")
+        write(f"{change.path}: {change.what}")
     if not changes:
-        typer.echo(f"{projects.find_project(project)}: nothing to do, the project is ready")
+        write(f"{projects.find_project(project)}: nothing to do, the project is ready")
 
 
 @app.command()
@@ -53,8 +55,8 @@ def doctor(project: Project = Path(), as_json: AsJson = False) -> None:
         typer.echo(json.dumps(found, indent=2, default=str))
     else:
         versions = f"great_expectations {compat.installed_version()}"
-        typer.echo(f"{diagnosis.root} ({versions}, supported {compat.supported_versions()})")
-        _print_diagnosis(diagnosis, Console())
+        write(f"{diagnosis.root} ({versions}, supported {compat.supported_versions()})")
+        _print_diagnosis(diagnosis, stdout())
     raise typer.Exit(0 if diagnosis.healthy else 1)
 
 
@@ -64,12 +66,12 @@ def _print_diagnosis(diagnosis: Any, console: Console) -> None:
         sealed = "no" if suite.sealed is None else str(suite.sealed)
         lost = ", ".join(suite.unresolved) or "none"
         table.add_row(suite.name, str(suite.expectations), str(suite.ours), sealed, lost)
-    typer.echo(f"hook: {'present' if diagnosis.hooked else 'missing'}")
+    write(f"hook: {'present' if diagnosis.hooked else 'missing'}")
     if diagnosis.suites:
         console.print(table)
-    typer.echo(f"guarded checkpoints: {', '.join(diagnosis.guarded_checkpoints) or 'none'}")
+    write(f"guarded checkpoints: {', '.join(diagnosis.guarded_checkpoints) or 'none'}")
     for problem in diagnosis.problems:
-        typer.echo(f"{problem.level}: {problem.where}: {problem.what}. To fix it: {problem.fix}")
+        write(f"{problem.level}: {problem.where}: {problem.what}. To fix it: {problem.fix}")
     if not diagnosis.problems:
         typer.echo("no problem found")
 
@@ -104,10 +106,10 @@ def list_(as_json: AsJson = False) -> None:
         typer.echo(json.dumps(describe.catalogue(), indent=2))
         return
     for entry in describe.entries():
-        typer.echo(entry.class_name)
-        typer.echo(f"    {entry.short_description}")
+        write(entry.class_name)
+        write(f"    {entry.short_description}")
         if entry.recommended:
-            typer.echo(f"    recommended: {entry.recommended}")
+            write(f"    recommended: {entry.recommended}")
 
 
 @app.command()
@@ -118,4 +120,4 @@ def skill(
     from synflaw_audit.expectations import describe
 
     for path in describe.install_skill(project):
-        typer.echo(str(path))
+        write(str(path))

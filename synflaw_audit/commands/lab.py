@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from synflaw_audit.commands.console import stderr, stdout
 from synflaw_audit.errors import InputError
 
 
@@ -51,7 +51,7 @@ def lab(
     if unknown:
         raise InputError(f"--world {unknown[0]}: choose one of {', '.join(names)}")
     chosen = [each for each in WORLDS if not world or each.name in world]
-    notes = Console(stderr=True, highlight=False)
+    notes = stderr()
     arms = ABLATION if ablation else ARMS
     outcomes = []
     setting = Lab(PRESETS[preset], chosen, arms, notes.print, control=control, stages=stages)
@@ -60,7 +60,7 @@ def lab(
         if out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_text(as_json(outcomes), encoding="utf-8")
-    console = Console(highlight=False)
+    console = stdout()
     for each in chosen:
         for tuned in (False, True):
             console.print(table(outcomes, each.name, tuned=tuned))

@@ -7,7 +7,6 @@ help, 2 the input, the usage or the program is at fault. 130 after Ctrl-C.
 
 from __future__ import annotations
 
-import traceback
 from typing import Annotated, Any
 
 import typer
@@ -15,12 +14,13 @@ from typer.core import TyperGroup
 
 from synflaw_audit.commands import checks, gx
 from synflaw_audit.commands.audit import audit
-from synflaw_audit.commands.console import complain
+from synflaw_audit.commands.console import complain, show_fault
 from synflaw_audit.commands.demo import demo
 from synflaw_audit.commands.gate import gate
 from synflaw_audit.commands.lab import lab
 from synflaw_audit.commands.repair import repair
 from synflaw_audit.errors import SynflawError
+from synflaw_audit.untrusted import on_one_line
 
 FAULT = 2
 INTERRUPTED = 130
@@ -47,8 +47,10 @@ class Commands(TyperGroup):
         except Exception as error:
             # Typer ends commands and reports wrong usage through exceptions of its own.
             if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):
+                if hasattr(error, "message"):  # which may quote an argument
+                    error.message = on_one_line(error.message)
                 raise
-            traceback.print_exc()
+            show_fault()
             complain("this is a fault of the program; please report it with the lines above")
         raise typer.Exit(FAULT)
 

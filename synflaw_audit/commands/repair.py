@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from synflaw_audit.commands.console import stdout
 from synflaw_audit.engines.local.memory import parsed
 from synflaw_audit.errors import InputError, RepairError
+from synflaw_audit.untrusted import escaped, on_one_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -250,7 +251,7 @@ def repair(
     shown = is_main()
     part()
     if as_json and shown:
-        typer.echo(result.to_json(), nl=False)
+        typer.echo(escaped(result.to_json()), nl=False)
     elif shown and not quiet:
         _show(result)
     raise typer.Exit(0 if result.improved else 1)
@@ -352,15 +353,15 @@ def _show(result: RepairResult) -> None:
         within = "" if change is None else f"{change[0]:+.3g} to {change[1]:+.3g}"
         cells = ("" if each is None else f"{each:.4g}" for each in found)
         table.add_row(Text(name), *cells, within)
-    console = Console(highlight=False)
+    console = stdout()
     console.print(table)
     if result.relearning is not None:
         curve = ", ".join(f"{step}: {p:.3g}" for step, p in result.relearning["curve"])
         console.print(Text(f"Relearning, template probability by step: {curve}"))
     for sentence in (*result.reasons, *result.notes):
-        console.print(Text(sentence))
+        console.print(Text(on_one_line(sentence)))
     verdict = "Repaired" if result.improved else "The repair did not help; look at"
-    console.print(Text(f"{verdict}: {result.out}"), soft_wrap=True)
+    console.print(Text(on_one_line(f"{verdict}: {result.out}")), soft_wrap=True)
 
 
 def _show_estimate(foreseen: Estimate) -> None:
@@ -377,7 +378,7 @@ def _show_estimate(foreseen: Estimate) -> None:
     for name, size in foreseen.memory.items():
         table.add_row(f"memory: {name}", f"{size / 1e6:,.0f} MB")
     table.add_row("memory: there is", f"{foreseen.available / 1e6:,.0f} MB")
-    Console(highlight=False).print(table)
+    stdout().print(table)
 
 
 def _duration(seconds: float) -> str:

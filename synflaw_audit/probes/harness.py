@@ -42,7 +42,12 @@ class Harness:
 
         with _quiet():
             found = simple_evaluate(
-                model=HFLM(pretrained=model, tokenizer=tokenizer, batch_size=self.batch_size),
+                model=HFLM(
+                    pretrained=model,
+                    tokenizer=tokenizer,
+                    batch_size=self.batch_size,
+                    trust_remote_code=False,
+                ),
                 tasks=list(self.tasks),
                 limit=self.limit,
                 bootstrap_iters=0,

@@ -38,6 +38,7 @@ _READABLE = f"{', '.join(_TEXT)} (each also {' or '.join(COMPRESSIONS)}), {', '.
 _REGISTRIES = frozenset(
     {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
 )
+_PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib"})
 _BEHIND_LINK = "a link to a folder; name it to have it read"
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:/([\w.-]+))?(?::([\w.-]+))?")
 
@@ -109,7 +110,7 @@ def _add_named(name: str | os.PathLike[str], found: Found) -> None:
     elif _is_there(path):
         require_regular(_name(path), path)
         if (file := _file_input(path)) is None:
-            raise InputError(f"{path}: unknown kind of file; readable are {_READABLE}")
+            raise InputError(f"{path}: {_unknown(path)}; readable are {_READABLE}")
         found.inputs.append(file)
     elif glob.has_magic(str(name)):
         _add_all(str(name), _matched(str(name), found), found)
@@ -183,10 +184,17 @@ def _unreadable(path: Path) -> str:
     if path.name in _REGISTRIES:
         return "describes a data set and holds no rows"
     if _format(path) is None:
-        return "its ending is none that is read"
+        return _unknown(path)
     if not os.access(path, os.R_OK):
         raise InputError(f"{_name(path)}: cannot be read: permission denied")
     return ""
+
+
+def _unknown(path: Path) -> str:
+    """Why a file of no known ending is not read."""
+    if path.suffix.lower() in _PICKLES:
+        return "a pickle, and reading one runs whatever code it holds"
+    return "unknown kind of file"
 
 
 def _matched(pattern: str, found: Found) -> Iterator[Path]:
@@ -256,7 +264,7 @@ def _hub_inputs(
     import datasets
 
     try:
-        data = datasets.load_dataset(repository, config, split=split)
+        data = datasets.load_dataset(repository, config, split=split, trust_remote_code=False)
     except Exception as error:  # whatever the network and the data set's files can raise
         raise InputError(
             f"{name}: no such file or directory, and no data set of that name could be loaded "

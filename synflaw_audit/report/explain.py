@@ -15,6 +15,7 @@ from synflaw_audit.findings.finding import Advice
 from synflaw_audit.findings.report import ExampleRow, Finding, Report
 from synflaw_audit.report import explanation, words
 from synflaw_audit.report.terminal import headline, verdict_text
+from synflaw_audit.untrusted import visible
 from synflaw_audit.verdicts import strict_toml
 from synflaw_audit.verdicts.catalogue import Check, Evidence, Example
 
@@ -152,5 +153,5 @@ def _example(example: Example) -> RenderableType:
 
 def _text(text: str) -> Text:
     """A paragraph: its lines in the file are not lines on the terminal."""
-    paragraphs = words.visible(text.strip()).split("\n\n")
+    paragraphs = visible(text.strip()).split("\n\n")
     return Text("\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))

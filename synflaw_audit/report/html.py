@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from synflaw_audit.findings.picture import SIDE
 from synflaw_audit.findings.report import Report
 from synflaw_audit.report import explanation, picture, words
+from synflaw_audit.untrusted import visible
 
 # The charts' inner width and margin, in SVG units.
 WIDTH = 200.0
@@ -44,7 +45,7 @@ def _template() -> Template:
         "percent": words.percent,
         "number": words.number,
         "line": words.one_line,
-        "visible": words.visible,
+        "visible": visible,
         "clip": words.clip,
         "parts": words.pattern_parts,
         "x": position,

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from synflaw_audit.findings.report import Finding, Report, TemplateSummary, Verdict
 from synflaw_audit.report import explanation, words
+from synflaw_audit.untrusted import visible
 
 STYLES: dict[Verdict, str] = {
     "pass": "green",
@@ -51,10 +52,10 @@ def headline(report: Report) -> RenderableType:
     line.append(f"  {words.headline(report)}", style="default not bold")
     line.append(f" {words.remark(report)}".rstrip(), style="default not bold")
     risk = Text("risk ", style="dim")
-    risk.append(words.visible(words.risk_words(report)), style="default")
+    risk.append(visible(words.risk_words(report)), style="default")
     parts = [line, risk]
     if report.what_if_flagged is not None:
-        parts.append(Text(words.visible(explanation.what_if(report.what_if_flagged))))
+        parts.append(Text(visible(explanation.what_if(report.what_if_flagged))))
     return Group(*parts)
 
 

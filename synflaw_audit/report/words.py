@@ -1,8 +1,7 @@
 """What every rendering of a report shares: its sentences, numbers, and safe text from the data.
 
-A corpus is untrusted. Escaping for the target language is each rendering's own; here are removed
-the characters that no target may pass on: control characters (a terminal would obey them) and
-direction overrides (which make a text show as something that it is not).
+A corpus is untrusted. Escaping for the target language is each rendering's own; what no target may
+pass on is made visible (``untrusted.visible``).
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Any
 import orjson
 
 from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
+from synflaw_audit.untrusted import visible
 
 SLOT = "<*>"
 
@@ -28,18 +28,7 @@ MOST_EXAMPLES = 3
 PATTERN_CHARACTERS = 600
 EXAMPLE_CHARACTERS = 360
 
-# Direction marks and overrides, zero-width spaces, byte order mark, line separators, surrogates.
-# The zero-width joiners stay: Hindi, Persian and emoji are written with them.
-_INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def visible(text: str) -> str:
-    """``text`` with every control and direction character made visible; newline and tab stay."""
-    text = text.replace("\r\n", "\n")
-    text = _CONTROL.sub(lambda found: _control_picture(ord(found[0])), text)
-    return _INVISIBLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
 def clip(text: str, characters: int) -> str:
@@ -211,10 +200,3 @@ def _shared_runs(pattern: str, example: str) -> Iterator[tuple[int, int]]:
 
 def _part(kind: str, text: str) -> list[Part]:
     return [Part(kind, visible(text))] if text else []
-
-
-def _control_picture(code: int) -> str:
-    """Unicode has pictures for the C0 controls and delete; C1 controls get their number."""
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"

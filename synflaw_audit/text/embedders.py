@@ -15,6 +15,7 @@ from synflaw_audit.errors import InputError, MissingExtraError
 from synflaw_audit.registry import Registry
 from synflaw_audit.text.kernels.phrases import grouped
 from synflaw_audit.text.tokens import tokenize
+from synflaw_audit.text.weights import require_safetensors
 
 Vectors = npt.NDArray[np.float64]
 
@@ -117,8 +118,13 @@ class SentenceTransformerEmbedder:
         except ImportError as error:
             raise MissingExtraError(f"the embedder {self.model!r}", "embeddings") from error
         try:
-            model = SentenceTransformer(self.model)
-        except (OSError, ValueError) as error:
+            require_safetensors(self.model)
+            model = SentenceTransformer(
+                self.model, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+            )
+        except InputError:
+            raise
+        except Exception as error:  # whatever a model's files can raise
             raise InputError(
                 f"the embedder {self.model!r} cannot be loaded: {error}. "
                 f"Choose one of {', '.join(EMBEDDERS)}, a local model folder, or a hub name that "

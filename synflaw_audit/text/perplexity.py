@@ -11,6 +11,7 @@ import pyarrow as pa
 from synflaw_audit.errors import InputError, MissingExtraError
 from synflaw_audit.text.phrases import Floats, numbered
 from synflaw_audit.text.tokens import Ids, Ints, extended, tokenize
+from synflaw_audit.text.weights import require_safetensors
 
 ORDER = 3
 TRAINING_TOKENS = 7_000  # of either half, so that a large corpus is not the more predictable
@@ -140,10 +141,15 @@ class CausalModel:
         except ImportError as error:
             raise MissingExtraError(f"the perplexity model {self.name!r}", "repair") from error
         try:
-            tokenizer = AutoTokenizer.from_pretrained(self.name)
-            model = AutoModelForCausalLM.from_pretrained(self.name)
+            require_safetensors(self.name)
+            tokenizer = AutoTokenizer.from_pretrained(self.name, trust_remote_code=False)
+            model = AutoModelForCausalLM.from_pretrained(
+                self.name, trust_remote_code=False, use_safetensors=True
+            )
             model.eval()  # type: ignore[no-untyped-call]
-        except (OSError, ValueError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # whatever a model's files can raise
             raise InputError(
                 f"the perplexity model {self.name!r} cannot be loaded: {error}. Choose 'ngram', "
                 "a local model folder, or a hub name that can be reached"

@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("source", ["corpus", "corpus/*", "corpus/**"])
 def test_everything_that_is_not_read_is_named(root: Path, source: str) -> None:
-    for name in ("notes.txt", "rows.zip", "dataset_info.json", "sub.d/pic.png"):
+    for name in ("notes.txt", "rows.zip", "rows.pkl", "dataset_info.json", "sub.d/pic.png"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(ROW)
     (root / "elsewhere").symlink_to(root.parent)
@@ -44,10 +44,11 @@ def test_everything_that_is_not_read_is_named(root: Path, source: str) -> None:
     (root / "same.jsonl").symlink_to(root / "good.jsonl")
     os.mkfifo(root / "pipe.jsonl")
     found = skipped(root, root.parent / source)
-    ending = "its ending is none that is read"
+    ending = "unknown kind of file"
     expected = {
         "notes.txt": ending,
         "rows.zip": ending,
+        "rows.pkl": "a pickle, and reading one runs whatever code it holds",
         "sub.d/pic.png": ending,
         "dataset_info.json": "describes a data set and holds no rows",
         "nothing.jsonl": "a link to nothing",

@@ -105,7 +105,9 @@ def join(first: Path, second: Path, base: str | Path, out: Path) -> None:
     Raises:
         RepairError: The first one is more than low-rank matrices.
     """
-    model = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        str(base), dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+    )
     try:
         adapted = PeftModel.from_pretrained(model, str(first), adapter_name="first")
         adapted.load_adapter(str(second), adapter_name="second")

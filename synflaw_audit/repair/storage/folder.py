@@ -28,6 +28,7 @@ from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.encoding import require_offsets
 from synflaw_audit.repair.storage.adapters import base_of, is_adapter, merged, tokenizer_source
 from synflaw_audit.repair.training.quantized import loading
+from synflaw_audit.text.weights import pickled_weights
 
 
 def check_out(out: Path, model: str | Path) -> None:
@@ -59,6 +60,8 @@ def check_model(model: str | Path) -> None:
     path = Path(model)
     ggufs = [path] if path.suffix.lower() == ".gguf" else sorted(path.glob("*.gguf"))
     if path.is_dir() and ((path / "config.json").is_file() or is_adapter(path)):
+        if reason := pickled_weights(path):
+            raise RepairError(reason)
         return
     if ggufs:
         raise RepairError(
@@ -82,7 +85,9 @@ def load_tokenizer(model: str | Path, *, base: str | Path | None = None) -> PreT
     check_model(model)
     whole = base_of(model, base) if is_adapter(model) else model
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(tokenizer_source(model, whole)))
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(tokenizer_source(model, whole)), trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
         raise RepairError(f"{model}: its tokenizer cannot be loaded: {error}") from error
     require_offsets(tokenizer)
@@ -111,9 +116,9 @@ def load(
     whole = base_of(model, base) if is_adapter(model) else model
     try:
         network: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            str(whole), dtype=torch.float32, **how
+            str(whole), dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **how
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a model's files can raise
         raise RepairError(f"{whole}: cannot be loaded as a causal LM: {error}") from error
     if whole is not model:
         network = merged(network, model)
@@ -131,7 +136,7 @@ def configuration(model: str | Path, *, base: str | Path | None = None) -> Pretr
     check_model(model)
     whole = base_of(model, base) if is_adapter(model) else model
     try:
-        found: PretrainedConfig = AutoConfig.from_pretrained(str(whole))
+        found: PretrainedConfig = AutoConfig.from_pretrained(str(whole), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise RepairError(f"{whole}: cannot be loaded as a causal LM: {error}") from error
     return found

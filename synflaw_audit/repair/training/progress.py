@@ -10,6 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
 from synflaw_audit.repair.training.processes import is_main
+from synflaw_audit.untrusted import visible
 
 # Seconds between two lines: a log without one for longer looks like a run that hangs.
 INTERVAL = 20.0
@@ -18,7 +19,7 @@ INTERVAL = 20.0
 def say(text: str) -> None:
     """Write one line to standard error, from the main process only."""
     if is_main():
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
 
 
 class ProgressLines(TrainerCallback):
