@@ -30,6 +30,7 @@ from synflaw_audit.engines.local.memory import Memory, parsed, within
 from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.findings.report import Dataset, Finding, Flagged, Report
 from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.flagging.groups import By
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.measures.densities import perplexities, token_frequencies
 from synflaw_audit.measures.picture import pictured
@@ -42,6 +43,7 @@ from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.embedders import embedder_named
 from synflaw_audit.text.perplexity import language_model_named
 from synflaw_audit.verdicts.catalogue import Check, load_checks, selected
+from synflaw_audit.verdicts.groups import judged_groups
 from synflaw_audit.verdicts.judge import Judgement, Scored, beside, judge, judged, scored, summaries
 from synflaw_audit.verdicts.risk import risk
 from synflaw_audit.verdicts.what_if import Sample
@@ -106,10 +108,12 @@ def audit(
             "checks": [asdict(check) for check in known],
             "reference": None if compared is None else list(compared.files),
             "split": split,
+            "by": told.by,
             "memory limit": None if told.memory_limit is None else parsed(told.memory_limit),
             "versions": versions(),
         }
-        outputs = Outputs(split=split, settings=deciding)
+        by = None if told.by is None else By(told.by)
+        outputs = Outputs(split=split, by=by, settings=deciding)
         if folder is not None:
             outputs = replace(
                 outputs, folder=folder.staging, published=folder.path, journal=folder.journal
@@ -127,7 +131,12 @@ def audit(
         )
         judgement = measured.judge()
         second = measured.flag(judgement, outputs)
-        report = _with_pictures(measured.report(judgement, second), measured)
+        report = measured.report(judgement, second)
+        if second.groups is not None:
+            with measured.clock("groups"):
+                parts = judged_groups(second.groups, measured.corpus, known, judgement.findings)
+            report = replace(report, groups=parts)
+        report = _with_pictures(report, measured)
         if folder is not None and folder is not out:
             folder.publish(manifest_of(report, "audited"))
     return replace(report, _what_if=Sample(measured.corpus, known, judgement))

@@ -45,6 +45,10 @@ class Judging:
     select: Annotated[
         str | None, Setting("Only these checks: codes or names, with commas between.")
     ] = None
+    by: Annotated[
+        str | None,
+        Setting("Also score each part of the corpus: file, split, turn, or a column.", "COLUMN"),
+    ] = None
     embedder: Annotated[str, Setting("lsa, or the name of a sentence-transformers model.")] = "lsa"
     perplexity_model: Annotated[str, Setting("ngram, or the name of a causal language model.")] = (
         "ngram"

@@ -13,6 +13,7 @@ import pyarrow as pa
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.flagging.groups import By, Groups
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.records import FLAGGED, FLAGGED_AND_INDEX
 from synflaw_audit.sample.sketch import Sketch, merge
@@ -58,10 +59,17 @@ class Outputs:
     folder: Path | None = None
     split: bool = False
     index: tuple[str, ...] = ()
+    by: By | None = None
     fetched: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     published: Path | None = None
     journal: Path | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the second pass reads besides the records: the index, and what groups them."""
+        column = self.by.column if self.by else None
+        return (*self.index, column) if column and column not in self.index else self.index
 
     @property
     def flagged(self) -> pa.Schema:
@@ -111,12 +119,14 @@ class SecondPass:
         flagged: Records flagged.
         rows: Gets the flagged rows, schema ``Outputs.flagged``, in the corpus's order.
         tally: How many of them each check flags, and the first few.
+        groups: The records in groups, if the outputs ask for it.
     """
 
     tokens: int
     flagged: int
     rows: Callable[[], pa.Table]
     tally: Tally
+    groups: Groups | None = None
 
 
 class Engine(ABC):

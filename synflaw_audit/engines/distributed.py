@@ -142,7 +142,7 @@ class DistributedEngine(Engine):
             return self._fetched(flagger, outputs, chosen, outputs.folder / FLAGGED_FILE)
         folder = self._folder(outputs)
         kept = "none" if folder is None else "all" if outputs.split else "flagged"
-        with self._marked(flagger, kept, outputs.index) as yielded:
+        with self._marked(flagger, kept, outputs) as yielded:
             counts = yielded.merged(Counts())
             if folder is not None:
                 files = {FLAGGED_FILE: chosen}
@@ -151,28 +151,29 @@ class DistributedEngine(Engine):
                 write_folders(
                     {f"{folder}/{n}": yielded.writer(rows, "parquet") for n, rows in files.items()}
                 )
-        rows: Callable[[], pa.Table] = partial(self._flagged, flagger, outputs.index, chosen)
+        rows: Callable[[], pa.Table] = partial(self._flagged, flagger, outputs, chosen)
         if folder is not None:
             rows = partial(self._written, outputs)
-        return SecondPass(counts.tokens, counts.flagged, rows, counts.tally)
+        return SecondPass(counts.tokens, counts.flagged, rows, counts.tally, counts.groups)
 
     def _fetched(
         self, flagger: Flagger, outputs: Outputs, chosen: Selection, path: Path
     ) -> SecondPass:
         """The second pass, its flagged rows in a file of this machine."""
         writer = FlaggedWriter(path, outputs.flagged)
-        with self._marked(flagger, "flagged", outputs.index) as yielded, closing([writer]):
+        with self._marked(flagger, "flagged", outputs) as yielded, closing([writer]):
             counts = yielded.merged(Counts())
             for part in yielded.batches(chosen):
                 for batch in part.to_batches() if isinstance(part, pa.Table) else [part]:
                     writer.add(batch)
         rows = partial(pq.read_table, path)
-        return SecondPass(counts.tokens, counts.flagged, rows, counts.tally)
+        return SecondPass(counts.tokens, counts.flagged, rows, counts.tally, counts.groups)
 
     def _marked(
-        self, flagger: Flagger, kept: str, index: tuple[str, ...]
+        self, flagger: Flagger, kept: str, outputs: Outputs
     ) -> AbstractContextManager[Yielded]:
-        return self.run(partial(tasks.mark_partition, flagger, kept, index), tasks.MARKED, index)
+        task = partial(tasks.mark_partition, flagger, kept, outputs.index, outputs.by)
+        return self.run(task, tasks.MARKED, outputs.columns)
 
     def _folder(self, outputs: Outputs) -> str | None:
         """Where executors write rows, as a URI in which nothing is encoded; None if nowhere."""
@@ -189,9 +190,9 @@ class DistributedEngine(Engine):
             )
         return _uri(outputs.folder)
 
-    def _flagged(self, flagger: Flagger, index: tuple[str, ...], chosen: Selection) -> pa.Table:
+    def _flagged(self, flagger: Flagger, outputs: Outputs, chosen: Selection) -> pa.Table:
         """The flagged rows where none were written: that takes another pass."""
-        with self._marked(flagger, "flagged", index) as yielded:
+        with self._marked(flagger, "flagged", replace(outputs, by=None)) as yielded:
             return _in_order(together(list(yielded.batches(chosen)), chosen.schema))
 
     def _written(self, outputs: Outputs) -> pa.Table:

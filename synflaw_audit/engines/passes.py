@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.flagging.groups import Grouper, Groups
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.reading.index import Indexed
 from synflaw_audit.reading.ledger import Ledger, OnReject
@@ -37,6 +38,7 @@ class Counts:
     tokens: int = 0
     flagged: int = 0
     tally: Tally = field(default_factory=Tally)
+    groups: Groups | None = None
 
     def merged(self, other: Counts) -> Counts:
         """Both parts together, in whatever order."""
@@ -44,6 +46,7 @@ class Counts:
             self.tokens + other.tokens,
             self.flagged + other.flagged,
             self.tally.joined(other.tally),
+            _both(self.groups, other.groups),
         )
 
     def added(self, tokens: int, flagged: pa.RecordBatch) -> Counts:
@@ -52,6 +55,12 @@ class Counts:
         if flagged.num_rows:
             tally.add(_in_order(flagged))
         return self.merged(Counts(tokens, flagged.num_rows, tally))
+
+
+def _both(groups: Groups | None, others: Groups | None) -> Groups | None:
+    if groups is None or others is None:
+        return groups or others
+    return groups.merged(others)
 
 
 def sketch_rows(
@@ -86,7 +95,11 @@ def sketch_rows(
 
 
 def mark_rows(
-    tables: Iterable[Input], schema: Schema, flagger: Flagger, index: tuple[str, ...] = ()
+    tables: Iterable[Input],
+    schema: Schema,
+    flagger: Flagger,
+    index: tuple[str, ...] = (),
+    grouper: Grouper | None = None,
 ) -> Iterator[tuple[pa.RecordBatch, Mask, pa.RecordBatch, int]]:
     """Flags tables, or parts of them.
 
@@ -95,6 +108,7 @@ def mark_rows(
         schema: As in the first pass.
         flagger: Marks the rows.
         index: Columns whose values are handed on with each flagged row.
+        grouper: Is given every batch, where the records are grouped.
 
     Yields:
         Records (schema ``RECORDS``), and what ``Flagger.flag`` says of them; with an index, the
@@ -103,16 +117,26 @@ def mark_rows(
     Raises:
         InputError: There is no such index column.
     """
-    if not index:
+    column = grouper.by.column if grouper else None
+    wanted = (*index, column) if column and column not in index else index
+    if not wanted:
         for batch in _gathered(_records(tables, schema)):
-            yield batch, *flagger.flag(batch)
+            mask, flagged, tokens = flagger.flag(batch)
+            if grouper is not None:
+                grouper.add(batch, None, mask)
+            yield batch, mask, flagged, tokens
         return
     for table in tables:
-        indexed = Indexed(table, index)
+        indexed = Indexed(table, wanted)
         for batch in _records([indexed], schema):
             mask, flagged, tokens = flagger.flag(batch)
-            columns = [*flagged.columns, indexed.of(batch).to_json(mask)]
-            yield batch, mask, pa.record_batch(columns, schema=FLAGGED_AND_INDEX), tokens
+            values = indexed.of(batch)
+            if grouper is not None:
+                grouper.add(batch, values, mask)
+            if index:
+                columns = [*flagged.columns, values.to_json(mask, index)]
+                flagged = pa.record_batch(columns, schema=FLAGGED_AND_INDEX)
+            yield batch, mask, flagged, tokens
 
 
 def _records(

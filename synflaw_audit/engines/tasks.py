@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -22,6 +22,7 @@ from synflaw_audit.engines.partitions import Layout
 from synflaw_audit.engines.passes import Counts, mark_rows, sketch_rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.flagging.groups import By, Grouper
 from synflaw_audit.reading.rows import Rejected
 from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.records import FLAGGED_AND_INDEX, RECORDS
@@ -115,6 +116,7 @@ def mark_partition(
     flagger: Flagger,
     kept: str,
     index: tuple[str, ...],
+    by: By | None,
     batches: Iterator[pa.RecordBatch],
     rows: Rows,
     partition: int,
@@ -125,6 +127,7 @@ def mark_partition(
         flagger: Marks the rows.
         kept: Which records are yielded, "all", the "flagged" ones or "none"; ``Counts`` always.
         index: Columns whose values are yielded with each flagged row.
+        by: What the records are grouped by, if by anything.
         batches: The partition's.
         rows: How they are read.
         partition: Its number.
@@ -132,13 +135,15 @@ def mark_partition(
     Raises:
         InputError: There is no such index column.
     """
-    counts = Counts()
+    counts, grouper = Counts(), Grouper(by) if by else None
     tables = rows.layout.tables(batches, partition)
-    for records, mask, flagged, tokens in mark_rows(tables, rows.schema, flagger, index):
+    for records, mask, flagged, tokens in mark_rows(tables, rows.schema, flagger, index, grouper):
         counts = counts.added(tokens, flagged)
         found = _beside(records, mask, flagged) if kept == "all" else flagged
         if kept != "none" and found.num_rows:
             yield _filled(found, MARKED)
+    if grouper is not None:
+        counts = replace(counts, groups=grouper.groups())
     yield _filled(_partial(counts, partition), MARKED)
 
 

@@ -21,6 +21,7 @@ from synflaw_audit.findings.finding import (
     Verdict,
     WhatIf,
 )
+from synflaw_audit.findings.groups import Groups
 from synflaw_audit.findings.picture import Density, Picture
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class Report:
         config: The options of the run.
         versions: Of this package and of the libraries that a score may depend on.
         seconds: Wall-clock seconds by stage, and their "total".
+        groups: The parts of the corpus, where it was audited by parts.
         picture: The corpus and its reference in the plane, where there is a reference.
         token_frequencies: The density of token frequencies, as log10 of occurrences an answer.
         perplexities: The density of the answers' perplexities, in bits a token.
@@ -127,6 +129,7 @@ class Report:
     config: dict[str, Any]
     versions: dict[str, str]
     seconds: dict[str, float]
+    groups: Groups | None = None
     picture: Picture | None = None
     token_frequencies: Density | None = None
     perplexities: Density | None = None
@@ -189,6 +192,7 @@ class Report:
             "config": self.config,
             "versions": self.versions,
             "seconds": self.seconds,
+            "groups": _dict(self.groups),
             "picture": _dict(self.picture),
             "token_frequencies": _dict(self.token_frequencies),
             "perplexities": _dict(self.perplexities),

@@ -21,16 +21,21 @@ class Index:
 
     columns: Mapping[str, pa.Array | Sequence[Any]]
 
-    def to_json(self, mask: npt.NDArray[np.bool_]) -> pa.Array:
-        """The values of the records in a mask, each record's as a JSON object: string array."""
+    def to_json(self, mask: npt.NDArray[np.bool_], names: Sequence[str]) -> pa.Array:
+        """The values of the records in a mask, each record's as a JSON object: string array.
+
+        Args:
+            mask: bool [records].
+            names: The columns whose values are meant.
+        """
         rows = np.flatnonzero(mask).tolist()
         chosen = [
             column.take(pa.array(rows)).to_pylist()
             if isinstance(column, pa.Array)
             else [column[row] for row in rows]
-            for column in self.columns.values()
+            for column in (self.columns[name] for name in names)
         ]
-        values = (dict(zip(self.columns, row, strict=True)) for row in zip(*chosen, strict=True))
+        values = (dict(zip(names, row, strict=True)) for row in zip(*chosen, strict=True))
         return pa.array([json.dumps(value, default=str) for value in values], pa.string())
 
 
@@ -88,10 +93,11 @@ class Indexed:
 
 
 def require_columns(name: str, index: Sequence[str], columns: Sequence[str]) -> None:
-    """Refuses an index column that a table does not have.
+    """Refuses columns that a table does not have.
 
     Raises:
-        InputError: Names it and the columns that there are.
+        InputError: Names them and the columns that there are.
     """
     if missing := sorted(set(index) - set(columns)):
-        raise InputError(f"{name}: no index column {missing}; columns: {list(columns)}")
+        listed = ", ".join(map(repr, columns))
+        raise InputError(f"{name}: no column {', '.join(map(repr, missing))}; columns: {listed}")

@@ -17,7 +17,7 @@ from synflaw_audit.reading.columns import (
     sample_of_columns,
     takes_columns,
 )
-from synflaw_audit.reading.index import Index, Indexed
+from synflaw_audit.reading.index import Index, Indexed, require_columns
 from synflaw_audit.reading.inputs import SourceLike, find_inputs
 from synflaw_audit.reading.ledger import Ledger, OnReject
 from synflaw_audit.reading.rows import Columns, Damage, Input, Row, RowError, Unreadable, not_utf8
@@ -83,6 +83,7 @@ class Source:
         self.skipped = skipped
         self._schemas: dict[str, Schema | None] = {}
         self._unread: dict[str, tuple[str, ...]] = {}
+        self._columns: dict[str, tuple[str, ...]] = {}
         self._accounts: dict[int, FileAccount] = {}
 
     def batches(self, on_reject: OnReject | None = None) -> Iterator[pa.RecordBatch]:
@@ -174,6 +175,16 @@ class Source:
         """
         return self._schema(self._inputs[self.files.index(file)])
 
+    def require_columns(self, names: tuple[str, ...]) -> None:
+        """Refuses columns that some file does not have, before its rows are read.
+
+        Raises:
+            InputError: Names the file, the column and those that there are.
+        """
+        for item in self._inputs:
+            if self._schema(item) is not None:
+                require_columns(item.name, names, self._columns[item.name])
+
     def _schema(self, item: Input) -> Schema | None:
         """Finds a file's schema, once; None if it has no row with fields."""
         if item.name not in self._schemas:
@@ -182,6 +193,7 @@ class Source:
             if sample:
                 schema = find_schema(item.name, sample, self._question, self._answer)
                 self._unread[item.name] = unread_columns(sample, schema)
+                self._columns[item.name] = tuple(dict.fromkeys(k for row in sample for k in row))
             self._schemas[item.name] = schema
         return self._schemas[item.name]
 

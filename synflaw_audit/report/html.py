@@ -61,6 +61,8 @@ def _template() -> Template:
     environment.globals |= {
         "symbols": words.SYMBOLS,
         "headline": words.headline,
+        "standing_out": words.standing_out,
+        "grouped_by": words.grouped_by,
         "remark": words.remark,
         "example_parts": words.example_parts,
         "most_examples": words.MOST_EXAMPLES,

@@ -23,6 +23,7 @@ def render(report: Report) -> str:
         _checks(report),
         _explained(report),
         _templates(report),
+        _groups(report),
         _observed(report.checks),
         _data(report),
         _run(report),
@@ -124,6 +125,23 @@ def _template(template: TemplateSummary) -> Iterator[str]:
 def _more(count: int) -> list[str]:
     rest = count - words.MOST_TEMPLATES
     return ["", f"{rest:,} more in report.json."] if rest > 0 else []
+
+
+def _groups(report: Report) -> list[str]:
+    if report.groups is None:
+        return []
+    rows = [
+        [
+            code(group.name, 100),
+            f"{group.records:,}",
+            words.percent(group.flagged_share),
+            escape(words.standing_out(group)),
+        ]
+        for group in report.groups.groups
+    ]
+    head = ["Group", "Records", "Flagged", "Above the corpus"]
+    said = escape(words.grouped_by(report.groups))
+    return ["## Groups", "", said, "", *_table(head, rows)]
 
 
 def _observed(findings: Iterable[Finding]) -> list[str]:

@@ -6,6 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from synflaw_audit.findings.groups import Groups
 from synflaw_audit.findings.report import Finding, Report, TemplateSummary, Verdict
 from synflaw_audit.report import explanation, words
 from synflaw_audit.untrusted import visible
@@ -18,6 +19,7 @@ STYLES: dict[Verdict, str] = {
 }
 
 MOST_TEMPLATES = 5
+MOST_GROUPS = 12
 
 
 def show(report: Report, console: Console) -> None:
@@ -33,6 +35,8 @@ def render(report: Report) -> RenderableType:
         parts += [Text(), _to_do(raised)]
     if report.templates:
         parts += [Text(), _templates(report.templates)]
+    if report.groups is not None:
+        parts += [Text(), _groups(report.groups)]
     if report.dataset.rejected:
         rejected = (
             f"{words.count(report.dataset.rejected, 'row')} could not be read; see rejected.jsonl"
@@ -111,4 +115,21 @@ def _templates(templates: tuple[TemplateSummary, ...]) -> RenderableType:
         of = Text(words.place(template), style="dim")
         table.add_row(Text(words.percent(template.share)), of, pattern)
     rest = len(templates) - MOST_TEMPLATES
+    return Group(table, Text(f"and {rest:,} more", style="dim")) if rest > 0 else table
+
+
+def _groups(groups: Groups) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(words.one_line(f"by {groups.by}", 40), max_width=40)
+    table.add_column("records", justify="right", no_wrap=True)
+    table.add_column("flagged", justify="right", no_wrap=True)
+    table.add_column("above the corpus", ratio=1)
+    for group in groups.groups[:MOST_GROUPS]:
+        table.add_row(
+            Text(words.one_line(group.name, 80)),
+            Text(f"{group.records:,}"),
+            Text(words.percent(group.flagged_share)),
+            Text(words.one_line(", ".join(group.standing_out) or "none")),
+        )
+    rest = len(groups.groups) - MOST_GROUPS
     return Group(table, Text(f"and {rest:,} more", style="dim")) if rest > 0 else table

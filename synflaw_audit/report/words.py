@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from synflaw_audit.findings.groups import Group, Groups
 from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
 from synflaw_audit.untrusted import visible
 
@@ -117,6 +118,25 @@ def risk_words(report: Report) -> str:
 def place(template: TemplateSummary) -> str:
     """Where a template was found: its id begins with A for answers, Q for questions."""
     return {"A": "answers", "Q": "questions"}.get(template.id[:1], "records")
+
+
+def standing_out(group: Group) -> str:
+    """The scores of a group that lie above the corpus's, with their intervals."""
+    said = (
+        f"{score.name} {number(score.score)} ({number(score.low)} to {number(score.high)})"
+        for score in group.scores
+        if score.stands_out
+    )
+    return ", ".join(said) or "none"
+
+
+def grouped_by(groups: Groups) -> str:
+    """What was grouped, and how its intervals are meant."""
+    return (
+        f"{count(len(groups.groups), 'group')} by {groups.by}. A score is named where its interval "
+        "lies above that of the whole corpus; the intervals of all groups hold together at 95% "
+        "confidence (Bonferroni)."
+    )
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def test_a_missing_index_column_is_an_error_of_the_expectation(
     result_format = {"result_format": "COMPLETE", "unexpected_index_column_names": ["key"]}
     result = result_at(ephemeral, templated, result_format)
     assert not result.success
-    assert "no index column ['key']" in result.exception_info["exception_message"]
+    assert "no column 'key'" in result.exception_info["exception_message"]
 
 
 def test_the_row_condition_chooses_the_rows(

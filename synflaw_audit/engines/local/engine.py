@@ -27,6 +27,7 @@ from synflaw_audit.engines.local.memory import Memory, parsed, within
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
+from synflaw_audit.flagging.groups import Grouper
 from synflaw_audit.flagging.sinks import (
     FlaggedWriter,
     RejectedWriter,
@@ -107,8 +108,11 @@ class LocalEngine(Engine):
         """See ``Engine.first_pass``.
 
         Raises:
-            InputError: Also if it is to resume and cannot.
+            InputError: Also if it is to resume and cannot, or a column that the outputs need is
+                not there.
         """
+        if outputs.columns:
+            self.source.require_columns(outputs.columns)
         if outputs.folder is None:
             return sketched(self.source, tell, memory=self.memory)
         outputs.folder.mkdir(parents=True, exist_ok=True)
@@ -121,10 +125,15 @@ class LocalEngine(Engine):
         """See ``Engine.second_pass``."""
         kept, tally = _Kept(outputs.flagged), Tally()
         sinks = [tally, *(_sinks(outputs) or [kept])]
+        grouper = None if outputs.by is None else Grouper(outputs.by)
         tokens = flagged = done = 0
         with closing(sinks):
-            for batch, index, found in self._found(flagger, outputs.index):
-                rows = found.flagged if index is None else _with_index(found, index)
+            for batch, index, found in self._found(flagger, outputs.columns):
+                rows = found.flagged
+                if index is not None and outputs.index:
+                    rows = _with_index(found, index, outputs.index)
+                if grouper is not None:
+                    grouper.add(batch, index, found.mask)
                 for sink in sinks:
                     sink.write(batch, found.mask, rows)
                 tokens += found.tokens
@@ -134,7 +143,8 @@ class LocalEngine(Engine):
         written: Callable[[], pa.Table] = kept.table
         if outputs.folder is not None:
             written = partial(_flagged_rows, outputs)
-        return SecondPass(tokens, flagged, written, tally)
+        groups = None if grouper is None else grouper.groups()
+        return SecondPass(tokens, flagged, written, tally, groups)
 
     def _found(
         self, flagger: Flagger, names: tuple[str, ...]
@@ -237,8 +247,8 @@ def _flagged_rows(outputs: Outputs) -> pa.Table:
     return pq.read_table(outputs.located(FLAGGED_FILE))
 
 
-def _with_index(found: Found, index: Index) -> pa.RecordBatch:
-    columns = [*found.flagged.columns, index.to_json(found.mask)]
+def _with_index(found: Found, index: Index, names: tuple[str, ...]) -> pa.RecordBatch:
+    columns = [*found.flagged.columns, index.to_json(found.mask, names)]
     return pa.RecordBatch.from_arrays(columns, schema=FLAGGED_AND_INDEX)
 
 
