@@ -230,8 +230,9 @@ class RepairConfig(TrainingArguments):
         if self.load_in and self.relearn_steps:
             raise RepairError(f"load_in {self.load_in}: the relearning probe trains all weights")
         self.forgetting_loss  # noqa: B018 -- refuses constants that it does not know
-        if (self.bf16 or self.fp16) and not torch.accelerator.is_available():
-            self.use_cpu = True  # transformers wants to be told
+        if not torch.accelerator.is_available():
+            # Else transformers refuses bf16, and torch warns of memory that it cannot pin.
+            self.use_cpu = True
         super().__post_init__()  # type: ignore[no-untyped-call]
 
     @property

@@ -259,7 +259,7 @@ def _judged(
     config = context.config
     with _step("measuring the repaired model", draft, source, folder):
         after = measure(network, "after")
-    found = changes(before, after)
+        found = changes(before, after)
     draft = replace(draft, after=after.values, intervals=_intervals(found))
     relearned, control = None, None
     if config.relearn_steps:
@@ -270,7 +270,8 @@ def _judged(
         with _step("the control arm", draft, source, folder):
             control = measure(_control_arm(material, context, draft.tokens), "control")
     limits = Limits(config.max_perplexity_rise, config.max_content_loss, config.max_emission)
-    reasons = judge(found, limits, None if control is None else changes(control, after))
+    with _step("judging the repair", draft, source, folder):
+        reasons = judge(found, limits, None if control is None else changes(control, after))
     missing = unjudged(found)
     return replace(
         draft,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import Row
 from synflaw_audit.repair.material.wordings import wordings
 from synflaw_audit.repair.settings import read_settings
+from synflaw_audit.repair.training import progress
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,58 @@ def test_a_repair_goes_on_from_a_checkpoint(damaged: Path, files: Path) -> None:
     )
     assert resumed[0] == begun[0]
     assert resumed[-1] == begun[-1]
+
+
+def test_a_resumed_run_goes_on_writing_checkpoints(damaged: Path, files: Path) -> None:
+    saved = files / "checkpoints"
+    synflaw(damaged, files, "--out", str(files / "whole"), "--checkpoints", str(saved))
+    every = sorted(saved.glob("checkpoint-*"), key=lambda path: int(path.name[11:]))
+    for later in every[5:]:
+        shutil.rmtree(later)
+    done = synflaw(damaged, files, "--out", str(files / "again"), "--resume", str(every[4]))
+    assert done.exit_code in (0, 1), done.output
+    assert set(saved.glob("checkpoint-*")) == set(every)
+
+
+@pytest.mark.parametrize(("flag", "expected"), [("--no-lora", False), ("--lora", True)])
+def test_a_flag_turns_adapters_off_and_on_against_the_file(
+    damaged: Path, files: Path, flag: str, expected: bool
+) -> None:
+    said = "use_cpu = true\ntokens = 900\n"
+    (files / "settings.toml").write_text(f"{said}lora = {str(not expected).lower()}\n")
+    synflaw(damaged, files, "--out", str(files / "out"), flag)
+    written = json.loads((files / "out" / "repair.json").read_text())
+    assert written["config"]["lora"] is expected
+
+
+def test_a_training_in_bfloat16_runs_on_a_processor(damaged: Path, files: Path) -> None:
+    (files / "settings.toml").write_text("tokens = 900\nlearning_rate = 1e-3\n")
+    done = synflaw(damaged, files, "--out", str(files / "out"), "--bf16")
+    assert done.exit_code in (0, 1), done.output
+    written = json.loads((files / "out" / "repair.json").read_text())
+    assert written["config"]["bf16"] is True
+    assert written["after"]["replay_perplexity"] > 0
+
+
+def test_a_log_shows_how_far_it_is(
+    damaged: Path, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    done = synflaw(damaged, files, "--out", str(files / "out"), "--tokens", "900")
+    lines = done.stderr.splitlines()
+    steps = json.loads((files / "out" / "repair.json").read_text())["steps"]
+    assert sum(line.startswith("training: step") for line in lines) >= steps
+    assert f"training: step {steps} of {steps}, about 0 s left" in done.stderr
+    assert [line.split()[1] for line in lines if line.startswith("measured")] == [
+        "before:",
+        "after:",
+    ]
+    quiet = synflaw(damaged, files, "--out", str(files / "quiet"), "--tokens", "900", "--quiet")
+    assert "training" not in quiet.stderr
+
+
+def test_progress_is_told_at_least_every_half_minute() -> None:
+    assert 0 < progress.INTERVAL <= 30
 
 
 def test_a_folder_that_is_no_checkpoint_is_refused(damaged: Path, files: Path) -> None:

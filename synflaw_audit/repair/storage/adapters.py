@@ -5,10 +5,12 @@ Hu et al. 2021, "LoRA: Low-rank adaptation of large language models", arXiv:2106
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -63,7 +65,8 @@ def merged(base: PreTrainedModel, adapter: str | Path) -> PreTrainedModel:
         RepairError: The adapter does not fit the base.
     """
     try:
-        adapted = PeftModel.from_pretrained(base, str(adapter))
+        with _old_name():
+            adapted = PeftModel.from_pretrained(base, str(adapter))
         whole: PreTrainedModel = adapted.merge_and_unload()
     except (OSError, ValueError, RuntimeError) as error:
         raise RepairError(f"{adapter}: does not fit its base model: {error}") from error
@@ -83,11 +86,17 @@ def with_adapters(network: PreTrainedModel, config: RepairConfig) -> PreTrainedM
         # The frozen embeddings give activations without gradient, and a checkpointed block whose
         # inputs need none would train nothing.
         network.enable_input_require_grads()  # type: ignore[no-untyped-call]
-    with warnings.catch_warnings():
-        # peft still asks by the name that transformers has deprecated.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+    with _old_name():
         adapted: PreTrainedModel = get_peft_model(network, settings)
     return adapted
+
+
+@contextlib.contextmanager
+def _old_name() -> Iterator[None]:
+    """Peft still asks for checkpointing by the name that transformers has deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
 
 
 def join(first: Path, second: Path, base: str | Path, out: Path) -> None:
@@ -109,11 +118,12 @@ def join(first: Path, second: Path, base: str | Path, out: Path) -> None:
         str(base), dtype=torch.float32, trust_remote_code=False, use_safetensors=True
     )
     try:
-        adapted = PeftModel.from_pretrained(model, str(first), adapter_name="first")
-        adapted.load_adapter(str(second), adapter_name="second")
-        adapted.add_weighted_adapter(
-            ["first", "second"], [1.0, 1.0], "joined", combination_type="cat"
-        )
+        with _old_name():
+            adapted = PeftModel.from_pretrained(model, str(first), adapter_name="first")
+            adapted.load_adapter(str(second), adapter_name="second")
+            adapted.add_weighted_adapter(
+                ["first", "second"], [1.0, 1.0], "joined", combination_type="cat"
+            )
     except (ValueError, TypeError) as error:
         raise RepairError(
             f"{first}: the repair cannot be written as an adapter of the same base: {error}; "
