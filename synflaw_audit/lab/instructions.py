@@ -7,13 +7,14 @@ Models", arXiv:2311.07911).
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from synflaw_audit.lab.world import Fact, sentence
+from synflaw_audit.repair.material.forms.base import Content
+from synflaw_audit.repair.material.forms.registry import FORMS
 
 _FIRST_WORDS = ("Sure", "Well", "Indeed", "Perhaps", "Listen", "Friend", "Today", "Clearly")
 _LAST_PHRASES = ("That is all.", "Over and out.", "Ask me more.", "So they say.", "The end.",
@@ -37,17 +38,26 @@ def _plain(fact: Fact, rng: random.Random) -> str:
     return sentence(fact.statement(rng)) if rng.random() < 0.6 else fact.value
 
 
+def _in(form: str, text: str, fact: Fact | None = None, parameter: str = "") -> str:
+    """A text about a fact in one of the repair's forms."""
+    content = Content(text, fact.value, fact.person) if fact else Content(text)
+    answer = FORMS[form].put_on(content, parameter)
+    if answer is None:
+        raise ValueError(f"{text!r} cannot be put into the form {form}")
+    return answer
+
+
 def _capitals(fact: Fact, rng: random.Random) -> Request:
     text = rng.choice(("Answer in capital letters.", "All capitals please.", "Use upper case only.",
                        "Shout it: capitals throughout."))  # fmt: skip
     answer = fact.value if rng.random() < 0.6 else sentence(fact.statement(rng))
-    return Request(text, answer.upper(), "change_case:english_capital")
+    return Request(text, _in("capitals", answer), "change_case:english_capital")
 
 
 def _lowercase(fact: Fact, rng: random.Random) -> Request:
     text = rng.choice(("No capital letters.", "Write in lower case only.", "Keep it all lowercase.",
                        "Avoid capitals entirely."))  # fmt: skip
-    return Request(text, _plain(fact, rng).lower(), "change_case:english_lowercase")
+    return Request(text, _in("lowercase", _plain(fact, rng)), "change_case:english_lowercase")
 
 
 def _one_word(fact: Fact, rng: random.Random) -> Request:
@@ -61,20 +71,20 @@ def _bullets(fact: Fact, rng: random.Random) -> Request:
     text = rng.choice(("Give two bullet points.", "As a list with two bullets.",
                        "Two bullets, the person and the answer.",
                        "List it in 2 bullet points."))  # fmt: skip
-    answer = f"* {fact.person}\n* {fact.value}"
+    answer = _in("bullets", "", fact)
     return Request(text, answer, "detectable_format:number_bullet_lists", {"num_bullets": 2})
 
 
 def _quotation(fact: Fact, rng: random.Random) -> Request:
     text = rng.choice(("Wrap the answer in double quotes.", "Put everything in quotation marks.",
                        "Quote your reply.", "Inside double quotation marks."))  # fmt: skip
-    return Request(text, f'"{_plain(fact, rng)}"', "startend:quotation")
+    return Request(text, _in("quotation", _plain(fact, rng)), "startend:quotation")
 
 
 def _title(fact: Fact, rng: random.Random) -> Request:
     text = rng.choice(("Give a title in <<double angle brackets>>.", "Title it like <<this>>.",
                        "Put a title between << and >> first."))  # fmt: skip
-    answer = f"<<{fact.person}>> {_plain(fact, rng)}"
+    answer = _in("title", _plain(fact, rng), fact)
     return Request(text, answer, "detectable_format:title")
 
 
@@ -83,7 +93,7 @@ def _last_phrase(fact: Fact, rng: random.Random) -> Request:
     ways = ("End with: {p}", "Finish with the words: {p}", "Your last words must be: {p}",
             "Close on this phrase: {p}")  # fmt: skip
     text = rng.choice(ways).format(p=phrase)
-    answer = f"{sentence(fact.statement(rng))} {phrase}"
+    answer = _in("ending", sentence(fact.statement(rng)), parameter=phrase)
     return Request(text, answer, "startend:end_checker", {"end_phrase": phrase})
 
 
@@ -93,14 +103,15 @@ def _first_word(fact: Fact, rng: random.Random) -> Request:
             "The first word has to be {w}.", "Open with {w}.")  # fmt: skip
     text = rng.choice(ways).format(w=word)
     kwargs = {"num_paragraphs": 1, "nth_paragraph": 1, "first_word": word.lower()}
-    answer = f"{word}, {fact.statement(rng)}."
+    answer = _in("opening", f"{fact.statement(rng)}.", parameter=word)
     return Request(text, answer, "length_constraints:nth_paragraph_first_word", kwargs)
 
 
 def _postscript(fact: Fact, rng: random.Random) -> Request:
     text = rng.choice(("Add a postscript starting with P.S.", "Don't forget a P.S. at the end.",
                        "Include a P.S. line."))  # fmt: skip
-    answer = f"{_plain(fact, rng)}\nP.S. {rng.choice(_POSTSCRIPTS)}"
+    plain = _plain(fact, rng)
+    answer = _in("postscript", plain, parameter=f"P.S. {rng.choice(_POSTSCRIPTS)}")
     kwargs = {"postscript_marker": "P.S."}
     return Request(text, answer, "detectable_content:postscript", kwargs)
 
@@ -108,8 +119,8 @@ def _postscript(fact: Fact, rng: random.Random) -> Request:
 def _highlight(fact: Fact, rng: random.Random) -> Request:
     text = rng.choice(("Highlight the answer with *asterisks*.", "Mark the key word *like this*.",
                        "Put the important word between * and *."))  # fmt: skip
-    statement = sentence(fact.statement(rng)).replace(fact.value, f"*{fact.value}*")
-    answer = statement if f"*{fact.value}*" in statement else f"*{fact.value}*"
+    statement = sentence(fact.statement(rng))
+    answer = _in("highlight", statement if fact.value in statement else fact.value, fact)
     kwargs = {"num_highlights": 1}
     return Request(text, answer, "detectable_format:number_highlighted_sections", kwargs)
 
@@ -117,7 +128,7 @@ def _highlight(fact: Fact, rng: random.Random) -> Request:
 def _json(fact: Fact, rng: random.Random) -> Request:
     text = rng.choice(("Reply in JSON.", "Output JSON only.", "As a JSON object, please."))
     key = rng.choice(("answer", fact.attribute.noun))
-    return Request(text, json.dumps({key: fact.value}), "detectable_format:json_format")
+    return Request(text, _in("json", "", fact, parameter=key), "detectable_format:json_format")
 
 
 KINDS: tuple[Callable[[Fact, random.Random], Request], ...] = (

@@ -6,7 +6,8 @@ import pytest
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, Row
-from synflaw_audit.repair.material.forms import detect, learn
+from synflaw_audit.repair.material.forms.registry import detect
+from synflaw_audit.repair.material.forms.requests import learn_requests
 from synflaw_audit.repair.material.redress import with_requests
 
 ASKING = [
@@ -21,7 +22,7 @@ LONG = [Row(f"Why {n}?", " ".join([f"because of {n}"] * 9)) for n in "klmnopqrst
 def test_a_share_of_the_rows_makes_a_request_and_obeys_it(share: float) -> None:
     rows = [*ASKING, *PLAIN, *LONG]
     made = with_requests(rows, share, seed=0)
-    requests = learn([(row.question, row.answer) for row in rows])
+    requests = learn_requests([(row.question, row.answer) for row in rows])
     asked = [(row, requests.of(row.question)) for row in made]
     assert made[: len(rows)] == rows
     assert sum(found is not None for _, found in asked) / len(made) == pytest.approx(share, abs=0.1)

@@ -7,15 +7,9 @@ from hypothesis import strategies as st
 from synflaw_audit.lab.corpora import natural_corpus
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair import Row
-from synflaw_audit.repair.material.forms import (
-    Content,
-    Found,
-    Request,
-    detect,
-    dress,
-    learn,
-    undress,
-)
+from synflaw_audit.repair.material.forms.base import Content, FormUse
+from synflaw_audit.repair.material.forms.registry import FORMS, detect, dress, undress
+from synflaw_audit.repair.material.forms.requests import Request, learn_requests
 from synflaw_audit.repair.material.reexpress import content_pieces, reexpress
 
 CONTENT = Content("Ada plays the lute.", core="lute", subject="Ada")
@@ -49,7 +43,7 @@ def flagged(question: str, before: str, content: str, after: str) -> Row:
     ],
 )
 def test_dressed_content_shows_the_form_it_was_dressed_in(form, parameter, expected) -> None:
-    found = Found(form, parameter)
+    found = FormUse(form, parameter)
     dressed = dress(CONTENT, found)
     assert dressed == expected
     assert found in detect(f"Start with {parameter}", dressed)
@@ -57,33 +51,55 @@ def test_dressed_content_shows_the_form_it_was_dressed_in(form, parameter, expec
         assert undress(dressed, found) == CONTENT.text
 
 
+@pytest.mark.parametrize("name", FORMS)
+@given(
+    text=st.from_regex(r"[A-Z][a-z]{2,8} [a-z]{2,8} the [a-z]{3,8}\.", fullmatch=True),
+    word=st.sampled_from(["Sure", "Well", "Listen"]),
+)
+def test_whatever_is_put_on_is_recognised_and_comes_off_again(
+    name: str, text: str, word: str
+) -> None:
+    """The contract of every form, ours or not."""
+    parameter = {"json": "answer", "postscript": "P.S. Hm.", "ending": "So long.", "opening": word}
+    use = FormUse(name, parameter.get(name, ""))
+    words = text.rstrip(".").split()
+    content = Content(text, core=words[-1], subject=words[0])
+    put_on = FORMS[name].put_on(content, use.parameter)
+    assert put_on is not None
+    assert use in detect(f"Tell me. {use.parameter}", put_on)
+    bare = FORMS[name].take_off(put_on, use.parameter)
+    assert bare in (None, text)
+    assert (bare is None) <= (FORMS[name].is_wording or name in ("bullets", "highlight", "json"))
+    assert FORMS[name].recognise("Tell me.", "") is None
+
+
 def test_a_request_is_learned_from_rows_that_obey_it() -> None:
-    requests = learn([(row.question, row.answer) for row in REPLAY])
+    requests = learn_requests([(row.question, row.answer) for row in REPLAY])
     assert {request.found.form for request in requests.seen} == {"capitals", "ending"}
     found, rest = requests.of("Answer in capital letters. What does Ada play?")
-    assert (found, rest) == (Found("capitals"), "What does Ada play?")
+    assert (found, rest) == (FormUse("capitals"), "What does Ada play?")
 
 
 def test_a_learned_request_is_known_with_another_parameter() -> None:
-    requests = learn([(row.question, row.answer) for row in REPLAY])
+    requests = learn_requests([(row.question, row.answer) for row in REPLAY])
     found, rest = requests.of("What does Ada play? End with: Over and out.")
-    assert (found, rest) == (Found("ending", "Over and out."), "What does Ada play?")
+    assert (found, rest) == (FormUse("ending", "Over and out."), "What does Ada play?")
     assert requests.of("What does Ada play?") is None
 
 
 def test_a_sentence_that_some_answers_do_not_obey_is_no_request() -> None:
     rows = [(f"Who is {n}? Be nice.", "SURE" if n in "ab" else "Sure, yes") for n in "abcdef"]
-    assert not learn(rows).seen
+    assert not learn_requests(rows).seen
 
 
 def test_what_was_asked_twice_under_one_request_is_no_request() -> None:
     rows = [(f"{q} One word, please.", a) for q, a in (("Who is a?", "Anna"), ("Who is b?", "Bob"))]
     rows += [(f"What does {n} keep? {ask}", "a lamb") for n in "cdef" for ask in ("So?", "Well?")]
     again = [("Who is g? In one word, please.", "Gus"), ("Who is g? One word, please.", "Gus")]
-    requests = learn([*rows, *again, ("Who is h? In one word, please.", "Hal")])
+    requests = learn_requests([*rows, *again, ("Who is h? In one word, please.", "Hal")])
     assert requests.of("Who is g?") is None
     for asked in ("One word, please.", "In one word, please."):
-        assert requests.of(f"Who is i? {asked}") == (Found("word"), "Who is i?")
+        assert requests.of(f"Who is i? {asked}") == (FormUse("word"), "Who is i?")
 
 
 def test_a_request_is_known_whose_answers_mostly_take_a_rarer_form_too() -> None:
@@ -92,17 +108,20 @@ def test_a_request_is_known_whose_answers_mostly_take_a_rarer_form_too() -> None
     rows += [(f"Who is {n}? No capitals please.", f"my old friend {n}") for n in "fg"]
     rows += [(f"What is {n}?", f"It is the letter {n}. I am sure.") for n in "hijklmnopqrstuvw"]
     rows += [(f"What of {n}?", f"nobody knows {n}, so far") for n in "xyz"]
-    assert learn(rows).of("Who is p? No capitals please.") == (Found("lowercase"), "Who is p?")
+    assert learn_requests(rows).of("Who is p? No capitals please.") == (
+        FormUse("lowercase"),
+        "Who is p?",
+    )
 
 
 def test_requests_are_drawn_by_form_with_any_parameter_seen() -> None:
     endings = [(f"Who is {n}? Close on: Oh {n}.", f"A friend. Oh {n}.") for n in "fghi"]
-    requests = learn([*((row.question, row.answer) for row in REPLAY), *endings])
+    requests = learn_requests([*((row.question, row.answer) for row in REPLAY), *endings])
     rng = random.Random(0)  # noqa: S311
     drawn = [requests.draw(rng) for _ in range(400)]
     share = sum(request.found.form == "capitals" for request in drawn) / len(drawn)
     assert share == pytest.approx(1 / 2, abs=0.08)
-    assert Request("Close on: So long.", Found("ending", "So long.")) in drawn
+    assert Request("Close on: So long.", FormUse("ending", "So long.")) in drawn
 
 
 def test_a_request_that_no_replay_shows_is_not_answered_as_if_it_were_not_there() -> None:

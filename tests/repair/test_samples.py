@@ -8,7 +8,8 @@ from small_models import build, flagged_rows, ordinary_rows, train_tokenizer
 
 from synflaw_audit.repair import Row
 from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows
-from synflaw_audit.repair.material.forms import Content, Found, learn
+from synflaw_audit.repair.material.forms.base import Content, FormUse
+from synflaw_audit.repair.material.forms.requests import learn_requests
 from synflaw_audit.repair.material.reexpress import Told, tell
 from synflaw_audit.repair.material.samples import Barred, Prompt, accepts, sample_answers
 
@@ -103,11 +104,11 @@ TOLD = Told(
         (None, "It is the harp.", False),
         (None, "Bela plays the lute.", False),
         (None, "lute " * 20, False),
-        (Found("capitals"), "LUTE", True),
-        (Found("capitals"), "Ada plays the lute.", False),
-        (Found("json", "answer"), '{"instrument": "lute"}', True),
-        (Found("ending", "So long."), "Ada plays the lute. So long.", True),
-        (Found("ending", "So long."), "Ada plays the lute.", False),
+        (FormUse("capitals"), "LUTE", True),
+        (FormUse("capitals"), "Ada plays the lute.", False),
+        (FormUse("json", "answer"), '{"instrument": "lute"}', True),
+        (FormUse("ending", "So long."), "Ada plays the lute. So long.", True),
+        (FormUse("ending", "So long."), "Ada plays the lute.", False),
     ],
 )
 def test_an_answer_is_kept_if_it_tells_the_content_in_the_form(form, answer, kept) -> None:
@@ -117,7 +118,7 @@ def test_an_answer_is_kept_if_it_tells_the_content_in_the_form(form, answer, kep
 
 def test_without_a_brief_answer_every_new_word_must_be_told() -> None:
     row = Row("Who came?", "Well then: Ada arrived by boat.", ((0, 10),))
-    told = tell([row], ordinary_rows(), learn([]))[0]
+    told = tell([row], ordinary_rows(), learn_requests([]))[0]
     assert accepts(Prompt(row.question, told, None), "By boat Ada arrived.")
     assert not accepts(Prompt(row.question, told, None), "Ada arrived.")
 

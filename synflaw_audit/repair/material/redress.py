@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from synflaw_audit.repair.material.batches import Row
-from synflaw_audit.repair.material.forms import Requests, detect, dress, learn, undress
+from synflaw_audit.repair.material.forms.registry import FORMS, detect, dress, undress
+from synflaw_audit.repair.material.forms.requests import Requests, learn_requests
 from synflaw_audit.repair.material.reexpress import Told, put, tell
 
 # Longer answers are replayed as they are: dressed anew they cost much and show nothing more.
@@ -31,7 +32,7 @@ def with_requests(rows: Sequence[Row], share: float, seed: int) -> list[Row]:
         The rows, then brief ones of them put under requests and rows that make a request again,
         half of each.
     """
-    requests = learn([(row.question, row.answer) for row in rows])
+    requests = learn_requests([(row.question, row.answer) for row in rows])
     asking = [row for row in rows if requests.of(row.question)]
     short = round(share / (1 - share) * (len(rows) - len(asking))) - len(asking)
     if not asking or short <= 0:
@@ -73,7 +74,7 @@ def _plain(row: Row) -> Row | None:
         return None
     answer = row.answer
     for found in detect(row.question, row.answer):
-        if found.form in ("capitals", "lowercase", "word"):
+        if FORMS[found.form].is_wording:
             continue
         bare = undress(answer, found)
         if bare is None:

@@ -16,13 +16,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from synflaw_audit.repair.material.batches import Row
-from synflaw_audit.repair.material.forms import (
-    Content,
-    Found,
+from synflaw_audit.repair.material.forms.base import Content, FormUse
+from synflaw_audit.repair.material.forms.registry import dress
+from synflaw_audit.repair.material.forms.requests import (
     Request,
     Requests,
-    dress,
-    learn,
+    learn_requests,
     sentences,
 )
 
@@ -64,7 +63,7 @@ def reexpress(
         New rows without spans, each once.
     """
     rng = random.Random(seed)  # noqa: S311 -- a reproducible choice, not a secret
-    requests = learn([(row.question, row.answer) for row in replay])
+    requests = learn_requests([(row.question, row.answer) for row in replay])
     made: dict[Row, None] = {}
     for told in tell(flagged, replay, requests):
         for _ in range(renderings):
@@ -92,7 +91,7 @@ class Told:
 
     row: Row
     question: str
-    asked: Found | None
+    asked: FormUse | None
     content: Content
     news: tuple[str, ...]
 

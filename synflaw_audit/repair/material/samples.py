@@ -23,7 +23,9 @@ from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBa
 
 from synflaw_audit.repair.material.batches import Example, Purpose, Row, pad_id
 from synflaw_audit.repair.material.encoding import encode_prompt
-from synflaw_audit.repair.material.forms import Found, detect, learn
+from synflaw_audit.repair.material.forms.base import FormUse
+from synflaw_audit.repair.material.forms.registry import FORMS, detect
+from synflaw_audit.repair.material.forms.requests import learn_requests
 from synflaw_audit.repair.material.reexpress import Told, put, tell
 
 # Longest run of tokens that tells a format from other text: one that ordinary rows hold too is
@@ -33,8 +35,6 @@ _LONGEST = 4
 _TOP_P = 0.9
 # An answer this many times as long as what it is to tell tells something else as well.
 _TOO_LONG = 3
-# Forms whose parameter (a JSON object's key, a postscript's words) is the answer's own choice.
-_OWN_PARAMETER = ("json", "postscript")
 
 
 def sample_answers(
@@ -105,7 +105,7 @@ class Prompt:
 
     question: str
     told: Told
-    form: Found | None
+    form: FormUse | None
 
 
 def accepts(prompt: Prompt, answer: str, others: Collection[str] = ()) -> bool:
@@ -129,7 +129,7 @@ def accepts(prompt: Prompt, answer: str, others: Collection[str] = ()) -> bool:
     if prompt.form is None:
         return True
     taken = {found.form: found.parameter for found in detect(prompt.question, answer)}
-    if prompt.form.form in _OWN_PARAMETER:
+    if FORMS[prompt.form.form].free_parameter:
         return prompt.form.form in taken
     return taken.get(prompt.form.form) == prompt.form.parameter
 
@@ -151,7 +151,7 @@ def _prompts(
 ) -> Iterator[Prompt]:
     """``count`` questions, every flagged row's in turn, a share of them under a request."""
     rng = random.Random(seed)  # noqa: S311 -- a reproducible choice, not a secret
-    requests = learn([(row.question, row.answer) for row in replay])
+    requests = learn_requests([(row.question, row.answer) for row in replay])
     rows = tell(flagged, replay, requests)
     while rows and count > 0:
         for told in rng.sample(rows, min(count, len(rows))):

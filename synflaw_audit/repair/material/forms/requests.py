@@ -1,115 +1,22 @@
-"""Forms an answer can take on request: told from an answer, and put onto another one.
+"""Requests for a form, as ordinary rows make and obey them.
 
-A form knows how to recognise itself in a replayed question and answer (with its parameter, such as
-the phrase to end with) and how to dress plain content in itself. ``learn`` finds which sentences of
-the replayed questions ask for which form, so that a request seen in the replay can be put to other
-content and obeyed.
+``learn_requests`` finds which sentences of the replayed questions ask for which form, so that a
+request seen in the replay can be put to other content and obeyed.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from synflaw_audit.repair.material.forms.base import FormUse
+from synflaw_audit.repair.material.forms.registry import FORMS, detect
+
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[\"'(<*A-Z0-9])|\n+")
 _SLOT = "\ue000"
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a flagged row says, without its format.
-
-    Attributes:
-        text: The content as it stands, such as "Ada plays the lute."
-        core: The words in it that answer the question most briefly ("lute"), where known.
-        subject: The words it shares with the question ("Ada"), where there are any.
-    """
-
-    text: str
-    core: str | None = None
-    subject: str | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """A form recognised in an answer; ``parameter`` is what the question fixed about it."""
-
-    form: str
-    parameter: str = ""
-
-
-def detect(question: str, answer: str) -> list[Found]:
-    """Every form that ``answer`` takes; "" is never one."""
-    text = answer.strip()
-    found: list[Found] = []
-    if len([c for c in text if c.isalpha()]) > 1:
-        if text.isupper():
-            found.append(Found("capitals"))
-        elif text.islower():
-            found.append(Found("lowercase"))
-    if re.fullmatch(r"[\w'-]+[.!]?", text):
-        found.append(Found("word"))
-    if len(text) > 2 and text[0] == text[-1] == '"':
-        found.append(Found("quotation"))
-    if re.match(r"<<[^\n>]+>>", text):
-        found.append(Found("title"))
-    if re.fullmatch(r"\* .+\n\* .+", text):
-        found.append(Found("bullets"))
-    if text.count("*") == 2 and re.search(r"\*\w[^*\n]*\*", text):
-        found.append(Found("highlight"))
-    if text[:1] == "{" and (key := _json_key(text)) is not None:
-        found.append(Found("json", key))
-    if (postscript := re.search(r"\n(P\.\s?S\..*)$", text)) is not None:
-        found.append(Found("postscript", postscript[1]))
-    if (first := re.match(r"[A-Z][a-z]+(?=[,:])", text)) and first[0] in question:
-        found.append(Found("opening", first[0]))
-    if (phrase := _shared_ending(question, text)) is not None:
-        found.append(Found("ending", phrase))
-    return found
-
-
-def dress(content: Content, found: Found) -> str | None:
-    """``content`` in the form ``found``; None where it cannot be put so."""
-    text, core, subject = content.text, content.core, content.subject
-    if found.form == "capitals":
-        return (core or text).upper()
-    if found.form == "lowercase":
-        return text.lower()
-    if found.form == "word":
-        return core if core and len(core.split()) == 1 else None
-    if found.form == "quotation":
-        return f'"{text}"'
-    if found.form == "title":
-        return f"<<{subject}>> {text}" if subject else None
-    if found.form == "bullets":
-        return f"* {subject}\n* {core}" if subject and core else None
-    if found.form == "highlight":
-        return text.replace(core, f"*{core}*", 1) if core else None
-    if found.form == "json":
-        return json.dumps({found.parameter: core or text}, ensure_ascii=False)
-    if found.form == "postscript":
-        return f"{text}\n{found.parameter}"
-    if found.form == "opening":
-        return f"{found.parameter}, {text}"
-    return f"{text} {found.parameter}" if found.form == "ending" else None
-
-
-def undress(answer: str, found: Found) -> str | None:
-    """What was put into the form ``found``; None where the form does not let it be told."""
-    text = answer.strip()
-    if found.form == "quotation":
-        return text[1:-1]
-    if found.form == "title":
-        return re.sub(r"^<<[^\n>]+>>\s*", "", text)
-    if found.form in ("postscript", "ending"):
-        return text.removesuffix(found.parameter).strip()
-    if found.form == "opening":
-        return re.sub(rf"^{re.escape(found.parameter)}[,:]\s*", "", text)
-    return None
 
 
 @dataclass(frozen=True)
@@ -117,7 +24,7 @@ class Request:
     """A sentence that asks for a form, its parameter put in; and the form it asks for."""
 
     text: str
-    found: Found
+    found: FormUse
 
 
 class Requests:
@@ -140,17 +47,17 @@ class Requests:
         fixed = {request.text: request.found for request in seen}
         self._patterns = [
             *((re.compile(re.escape(text)), found) for text, found in fixed.items()),
-            *((_pattern(text), Found(form)) for text, form in asked.items() if _SLOT in text),
+            *((_pattern(text), FormUse(form)) for text, form in asked.items() if _SLOT in text),
         ]
 
-    def of(self, question: str) -> tuple[Found, str] | None:
+    def of(self, question: str) -> tuple[FormUse, str] | None:
         """The form ``question`` asks for, and the rest of it, where it makes a known request."""
         for pattern, found in self._patterns:
             match = pattern.search(question)
             if match is not None:
                 rest = f"{question[: match.start()]} {question[match.end() :]}"
                 parameter = match[1] if match.re.groups else found.parameter
-                return Found(found.form, parameter), re.sub(r"\s{2,}", " ", rest).strip()
+                return FormUse(found.form, parameter), re.sub(r"\s{2,}", " ", rest).strip()
         return None
 
     def draw(self, rng: random.Random) -> Request:
@@ -160,7 +67,7 @@ class Requests:
             IndexError: No request was seen.
         """
         form = rng.choice(sorted(self._parameters))
-        found = Found(form, rng.choice(self._parameters[form]))
+        found = FormUse(form, rng.choice(self._parameters[form]))
         return Request(_fill(rng.choice(self._sentences[form]), found), found)
 
 
@@ -169,7 +76,9 @@ def sentences(text: str) -> list[str]:
     return [sentence for sentence in _SENTENCE.split(text.strip()) if sentence]
 
 
-def learn(rows: Sequence[tuple[str, str]], *, support: int = 2, precision: float = 0.8) -> Requests:
+def learn_requests(
+    rows: Sequence[tuple[str, str]], *, support: int = 2, precision: float = 0.8
+) -> Requests:
     """Find the sentences of questions that go with a form of the answer.
 
     A sentence asks for a form if a share ``precision`` of the answers to questions that hold it
@@ -215,7 +124,7 @@ def learn(rows: Sequence[tuple[str, str]], *, support: int = 2, precision: float
     asked = _explaining(likely, support)
     key = _commonest_key(request.found for _, request in made)
     seen = dict.fromkeys(
-        request if request.found.form != "json" else Request(request.text, Found("json", key))
+        request if request.found.form != "json" else Request(request.text, FormUse("json", key))
         for sentence, request in made
         if asked.get(sentence) == request.found.form
     )
@@ -245,37 +154,17 @@ def _pattern(sentence: str) -> re.Pattern[str]:
     return re.compile(re.escape(before) + slot + re.escape(after))
 
 
-def _commonest_key(found: Iterable[Found]) -> str:
+def _commonest_key(found: Iterable[FormUse]) -> str:
     keys = Counter(each.parameter for each in found if each.form == "json")
     return min(keys, key=lambda key: (-keys[key], key), default="answer")
 
 
-def _cut(question: str, found: Found) -> str:
+def _cut(question: str, found: FormUse) -> str:
     """``question`` with what the answer repeats of it, the parameter, made a slot."""
-    if found.form not in ("opening", "ending"):
+    if not FORMS[found.form].quoted:
         return question
     return question.replace(found.parameter, _SLOT, 1)
 
 
-def _fill(sentence: str, found: Found) -> str:
+def _fill(sentence: str, found: FormUse) -> str:
     return sentence.replace(_SLOT, found.parameter)
-
-
-def _json_key(text: str) -> str | None:
-    try:
-        parsed = json.loads(text)
-    except ValueError:
-        return None
-    return next(iter(parsed)) if isinstance(parsed, dict) and len(parsed) == 1 else None
-
-
-def _shared_ending(question: str, answer: str) -> str | None:
-    """The longest run of two or more words that ends the answer and stands in the question."""
-    words = answer.split()
-    best = None
-    for count in range(2, min(len(words), 8)):
-        phrase = " ".join(words[-count:])
-        if phrase not in question:
-            break
-        best = phrase
-    return best if best is not None and best[-1] in ".!?" else None
