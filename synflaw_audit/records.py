@@ -8,6 +8,8 @@ Records travel in Arrow batches of the schema ``RECORDS``; the rows the audit fl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 RECORDS = pa.schema(
@@ -38,3 +40,20 @@ FLAGGED = pa.schema(
 
 # A flagged row and, as a JSON object, the values of the columns that identify it in its table.
 FLAGGED_AND_INDEX = pa.schema([*FLAGGED, pa.field("index", pa.string(), nullable=False)])
+
+
+def unplaced(
+    questions: Sequence[str] | pa.Array, answers: Sequence[str] | pa.Array
+) -> pa.RecordBatch:
+    """Records of no file, in the order given."""
+    rows = len(answers)
+    columns = {
+        "file": pa.repeat("", rows),
+        "row": range(rows),
+        "turn": pa.repeat(0, rows),
+        "question": questions,
+        "answer": answers,
+    }
+    return pa.RecordBatch.from_arrays(
+        [pa.array(columns[field.name]).cast(field.type) for field in RECORDS], schema=RECORDS
+    )

@@ -200,7 +200,7 @@ class Measured:
             verdict=judgement.verdict,
             risk=risk(judgement.findings),
             checks=checks,
-            templates=summaries(judgement.templates, self.corpus),
+            templates=summaries(judgement),
             flagged_summary=Flagged(flagged, flagged / sketch.records),
             config=dict(self.config),
             versions=versions(),

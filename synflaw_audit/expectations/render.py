@@ -45,7 +45,9 @@ _EVIDENCE = """\
 <th style="{{ number }}">Rows</th><th style="{{ number }}">Share</th></tr></thead>
 <tbody>
 {%- for template in templates %}
-<tr><td style="{{ wrapped }};font-family:monospace">{{ template.pattern }}</td>
+<tr><td style="{{ wrapped }};font-family:monospace">{{ template.pattern }}
+{%- if template.kind == "family" %}<br>a family of wordings:{% endif %}
+{%- for variant in template.variants[:3] %}<br>{{ variant }}{% endfor %}</td>
 <td style="{{ number }}">{{ "{:,}".format(template.records) }}</td>
 <td style="{{ number }}">{{ "{:.1%}".format(template.share) }}</td></tr>
 {%- endfor %}

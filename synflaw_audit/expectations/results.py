@@ -74,6 +74,8 @@ def _templates(decision: Decision, run: AuditRun, subset: Subset) -> list[dict[s
         {
             "id": identity,
             "pattern": known[identity].pattern[:TEXT],
+            "kind": known[identity].kind,
+            "variants": [variant.pattern[:TEXT] for variant in known[identity].variants],
             "records": count,
             "share": count / max(decision.records, 1),
         }

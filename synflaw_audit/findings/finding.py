@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ Status = Literal["experimental", "stable"]
 # Leave rows out, keep only some of a form, say them otherwise, add rows of other forms, or, where a
 # model has been trained on them already, take the form out of the model.
 Action = Literal["drop", "cap", "rewrite", "diversify", "repair"]
+TemplateKind = Literal["template", "family"]
 Text = Annotated[str, Meta(pattern=r"\S")]
 
 
@@ -33,14 +35,46 @@ class Risk:
     basis: str
 
 
+# The first character of a stretch of text and one past its last (Python string indices).
+Span = tuple[int, int]
+
+
+def within(spans: Iterable[Span], first: int, last: int, moved: int = 0) -> tuple[Span, ...]:
+    """Spans as they lie in a stretch of their text, which is then ``moved`` characters in."""
+    cut = ((max(start, first), min(end, last)) for start, end in spans)
+    return tuple((a - first + moved, b - first + moved) for a, b in cut if a < b)
+
+
+@dataclass(frozen=True)
+class MarkedText:
+    """A text, and which of it is format: spans in order that neither overlap nor touch."""
+
+    text: str
+    spans: tuple[Span, ...] = ()
+
+
 @dataclass(frozen=True)
 class ExampleRow:
-    """A record of the corpus: where it stands, and how its answer begins and ends."""
+    """A record of the corpus: where it stands, and how its answer begins and ends.
+
+    Attributes:
+        file: That it stands in.
+        row: In the file, from 0.
+        turn: In the row, from 0.
+        answer: Its answer, what is in the middle of a long one left out.
+        spans: What of that is format, as in ``flagged.parquet``.
+    """
 
     file: str
     row: int
     turn: int
     answer: str
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def marked(self) -> MarkedText:
+        """Its answer with the spans."""
+        return MarkedText(self.answer, self.spans)
 
 
 @dataclass(frozen=True)

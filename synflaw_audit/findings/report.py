@@ -17,7 +17,9 @@ from synflaw_audit.findings.finding import (
     ExampleRow,
     Finding,
     Implicated,
+    MarkedText,
     Risk,
+    TemplateKind,
     Verdict,
     WhatIf,
 )
@@ -34,10 +36,12 @@ __all__ = [
     "Finding",
     "Flagged",
     "Implicated",
+    "MarkedText",
     "Picture",
     "Report",
     "Risk",
     "TemplateSummary",
+    "Variant",
     "Verdict",
     "WhatIf",
     "schema",
@@ -76,17 +80,36 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class TemplateSummary:
-    """One answer or question template: ``pattern`` shows its slots as ``<*>``.
+class Variant:
+    """One wording of a template, with its share of all records, estimated."""
 
-    ``share`` is the share of all records that follow it, ``records`` the estimated count.
+    pattern: str
+    share: float
+    records: int
+
+
+@dataclass(frozen=True)
+class TemplateSummary:
+    """One answer or question template.
+
+    Attributes:
+        id: "A1" is the commonest of the answers, "Q1" of the questions.
+        pattern: The words that nearly all of its rows share; ``<*>`` stands for what differs.
+        share: Of all records that follow it.
+        records: That follow it, estimated.
+        examples: Some texts that follow it.
+        kind: "template" if the rows share most of their format, or a "family" of wordings that
+            come for one another.
+        variants: How its rows are worded, the commonest first, where they differ.
     """
 
     id: str
     pattern: str
     share: float
     records: int
-    examples: tuple[str, ...]
+    examples: tuple[MarkedText, ...]
+    kind: TemplateKind = "template"
+    variants: tuple[Variant, ...] = ()
 
 
 @dataclass(frozen=True)

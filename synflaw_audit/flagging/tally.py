@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synflaw_audit.findings.finding import ExampleRow, Implicated
+from synflaw_audit.findings.finding import ExampleRow, Implicated, Span, within
 from synflaw_audit.text.tokens import Mask
 
 EXAMPLES = 5
 BEGINNING, END = 120, 80  # characters of an example's answer
+_LEFT_OUT = " … "
 
 
 class Tally:
@@ -73,17 +75,22 @@ class Tally:
 
 
 def _examples(flagged: pa.RecordBatch) -> list[ExampleRow]:
+    names = ("file", "row", "turn", "answer", "template_spans")
     return [
-        ExampleRow(file, row, turn, _excerpt(answer))
-        for file, row, turn, answer in zip(
-            *(flagged.column(name).to_pylist() for name in ("file", "row", "turn", "answer")),
-            strict=True,
+        ExampleRow(file, row, turn, *_excerpt(answer, [(s["start"], s["end"]) for s in spans]))
+        for file, row, turn, answer, spans in zip(
+            *(flagged.column(name).to_pylist() for name in names), strict=True
         )
     ]
 
 
-def _excerpt(answer: str) -> str:
+def _excerpt(answer: str, spans: Sequence[Span]) -> tuple[str, tuple[Span, ...]]:
     """How an answer begins and ends: openings and closings are what is flagged most."""
     if len(answer) <= BEGINNING + END:
-        return answer
-    return f"{answer[:BEGINNING]} … {answer[-END:]}"
+        return answer, tuple(spans)
+    beginning = answer[:BEGINNING] + _LEFT_OUT
+    last = len(answer) - END
+    return beginning + answer[last:], (
+        *within(spans, 0, BEGINNING),
+        *within(spans, last, len(answer), moved=len(beginning)),
+    )

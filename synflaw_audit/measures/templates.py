@@ -61,8 +61,7 @@ class TemplateMarker:
             strength=np.where(mask, 1.0 - 2.0 ** (-match.bits / 20.0), 0.0),
             label=match.template,
             labels=tuple(
-                f"its answer follows the template “{template.pattern}”, "
-                f"as {template.share:.1%} of the records do"
+                f"its answer follows {template.wording}, as {template.share:.1%} of the records do"
                 for template in self.book.templates
             ),
             templates=tuple(template.id for template in self.book.templates),

@@ -126,8 +126,10 @@ def _advice(advice: Advice) -> RenderableType:
 
 def _row(example: ExampleRow) -> RenderableType:
     line = Text(f"{words.one_line(explanation.place(example))}: ", style="dim")
-    answer = words.one_line(example.answer, explanation.EXAMPLE_CHARACTERS)
-    return Text.assemble(line, Text(answer, style="not dim"))
+    for part in words.marked_parts(example.marked, explanation.EXAMPLE_CHARACTERS):
+        style = "bold" if part.kind == "format" else "not dim"
+        line.append(" ".join(part.text.split("\n")), style=style)
+    return line
 
 
 def _evidence(evidence: Evidence) -> RenderableType:

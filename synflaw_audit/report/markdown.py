@@ -117,8 +117,12 @@ def _template(template: TemplateSummary) -> Iterator[str]:
         f"({words.count(template.records, 'record')}) "
         f"{code(template.pattern, words.PATTERN_CHARACTERS)}"
     )
+    if template.variants:
+        yield f"  - {words.kind(template)}"
+    for variant in template.variants[: words.MOST_VARIANTS]:
+        yield f"    - {words.percent(variant.share)} {code(variant.pattern)}"
     for example in template.examples[: words.MOST_EXAMPLES]:
-        text = "".join(part.text for part in words.example_parts(template, example))
+        text = "".join(part.text for part in words.marked_parts(example))
         yield f"  - {code(text, words.EXAMPLE_CHARACTERS + 2)}"
 
 

@@ -20,6 +20,7 @@ STYLES: dict[Verdict, str] = {
 
 MOST_TEMPLATES = 5
 MOST_GROUPS = 12
+MOST_VARIANTS = 3
 
 
 def show(report: Report, console: Console) -> None:
@@ -109,11 +110,13 @@ def _templates(templates: tuple[TemplateSummary, ...]) -> RenderableType:
     table.add_column("of", no_wrap=True)
     table.add_column("template", ratio=1)
     for template in templates[:MOST_TEMPLATES]:
-        pattern = Text()
-        for part in words.pattern_parts(words.one_line(template.pattern, 240)):
-            pattern.append(part.text, style="dim" if part.kind == "slot" else "bold")
         of = Text(words.place(template), style="dim")
+        family = Text("a family: ", style="dim") if template.kind == "family" else Text()
+        pattern = Text.assemble(family, _pattern(template.pattern))
         table.add_row(Text(words.percent(template.share)), of, pattern)
+        for variant in template.variants[:MOST_VARIANTS]:
+            share = Text(words.percent(variant.share), style="dim")
+            table.add_row(share, Text(), Text.assemble("  ", _pattern(variant.pattern)))
     rest = len(templates) - MOST_TEMPLATES
     return Group(table, Text(f"and {rest:,} more", style="dim")) if rest > 0 else table
 
@@ -133,3 +136,10 @@ def _groups(groups: Groups) -> RenderableType:
         )
     rest = len(groups.groups) - MOST_GROUPS
     return Group(table, Text(f"and {rest:,} more", style="dim")) if rest > 0 else table
+
+
+def _pattern(pattern: str) -> Text:
+    text = Text()
+    for part in words.pattern_parts(words.one_line(pattern, 240)):
+        text.append(part.text, style="dim" if part.kind == "slot" else "bold")
+    return text

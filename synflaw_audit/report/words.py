@@ -7,14 +7,13 @@ pass on is made visible (``untrusted.visible``).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import islice
 from typing import Any
 
 import orjson
 
+from synflaw_audit.findings.finding import MarkedText, within
 from synflaw_audit.findings.groups import Group, Groups
 from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
 from synflaw_audit.untrusted import visible
@@ -26,10 +25,9 @@ SYMBOLS: dict[Verdict, str] = {"pass": "✓", "warn": "!", "fail": "✗", "undec
 # Templates shown; the JSON report holds all.
 MOST_TEMPLATES = 25
 MOST_EXAMPLES = 3
+MOST_VARIANTS = 5
 PATTERN_CHARACTERS = 600
 EXAMPLE_CHARACTERS = 360
-
-_TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def clip(text: str, characters: int) -> str:
@@ -139,6 +137,13 @@ def grouped_by(groups: Groups) -> str:
     )
 
 
+def kind(template: TemplateSummary) -> str:
+    """Whether its rows share a wording or come for one another, above the list of its variants."""
+    if template.kind == "family":
+        return "A family of wordings that come for one another, each with its share of all records:"
+    return "Its rows are worded, each with its share of all records:"
+
+
 @dataclass(frozen=True)
 class Part:
     """A piece of text: ``kind`` is "format" (the template's own words), "slot" or "text"."""
@@ -159,63 +164,22 @@ def pattern_parts(pattern: str) -> list[Part]:
     return parts
 
 
-def example_parts(template: TemplateSummary, example: str) -> list[Part]:
-    """An example, the words that its template prescribes told from the others.
+def marked_parts(marked: MarkedText, characters: int = EXAMPLE_CHARACTERS) -> list[Part]:
+    """A text with its format told from its content, at most so many characters of it.
 
-    The view opens a little before the first of those words, so that a formula at the end of a long
-    answer is seen too.
+    The view opens a little before the first format, so that a formula at the end of a long answer
+    is seen too.
     """
-    spans = list(_format_spans(template.pattern, example))
-    start = max(0, spans[0][0] - 60) if spans and spans[0][0] > EXAMPLE_CHARACTERS // 2 else 0
-    end = min(len(example), start + EXAMPLE_CHARACTERS)
+    text, spans = marked.text, marked.spans
+    start = max(0, spans[0][0] - 60) if spans and spans[0][0] > characters // 2 else 0
+    end = min(len(text), start + characters)
     parts = [Part("text", "…")] if start else []
     position = start
-    for begin, stop in spans:
-        if begin >= end:
-            break
-        parts += _part("text", example[position:begin]) + _part(
-            "format", example[begin:stop][: end - begin]
-        )
-        position = min(stop, end)
-    parts += _part("text", example[position:end])
-    return [*parts, Part("text", "…")] if end < len(example) else parts
-
-
-def _format_spans(pattern: str, example: str) -> Iterator[tuple[int, int]]:
-    """Where the pattern's words stand in the example, in their order.
-
-    Taking the leftmost match of each piece in turn finds all of them if that is possible at all,
-    and never backtracks, whatever the pattern. A template also covers rows that say some of its
-    words differently; of these the runs of words that they share with the pattern are shown.
-    """
-    position = 0
-    spans = []
-    for piece in pattern.split(SLOT):
-        tokens = _TOKEN.findall(piece)
-        if not tokens:
-            continue
-        words = re.compile(r"\s*".join(map(re.escape, tokens)), re.IGNORECASE)
-        found = words.search(example, position)
-        if found is None:
-            return _shared_runs(pattern, example)
-        spans.append(found.span())
-        position = found.end()
-    return iter(spans)
-
-
-def _shared_runs(pattern: str, example: str) -> Iterator[tuple[int, int]]:
-    """The runs of at least two words that pattern and example share, in their order."""
-    # Comparing costs up to the cube of the lengths, and what is shown is short.
-    found = list(islice(_TOKEN.finditer(example), 200))
-    slots = iter(range(len(pattern)))
-    wanted: list[str | int] = []
-    for piece in pattern.split(SLOT):
-        # A number equals no word: no run goes across a slot.
-        wanted += [*(token.casefold() for token in _TOKEN.findall(piece)), next(slots, 0)]
-    said: list[str | int] = [token[0].casefold() for token in found]
-    for run in SequenceMatcher(None, wanted[:100], said, autojunk=False).get_matching_blocks():
-        if run.size >= 2:
-            yield found[run.b].start(), found[run.b + run.size - 1].end()
+    for begin, stop in within(spans, start, end, moved=start):
+        parts += _part("text", text[position:begin]) + _part("format", text[begin:stop])
+        position = stop
+    parts += _part("text", text[position:end])
+    return [*parts, Part("text", "…")] if end < len(text) else parts
 
 
 def _part(kind: str, text: str) -> list[Part]:

@@ -7,7 +7,6 @@ known, words are judged by how they occur outside of it.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -15,17 +14,14 @@ import pyarrow as pa
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
+from synflaw_audit.text.descriptions import described
 from synflaw_audit.text.phrases import Floats, Phrases, frequent, mine, numbered
 from synflaw_audit.text.slots import learned
 from synflaw_audit.text.templates import (
-    SLOT,
-    Match,
     Occurrences,
     Template,
     TemplateBook,
     followed,
-    pattern,
-    spans,
 )
 from synflaw_audit.text.tokens import Ids, Ints, Mask, Tokens, extended
 
@@ -42,7 +38,6 @@ VALUE = 0.5  # of a weaker phrase's occurrences hold a word that is format, or i
 MIN_BITS = 10.0  # a weaker phrase carries at least this much
 MOST_PHRASES = 2000
 CONTENT = 1.0  # tokens a row that are no format, at least, to judge words by
-DESCRIBED = 1000  # rows of a template whose patterns are looked at
 
 
 def fit(
@@ -77,7 +72,16 @@ def fit(
     book = _without_values(book, found, template, tokens.words & ~differs)
     match = book.matched(found, tokens)
     covered = match.covered & ~differs
-    return replace(book, templates=_described(book, match, covered, tokens, texts, weight, prefix))
+    templates = len(book.templates)
+    return replace(
+        book,
+        templates=tuple(
+            described(
+                f"{prefix}{number + 1}", match.template == number, covered, tokens, texts, weight
+            )
+            for number in range(templates)
+        ),
+    )
 
 
 def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
@@ -91,12 +95,15 @@ def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
     cores, found = cores.where(whole), found.of(whole)
     if not len(cores):
         return _book(cores, ids, np.empty(0, bool), np.empty((0, 0), bool))
-    group = _joined(_incidence(found, len(cores), tokens))
+    held = _incidence(found, len(cores), tokens)
+    group = _joined(held)
     member = np.arange(group.max() + 1)[None, :] == group[:, None]
     template, _ = followed(found, np.ones(len(cores), bool), cores.bits, member, tokens)
     kept = _common(template, weight, member.shape[1])
+    # What many rows hold is format, even if another phrase of theirs is what names their template.
+    often = ((held @ csr_matrix(member, dtype=np.float32)) > 0).T @ weight
+    used = np.flatnonzero(often[group] >= MIN_SHARE * weight.sum()) if len(kept) else kept
     member = member[:, kept]
-    used = np.flatnonzero(member.any(axis=1))
     cores, member = cores.where(used), member[used]
     template = _renumbered(template, kept)
 
@@ -241,40 +248,3 @@ def _without_values(
     )
     value = (times > 0) & (as_format < VALUE * times)
     return replace(book, member=book.member & ~value[:, None])
-
-
-def _described(
-    book: TemplateBook,
-    match: Match,
-    covered: Mask,
-    tokens: Tokens,
-    texts: pa.Array,
-    weight: Ints,
-    prefix: str,
-) -> tuple[Template, ...]:
-    """Names every template by the pattern that most of its rows show."""
-    total = int(weight.sum())
-    described = []
-    for template in range(len(book.templates)):
-        rows = np.flatnonzero(match.template == template)
-        counts: Counter[str] = Counter()
-        shown: dict[str, str] = {}
-        chosen = texts.take(pa.array(rows[:DESCRIBED]))
-        ranges = spans(chosen, tokens, covered, rows[:DESCRIBED])
-        for place, (row, text) in enumerate(zip(rows.tolist(), chosen.to_pylist(), strict=False)):
-            seen = pattern(text, ranges[place])
-            counts[seen] += int(weight[row])
-            shown.setdefault(seen, text)
-        # Ties are broken by the text, so that the order of rows changes nothing.
-        ranked = sorted(counts, key=lambda seen: (-counts[seen], seen))
-        records = int(weight[rows].sum())
-        described.append(
-            Template(
-                id=f"{prefix}{template + 1}",
-                pattern=ranked[0] if ranked else SLOT,
-                share=records / total if total else 0.0,
-                rows=records,
-                examples=tuple(shown[seen] for seen in ranked[:3]),
-            )
-        )
-    return tuple(described)

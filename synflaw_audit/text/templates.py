@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from synflaw_audit.findings.finding import MarkedText, TemplateKind
 from synflaw_audit.text.kernels import phrases as kernels
 from synflaw_audit.text.phrases import Floats, labels_in, numbered
 from synflaw_audit.text.slots import Slots
@@ -23,13 +24,33 @@ SLOT = "<*>"
 
 @dataclass(frozen=True)
 class Template:
-    """One template: its pattern with slots as ``<*>``, its share of rows, and what shows it."""
+    """One template, see ``synflaw_audit.text.descriptions``.
+
+    Attributes:
+        id: Its name in this corpus.
+        pattern: The words that nearly all of its rows share, its slots as ``<*>``.
+        share: Of all records, those that follow it.
+        rows: Records that follow it.
+        examples: Texts that follow it, with the format in them.
+        kind: Whether its rows share most of their format.
+        variants: The patterns of single rows and their shares of the template's, commonest first;
+            none where all rows have the same.
+    """
 
     id: str
     pattern: str
     share: float
     rows: int
-    examples: tuple[str, ...]
+    examples: tuple[MarkedText, ...]
+    kind: TemplateKind = "template"
+    variants: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def wording(self) -> str:
+        """What a person recognises it by: its pattern, or a family's commonest wording."""
+        if self.kind == "template" or not self.variants:
+            return f"the template “{self.pattern}”"
+        return f"one of the wordings like “{self.variants[0][0]}”"
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from synflaw_audit.clock import Clock
-from synflaw_audit.findings.report import Finding, TemplateSummary, Verdict
+from synflaw_audit.findings.finding import MarkedText, within
+from synflaw_audit.findings.report import Finding, TemplateSummary, Variant, Verdict
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.measures import MEASURES, Measure, Score
+from synflaw_audit.records import unplaced
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.templates import Template
 from synflaw_audit.verdicts.catalogue import Check
@@ -130,18 +132,44 @@ def beside(findings: Sequence[Finding], compared: Sequence[Finding]) -> tuple[Fi
     )
 
 
-def summaries(templates: Sequence[Template], corpus: Corpus) -> tuple[TemplateSummary, ...]:
-    """The templates as the report shows them."""
+def summaries(judgement: Judgement) -> tuple[TemplateSummary, ...]:
+    """The templates as the report shows them, with the spans of the very run in the examples."""
+    records = judgement.corpus.sketch.records
     return tuple(
         TemplateSummary(
             id=template.id,
             pattern=template.pattern,
             share=template.share,
-            records=round(template.share * corpus.sketch.records),
-            examples=tuple(text[:EXAMPLE_CHARACTERS] for text in template.examples),
+            records=round(template.share * records),
+            examples=tuple(_shown(one) for one in _flagged(template, judgement.flagger)),
+            kind=template.kind,
+            variants=tuple(
+                Variant(pattern, share * template.share, round(share * template.share * records))
+                for pattern, share in template.variants
+            ),
         )
-        for template in templates
+        for template in judgement.templates
     )
+
+
+def _flagged(template: Template, flagger: Flagger) -> tuple[MarkedText, ...]:
+    """A template's examples, marked as the flagger marks them if they are flagged."""
+    answers = [example.text for example in template.examples]
+    if not (flagger.markers and answers and template.id.startswith("A")):
+        return template.examples
+    mask, flagged, _ = flagger.flag(unplaced([""] * len(answers), answers))
+    spans = iter(flagged.column("template_spans").to_pylist())
+    return tuple(
+        MarkedText(example.text, tuple((span["start"], span["end"]) for span in next(spans)))
+        if found
+        else example
+        for example, found in zip(template.examples, mask.tolist(), strict=True)
+    )
+
+
+def _shown(example: MarkedText) -> MarkedText:
+    text = example.text[:EXAMPLE_CHARACTERS]
+    return MarkedText(text, within(example.spans, 0, len(text)))
 
 
 def _verdict(check: Check, score: Score, records: int) -> Verdict:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.finding import WhatIf
 from synflaw_audit.measures import Batch
-from synflaw_audit.records import RECORDS
+from synflaw_audit.records import unplaced
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import Sketch, labels_of
 from synflaw_audit.text.tokens import Ints, Mask
@@ -77,19 +77,9 @@ class Sample:
 
     def _marked(self, checks: Sequence[str]) -> Mask:
         """The sampled rows that these checks flag: bool [rows]."""
-        rows = len(self.corpus)
-        columns = {
-            "file": pa.repeat("", rows),
-            "row": np.arange(rows),
-            "turn": np.zeros(rows, dtype=np.int32),
-            "question": self.corpus.texts("question"),
-            "answer": self.corpus.texts("answer"),
-        }
-        records = pa.RecordBatch.from_arrays(
-            [pa.array(columns[field.name]).cast(field.type) for field in RECORDS], schema=RECORDS
-        )
+        records = unplaced(self.corpus.texts("question"), self.corpus.texts("answer"))
         batch = Batch(records, self.corpus.answer_tokens)
-        mask = np.zeros(rows, dtype=bool)
+        mask = np.zeros(len(batch), dtype=bool)
         for name, marker in self.judgement.flagger.markers:
             if name in checks:
                 mask |= marker.mark(batch).mask

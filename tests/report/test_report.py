@@ -21,10 +21,12 @@ from synflaw_audit.findings.report import (
     Finding,
     Flagged,
     Implicated,
+    MarkedText,
     Picture,
     Report,
     Risk,
     TemplateSummary,
+    Variant,
     WhatIf,
     schema,
 )
@@ -42,7 +44,8 @@ JSON = st.recursive(
     max_leaves=6,
 )
 RISK = st.builds(Risk, FRACTION, FRACTION, FRACTION, TEXT)
-EXAMPLES = st.lists(st.builds(ExampleRow, TEXT, COUNT, COUNT, TEXT), max_size=2).map(tuple)
+SPANS = st.lists(st.tuples(COUNT, COUNT), max_size=2).map(tuple)
+EXAMPLES = st.lists(st.builds(ExampleRow, TEXT, COUNT, COUNT, TEXT, SPANS), max_size=2).map(tuple)
 FINDINGS = st.lists(
     st.builds(
         Finding,
@@ -92,7 +95,9 @@ REPORTS = st.builds(
             pattern=TEXT,
             share=FRACTION,
             records=COUNT,
-            examples=st.lists(TEXT, max_size=2).map(tuple),
+            examples=st.lists(st.builds(MarkedText, TEXT, SPANS), max_size=2).map(tuple),
+            kind=st.sampled_from(["template", "family"]),
+            variants=st.lists(st.builds(Variant, TEXT, FRACTION, COUNT), max_size=2).map(tuple),
         ),
         max_size=3,
     ).map(tuple),

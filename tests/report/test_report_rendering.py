@@ -16,6 +16,7 @@ from rich.console import Console
 from synflaw_audit.findings.report import (
     Dataset,
     Flagged,
+    MarkedText,
     Picture,
     Report,
     Risk,
@@ -119,11 +120,13 @@ class TestHtml:
 
     def test_format_words_and_slots_are_told_apart(self) -> None:
         html = render_html(report())
-        assert "<mark>The answer is</mark> 42<mark>.</mark>" in html
+        assert "<mark>The answer is </mark>42." in html
         assert ">&lt;*&gt;</span>" in html
 
     def test_is_bounded_whatever_the_corpus(self) -> None:
-        template = TemplateSummary("A1", "word " * 10_000, 0.5, 5, ("x" * 100_000,) * 20)
+        template = TemplateSummary(
+            "A1", "word " * 10_000, 0.5, 5, (MarkedText("x" * 100_000),) * 20
+        )
         assert len(render_html(report(templates=(template,) * 400))) < 100_000
 
 
@@ -151,7 +154,7 @@ class TestMarkdown:
 
     def test_holds_what_the_page_holds(self) -> None:
         text = render_markdown(PLAIN)
-        for part in ("SF101", "`The answer is <*>.`", "50%", "`a.jsonl`", "uncalibrated", "2 rows"):
+        for part in ("SF101", "`The answer is <*>`", "50%", "`a.jsonl`", "uncalibrated", "2 rows"):
             assert part in text
 
 
@@ -167,7 +170,16 @@ class TestTerminal:
 
     def test_shows_verdict_scores_and_templates(self) -> None:
         out = re.sub(r"\x1b\[[0-9;]*m", "", terminal(PLAIN))
-        for part in ("✗ fail", "SF101", "0.10", "0.20/0.40", "The answer is <*>.", "2 rows"):
+        for part in (
+            "✗ fail",
+            "SF101",
+            "0.10",
+            "0.20/0.40",
+            "The answer is <*>",
+            "a family",
+            "Thus <*>",
+            "2 rows",
+        ):
             assert part in out
 
 
@@ -186,36 +198,22 @@ class TestWords:
         assert len(clipped) <= size
         assert clipped == text if len(text) <= size else clipped.endswith("…")
 
-    @given(st.text(max_size=800), st.text(max_size=80))
-    def test_the_parts_of_an_example_are_a_stretch_of_it(self, example: str, pattern: str) -> None:
-        template = TemplateSummary("A1", pattern, 0.5, 5, (example,))
-        parts = words.example_parts(template, example)
-        shown = "".join(part.text for part in parts)
-        bare = shown.removeprefix("…").removesuffix("…")
-        assert bare in visible(example)
-        assert len(visible(example)) > 400 or len(bare) >= min(len(example), 100) - 2
+    @given(st.text(max_size=800), st.lists(st.integers(0, 800), max_size=6))
+    def test_the_parts_of_an_example_are_a_stretch_of_it(self, text: str, ends: list[int]) -> None:
+        bounds = sorted({min(end, len(text)) for end in ends})
+        spans = tuple(zip(bounds[::2], bounds[1::2], strict=False))
+        parts = words.marked_parts(MarkedText(text, spans))
+        bare = "".join(part.text for part in parts).removeprefix("…").removesuffix("…")
+        assert bare in visible(text) or "\r" in text
+        assert len(visible(text)) > 400 or len(bare) >= min(len(text), 100) - 2
+        marked = [part.text for part in parts if part.kind == "format"]
+        assert marked == [visible(text[a:b]) for a, b in spans][: len(marked)] or (len(text) > 360)
 
     def test_format_words_are_found_at_the_end_of_a_long_answer(self) -> None:
-        template = TemplateSummary("A1", "<*> The answer is <*>.", 0.5, 5, ())
-        parts = words.example_parts(template, "Some thought. " * 100 + "The  answer\nis 7.")
-        assert [part.text for part in parts if part.kind == "format"] == ["The  answer\nis", "."]
-
-    def test_of_a_variant_the_shared_runs_of_words_are_marked(self) -> None:
-        pattern = "Great question! It is worth noting that <*> In summary, the answer is <*>"
-        template = TemplateSummary("A1", pattern, 0.5, 5, ())
-        example = "Good question! It is worth noting that cats purr. Thus, the answer is yes."
-        parts = words.example_parts(template, example)
-        marked = [part.text for part in parts if part.kind == "format"]
-        assert marked == ["question! It is worth noting that", ", the answer is"]
-
-    def test_patterns_that_do_not_fit_mark_nothing(self) -> None:
-        template = TemplateSummary("A1", "The answer is <*>", 0.5, 5, ())
-        assert [p.kind for p in words.example_parts(template, "Nothing of it.")] == ["text"]
-
-    def test_a_pattern_cannot_make_the_search_slow(self) -> None:
-        for pattern in ("a <*> " * 100 + "b", "a a a <*> " * 100 + "b", "a " * 500 + "<*> b"):
-            template = TemplateSummary("A1", pattern, 0.5, 5, ())
-            assert words.example_parts(template, "a " * 5000)
+        before = "Some thought. " * 100
+        marked = MarkedText(f"{before}The answer is 7.", ((len(before), len(before) + 14),))
+        parts = words.marked_parts(marked)
+        assert [part.text for part in parts if part.kind == "format"] == ["The answer is "]
 
     @pytest.mark.parametrize(
         ("share", "shown"),
