@@ -20,12 +20,10 @@ HEAVY = (
 
 RUN = """
 import sys
-from synflaw_audit.commands.main import main
+from synflaw_audit.commands.main import run
 sys.argv = ["synflaw", *{arguments}]
-try:
-    main()
-except SystemExit as done:
-    assert not done.code, done.code
+code = run()
+assert not code, code
 """
 
 

@@ -98,7 +98,7 @@ def audited(
 def show(report: Report, out: Path, printing: Printing) -> None:
     """Print the report as it was asked for."""
     if printing.json:
-        typer.echo(escaped(report.to_json()), nl=False)
+        typer.echo(escaped(report.to_json()).encode(), nl=False)  # UTF-8, whatever the terminal is
     elif not printing.quiet:
         from rich.text import Text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -36,16 +35,6 @@ def stderr() -> Console:
 def write(text: str) -> None:
     """Print a line of text to stdout."""
     typer.echo(on_one_line(text))
-
-
-def complain(message: str) -> None:
-    """Print an error in a line of stderr."""
-    typer.echo(f"synflaw: {on_one_line(message)}", err=True)
-
-
-def show_fault() -> None:
-    """Print where the exception in hand comes from, as Python does."""
-    typer.echo(visible(traceback.format_exc()), err=True, nl=False)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 Every command imports what it needs when it runs: ``synflaw --help`` is quick, and works where an
 extra is not installed. Exit codes: 0 done (gate: passed), 1 the gate failed or the repair did not
-help, 2 the input, the usage or the program is at fault. 130 after Ctrl-C.
+help, 2 the input, the usage or the program is at fault. 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
@@ -14,45 +14,28 @@ from typer.core import TyperGroup
 
 from synflaw_audit.commands import checks, gx
 from synflaw_audit.commands.audit import audit
-from synflaw_audit.commands.console import complain, show_fault
 from synflaw_audit.commands.demo import demo
 from synflaw_audit.commands.gate import gate
+from synflaw_audit.commands.guard import FAULT, complain, explained, guarded
 from synflaw_audit.commands.lab import lab
 from synflaw_audit.commands.repair import repair
-from synflaw_audit.errors import SynflawError
 from synflaw_audit.untrusted import on_one_line
-
-FAULT = 2
-INTERRUPTED = 130
 
 
 class Commands(TyperGroup):
-    """Turns errors into one line on stderr and an exit code.
-
-    Python's own exit code for a crash is 1, which a pipeline would read as "the gate failed".
-    """
+    """Turns errors into one line on stderr and an exit code; see ``guard``."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
-        except SynflawError as error:
-            complain(str(error))
-        except OSError as error:
-            name = f"{error.filename}: " if error.filename else ""
-            complain(f"{name}{error.strerror or error}")
-        except KeyboardInterrupt:
-            complain("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
-        except Exception as error:
+        except BaseException as error:
             # Typer ends commands and reports wrong usage through exceptions of its own.
             if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):
                 if hasattr(error, "message"):  # which may quote an argument
                     error.message = on_one_line(error.message)
                 raise
-            show_fault()
-            complain("this is a fault of the program; please report it with the lines above")
-        raise typer.Exit(FAULT)
+            raise typer.Exit(explained(error)) from None
 
 
 app = typer.Typer(
@@ -94,5 +77,20 @@ app.command()(lab)
 
 
 def main() -> None:
-    """The entry point of the command ``synflaw``."""
-    app(prog_name="synflaw")
+    """The command ``synflaw``, where this module has been imported already."""
+    guarded(run)
+
+
+def run() -> int:
+    """Runs the command that the command line asks for; gives its exit code."""
+    try:
+        code = app(prog_name="synflaw", standalone_mode=False)
+    except typer.Abort:
+        complain("aborted")
+        return FAULT
+    except Exception as error:
+        if not hasattr(error, "show"):
+            raise
+        error.show()  # wrong usage
+        return FAULT
+    return int(code or 0)

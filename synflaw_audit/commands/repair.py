@@ -251,7 +251,7 @@ def repair(
     shown = is_main()
     part()
     if as_json and shown:
-        typer.echo(escaped(result.to_json()), nl=False)
+        typer.echo(escaped(result.to_json()).encode(), nl=False)
     elif shown and not quiet:
         _show(result)
     raise typer.Exit(0 if result.improved else 1)

@@ -130,11 +130,11 @@ def output_folder(
         raise InputError(f"{path}: is a file; --out needs a directory")
     require_disjoint(path, inputs)
     made = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: this directory cannot be written to")
     folder = OutputFolder(path, names)
     try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise InputError(f"{path}: this directory cannot be written to")
         with _locked(path):
             folder._begin()
             try:
