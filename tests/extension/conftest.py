@@ -1,0 +1,3 @@
+"""The package is tested where it is installed."""
+
+collect_ignore = ["package"]
