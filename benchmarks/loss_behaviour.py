@@ -23,11 +23,11 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.repair import RepairConfig
+from synflaw_audit.repair.losses import LOSSES
 from synflaw_audit.repair.material.batches import Collator, pad_id
 from synflaw_audit.repair.material.flagged import read_flagged
 from synflaw_audit.repair.material.gather import Material, context_length, gather
 from synflaw_audit.repair.measuring.likelihoods import likelihoods, repetition
-from synflaw_audit.repair.methods.forgetting.losses import LOSSES
 from synflaw_audit.repair.methods.forgetting.reference import SecondModel
 from synflaw_audit.repair.methods.forgetting.terms import StepLoss, token_counts
 from synflaw_audit.repair.storage.folder import library_progress, load, load_tokenizer

@@ -9,8 +9,7 @@ import torch
 from transformers import TrainingArguments
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.methods.forgetting.losses import LOSSES, ForgettingLoss, make_loss
-from synflaw_audit.repair.training.quantized import CHOICES as QUANTIZED
+from synflaw_audit.repair.losses import LOSSES, ForgettingLoss, make_loss
 
 # What a repair spends where nothing is said: some minutes of a small model on two cores.
 DEFAULT_TOKENS = 30_000
@@ -27,7 +26,7 @@ _CHOICES = {
     "scope": ("template", "answer"),
     "bias_rows": ("replay", "content", "both"),
     "reference": ("live", "cached"),
-    "load_in": (None, *QUANTIZED),
+    "load_in": (None, "4bit", "8bit"),
 }
 _NOT_NEGATIVE = (
     "forget_weight",
@@ -63,7 +62,7 @@ class RepairConfig(TrainingArguments):
     Attributes:
         method: The method of repair, a key of :data:`.methods.METHODS`, or several joined by "+",
             applied one after the other.
-        loss: Forgetting loss, a key of :data:`.methods.forgetting.losses.LOSSES`.
+        loss: Forgetting loss, a key of :data:`.losses.LOSSES`.
         loss_options: Its constants, by name.
         scope: Forget ``template`` tokens and retain the content, or forget the whole ``answer``.
         forget_weight: Weight of forgetting.

@@ -21,6 +21,7 @@ from synflaw_audit.repair.material.flagged import FlaggedRows, read_flagged
 from synflaw_audit.repair.material.gather import Material, context_length, gather
 from synflaw_audit.repair.measuring.figures import Change, Measured, changes
 from synflaw_audit.repair.measuring.measure import Measure, Probe
+from synflaw_audit.repair.measuring.relearning import relearn
 from synflaw_audit.repair.methods.base import Applied, Context, Method, Requirement
 from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.result import RepairResult
@@ -36,7 +37,6 @@ from synflaw_audit.repair.storage.folder import (
 )
 from synflaw_audit.repair.training.memory import Shape, decided
 from synflaw_audit.repair.training.processes import on_main
-from synflaw_audit.repair.training.relearning import relearn
 from synflaw_audit.repair.verdict import Limits, judge, unjudged
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def repair(
         )
         for method in methods:
             network = method.prepare(network, context)
-        measure = Measure(material, context, probe)
+        measure = Measure(material, context.tokenizer, config, probe, quiet=quiet)
         before = measure(network, "before")
         applied = _apply(methods, network, material, context)
         network = applied.model

@@ -10,9 +10,7 @@ import torch
 from small_models import FAMILIES, build
 from torch import Tensor, nn
 
-from synflaw_audit.repair.material.batches import Purpose
-from synflaw_audit.repair.methods.forgetting.head import Layer, Work, fused_terms
-from synflaw_audit.repair.methods.forgetting.losses import (
+from synflaw_audit.repair.losses import (
     LOSSES,
     TokenScores,
     bias_kl,
@@ -20,6 +18,8 @@ from synflaw_audit.repair.methods.forgetting.losses import (
     make_loss,
     target_scores,
 )
+from synflaw_audit.repair.material.batches import Purpose
+from synflaw_audit.repair.methods.forgetting.head import Layer, Work, fused_terms
 from synflaw_audit.repair.training.forward import (
     is_plain,
     selected_hidden,

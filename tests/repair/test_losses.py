@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.methods.forgetting.losses import (
+from synflaw_audit.repair.losses import (
     LOSSES,
     ForgettingLoss,
     TokenScores,

@@ -20,7 +20,7 @@ from synflaw_audit.errors import InputError, RepairError
 from synflaw_audit.repair import RepairConfig, RepairResult, Row, estimate, repair
 from synflaw_audit.repair.material.batches import Example, Purpose
 from synflaw_audit.repair.measuring.likelihoods import repetition
-from synflaw_audit.repair.training.guard import harm
+from synflaw_audit.repair.methods.forgetting.guard import harm
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from transformers import PreTrainedModel, TrainerCallback
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, RepairTrainer
+from synflaw_audit.repair.losses import LOSSES
 from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows, mix
 from synflaw_audit.repair.measuring.likelihoods import likelihoods
-from synflaw_audit.repair.methods.forgetting.losses import LOSSES
 from synflaw_audit.repair.storage.adapters import with_adapters
 
 TOKENIZER = train_tokenizer()

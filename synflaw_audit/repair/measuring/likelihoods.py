@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from synflaw_audit.repair.losses import cross_entropy
 from synflaw_audit.repair.material.batches import Collator, Example, Purpose
 from synflaw_audit.repair.measuring.figures import Figure
-from synflaw_audit.repair.methods.forgetting.losses import cross_entropy
 from synflaw_audit.repair.training.forward import in_chunks, output_layer, selected_logits
 
 LogLikelihoods = dict[Purpose, list[float]]

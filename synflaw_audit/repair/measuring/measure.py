@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Collator, pad_id
 from synflaw_audit.repair.material.gather import Material
 from synflaw_audit.repair.measuring.behaviour import Behaviour
 from synflaw_audit.repair.measuring.figures import Figure, Measured
 from synflaw_audit.repair.measuring.likelihoods import likelihood_figures
-from synflaw_audit.repair.methods.base import Context
 from synflaw_audit.repair.training.processes import on_main
 from synflaw_audit.repair.training.progress import say
 
@@ -28,19 +28,31 @@ class Measure:
 
     Args:
         material: The rows that were held out.
-        context: The tokenizer and the settings.
+        tokenizer: The model's.
+        config: The settings.
         probe: Figures of the caller's; of what it reports nothing is measured again.
+        quiet: Whether to tell nothing of its progress.
     """
 
-    def __init__(self, material: Material, context: Context, probe: Probe | None) -> None:
+    def __init__(
+        self,
+        material: Material,
+        tokenizer: PreTrainedTokenizerBase,
+        config: RepairConfig,
+        probe: Probe | None,
+        *,
+        quiet: bool,
+    ) -> None:
         self._material = material
-        self._context = context
+        self._tokenizer = tokenizer
+        self._config = config
         self._probe = probe
+        self._quiet = quiet
         self._behaviour = Behaviour.of(
             material.ordinary,
             material.flagged,
-            count=context.config.probe_prompts,
-            seed=context.config.seed,
+            count=config.probe_prompts,
+            seed=config.seed,
         )
 
     def __call__(self, network: PreTrainedModel, stage: str) -> Measured:
@@ -54,7 +66,7 @@ class Measure:
 
     def _measured(self, network: PreTrainedModel, stage: str) -> Measured:
         started = time.perf_counter()
-        tokenizer, config = self._context.tokenizer, self._context.config
+        tokenizer, config = self._tokenizer, self._config
         with _precision(network, bf16=bool(config.bf16)):
             figures = likelihood_figures(
                 network,
@@ -73,7 +85,7 @@ class Measure:
                         numbers[name] = float(found)
             own = self._behaviour.without({*figures, *numbers})
             figures |= own(answering, tokenizer)
-        if not self._context.quiet:
+        if not self._quiet:
             say(f"measured {stage}: {time.perf_counter() - started:.0f} s")
         return Measured(figures, numbers)
 

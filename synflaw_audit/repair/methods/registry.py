@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
+from synflaw_audit.repair.losses import LOSSES
 from synflaw_audit.repair.methods.base import Method, Requirement
-from synflaw_audit.repair.methods.forgetting.losses import LOSSES
 from synflaw_audit.repair.methods.forgetting.method import Forgetting
 from synflaw_audit.repair.methods.task_negation import TaskNegation
 

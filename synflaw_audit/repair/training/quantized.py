@@ -12,8 +12,6 @@ import torch
 
 from synflaw_audit.errors import MissingExtraError, RepairError
 
-CHOICES = ("4bit", "8bit")
-
 
 def loading(load_in: str, device: torch.device, *, bf16: bool) -> dict[str, Any]:
     """What ``from_pretrained`` must be told to load a model so.

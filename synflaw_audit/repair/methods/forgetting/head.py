@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from synflaw_audit.repair.losses import ForgettingLoss, TokenScores
 from synflaw_audit.repair.material.batches import Purpose
-from synflaw_audit.repair.methods.forgetting.losses import ForgettingLoss, TokenScores
 from synflaw_audit.repair.methods.forgetting.top_k import TopK, divergence_from_top
 
 TERMS = ("forget", "retain", "replay", "bias")

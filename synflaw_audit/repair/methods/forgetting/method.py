@@ -18,10 +18,10 @@ from synflaw_audit.repair.material.batches import Collator, Example, pad_id
 from synflaw_audit.repair.material.gather import Material
 from synflaw_audit.repair.measuring.likelihoods import token_probability
 from synflaw_audit.repair.methods.base import Applied, Context, Cost, Method
+from synflaw_audit.repair.methods.forgetting.guard import Guard
 from synflaw_audit.repair.methods.forgetting.timing import cache_size, seconds_of
 from synflaw_audit.repair.methods.forgetting.trainer import RepairTrainer
 from synflaw_audit.repair.storage.adapters import with_adapters
-from synflaw_audit.repair.training.guard import Guard
 from synflaw_audit.repair.training.memory import fitted, footprint
 from synflaw_audit.repair.training.processes import on_main
 from synflaw_audit.repair.training.progress import ProgressLines
