@@ -20,6 +20,10 @@ class InputError(SynflawError):
     """A corpus that cannot be read as questions and answers: names the file and the choices."""
 
 
+class NoRowsError(InputError):
+    """A corpus that can be read and holds no rows."""
+
+
 class CatalogueError(SynflawError):
     """A check definition or policy that is not valid: names the file, the key and the choices."""
 

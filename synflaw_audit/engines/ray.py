@@ -15,7 +15,7 @@ import pyarrow.dataset
 from synflaw_audit.engines import distributed, tasks
 from synflaw_audit.engines.base import only
 from synflaw_audit.engines.partitions import START, NumberedTable
-from synflaw_audit.errors import InputError
+from synflaw_audit.errors import InputError, NoRowsError
 from synflaw_audit.reading.index import require_columns
 from synflaw_audit.reading.schemas import find_schema, unread_columns
 from synflaw_audit.settings import AuditSettings
@@ -64,7 +64,7 @@ class RayEngine(distributed.DistributedEngine):
     @cached_property
     def _rows_read(self) -> tasks.Rows:
         if not (sample := self._data.take(256)):
-            raise InputError(f"{_NAME}: there are no rows to audit")
+            raise NoRowsError(f"{_NAME}: there are no rows to audit")
         schema = find_schema(_NAME, sample, *self._named)
         return tasks.Rows(_NAME, schema, NumberedTable(_NAME), unread_columns(sample, schema))
 

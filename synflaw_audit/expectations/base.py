@@ -34,11 +34,12 @@ from synflaw_audit.expectations.store import Sealed, require_hook
 from synflaw_audit.expectations.wording import condition_in_words
 
 Threshold: TypeAlias = float | SuiteParameterDict
+Thresholds: TypeAlias = dict[str, float] | SuiteParameterDict
 
 # Great Expectations does not store an argument that equals its default, so a default that changed
 # would change every suite in the world. These are filled in when an expectation is made, and what
 # decides a result is always written out.
-FILLED = {"embedder": "lsa", "seed": 0}
+FILLED = {"embedder": "lsa", "seed": 0, "max_rejected_share": 0.1}
 
 DOMAIN = ("batch_id", "row_condition", "condition_parser")
 
@@ -53,8 +54,10 @@ class AuditExpectation(Sealed, BatchExpectation):
             that need one.
         embedder: "lsa", or the name of a sentence-transformers model.
         seed: Of everything that samples.
-        allow_undecided: Whether a batch with too few records to decide is a success. By default
-            it is not: nothing that was not measured passes.
+        allow_undecided: Whether a batch with too few records to decide, or none, is a success. By
+            default it is not: nothing that was not measured passes.
+        max_rejected_share: The largest share of rows that cannot be read (null, a number, no
+            answer) with which a batch can pass: what is not read is not judged.
         row_condition: Audit only the rows that meet it.
     """
 
@@ -70,11 +73,14 @@ class AuditExpectation(Sealed, BatchExpectation):
     allow_undecided: bool = pydantic.Field(
         False, description="Whether a batch with too few records to decide is a success."
     )
+    max_rejected_share: float = pydantic.Field(
+        ..., ge=0, le=1, description="The largest share of rows that cannot be read, 0 to 1."
+    )
     row_condition: RowConditionType = None
     condition_parser: ConditionParser | None = None
 
     domain_keys: ClassVar[tuple[str, ...]] = DOMAIN
-    success_keys: ClassVar[tuple[str, ...]] = (*VALUE_KEYS, "allow_undecided")
+    success_keys: ClassVar[tuple[str, ...]] = (*VALUE_KEYS, "allow_undecided", "max_rejected_share")
     metric_dependencies: ClassVar[tuple[str, ...]] = (REQUEST,)
 
     @pydantic.root_validator(pre=True)
@@ -144,8 +150,12 @@ class AuditExpectation(Sealed, BatchExpectation):
         result_format = parse_result_format((runtime_configuration or {})["result_format"])
         if run.failure is not None:
             return results.failed_to_audit(run)
-        decision = self.judge(run).settled(self.allow_undecided)
-        return results.result(decision, run, self.limits(), result_format)
+        success, decision = self.judge(run).settled(
+            run.rows,
+            allow_undecided=self.allow_undecided,
+            max_rejected_share=self.max_rejected_share,
+        )
+        return results.result(success, decision, run, self.limits(), result_format)
 
     @classmethod
     def _prescriptive_template(

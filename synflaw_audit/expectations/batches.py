@@ -8,8 +8,8 @@ on its executors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -22,6 +22,9 @@ from synflaw_audit.reading.rows import Columns, Input, Piece, Row, require_uniqu
 from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.reading.tables import Frame
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -30,10 +33,14 @@ class Batch:
     Attributes:
         engine: Reads it.
         schema: Tells which of its columns hold what; None if it holds no rows.
+        frame: The batch itself, where it is a DataFrame of pandas.
+        table: What rows are selected from, where it is a table or a query.
     """
 
     engine: Engine
     schema: Callable[[], Schema | None]
+    frame: pd.DataFrame | None = None
+    table: Query | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,28 @@ class Query:
     name: str
     engine: Any
     selectable: Any
+
+    def selecting(self, keys: Sequence[dict[str, Any]]) -> str:
+        """The statement that selects the rows with these values of index columns, as text.
+
+        Args:
+            keys: At least one; each has the same columns.
+        """
+        import sqlalchemy
+
+        columns: dict[str, Any] = {name: sqlalchemy.column(name) for name in keys[0]}
+        chosen: Any
+        if len(columns) == 1:
+            ((name, column),) = columns.items()
+            chosen = column.in_([key[name] for key in keys])
+        else:
+            same = ([columns[name] == value for name, value in key.items()] for key in keys)
+            chosen = sqlalchemy.or_(*(sqlalchemy.and_(*row) for row in same))
+        statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(self.selectable)
+        compiled = statement.where(chosen).compile(
+            dialect=self.engine.engine.dialect, compile_kwargs={"literal_binds": True}
+        )
+        return str(compiled)
 
     def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
         """Yields all rows in the order in which the server gives them."""
@@ -75,7 +104,8 @@ def from_pandas(
     engine: Any, domain: dict[str, Any], question: str | None, answer: str | None
 ) -> Batch:
     """The batch's DataFrame."""
-    return _local(Frame(_name(domain), engine.get_domain_records(domain)), question, answer)
+    frame = engine.get_domain_records(domain)
+    return replace(_local(Frame(_name(domain), frame), question, answer), frame=frame)
 
 
 def from_sql(
@@ -85,7 +115,8 @@ def from_sql(
     selectable = engine.get_domain_records(domain)
     if not hasattr(selectable, "c") or hasattr(selectable, "subquery"):
         selectable = selectable.subquery()
-    return _local(Query(_name(domain), engine, selectable), question, answer)
+    query = Query(_name(domain), engine, selectable)
+    return replace(_local(query, question, answer), table=query)
 
 
 def from_spark(

@@ -10,19 +10,39 @@ from __future__ import annotations
 
 import types
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from synflaw_audit.expectations.base import AuditExpectation, Threshold
+from synflaw_audit.expectations.base import AuditExpectation, Threshold, Thresholds
 from synflaw_audit.expectations.compat import pydantic
 from synflaw_audit.expectations.decisions import Decision, worst
 from synflaw_audit.expectations.runs import AuditRun
+from synflaw_audit.expectations.wording import limit_in_words
 from synflaw_audit.verdicts.catalogue import Check, load_checks
 
 
 def _in_unit_interval(value: Any) -> Any:
     if isinstance(value, int | float) and not 0 <= value <= 1:
         raise ValueError(f"a score is between 0 and 1, so {value} cannot be its limit")
+    return value
+
+
+def _of_known_checks(value: Any) -> Any:
+    """Limits by check; a suite parameter in their place is looked at when its value is known."""
+    if not isinstance(value, dict) or set(value) == {"$PARAMETER"}:
+        return value
+    if not value:
+        raise ValueError("max_scores names no check, so nothing would be evaluated")
+    known = {check.name for check in known_checks()}
+    if unknown := sorted(set(value) - known):
+        raise ValueError(f"unknown checks {unknown}; there are {sorted(known)}")
+    for name, limit in value.items():
+        if isinstance(limit, dict):
+            raise ValueError(
+                f"max_scores[{name!r}] cannot be a parameter by itself: Great Expectations fills "
+                'in whole arguments only; write max_scores={"$PARAMETER": "..."}'
+            )
+        _in_unit_interval(limit)
     return value
 
 
@@ -59,7 +79,7 @@ class CheckExpectation(AuditExpectation):
         """See ``AuditExpectation.sentence``."""
         check = cls.check()
         title = check.title.replace("$", "$$")
-        params = {"check": check.code, "max_score": kwargs.get("max_score")}
+        params = {"check": check.code, "max_score": limit_in_words(kwargs.get("max_score"))}
         return f"$check {title}: the score must be at most $max_score.", params
 
 
@@ -72,22 +92,13 @@ class ExpectSynflawFormatUniformityToBeWithinLimits(AuditExpectation):
             change a stored suite.
     """
 
-    max_scores: dict[str, float] = pydantic.Field(
+    max_scores: Thresholds = pydantic.Field(
         ..., description="The largest score that passes, 0 to 1, by check name."
     )
     success_keys = (*AuditExpectation.success_keys, "max_scores")
     args_keys = ("max_scores",)
 
-    @pydantic.validator("max_scores")
-    def _known(cls, value: dict[str, float]) -> dict[str, float]:
-        if not value:
-            raise ValueError("max_scores names no check, so nothing would be evaluated")
-        known = {check.name for check in known_checks()}
-        if unknown := sorted(set(value) - known):
-            raise ValueError(f"unknown checks {unknown}; there are {sorted(known)}")
-        for limit in value.values():
-            _in_unit_interval(limit)
-        return value
+    _known = pydantic.validator("max_scores", allow_reuse=True)(_of_known_checks)
 
     @classmethod
     def recommended(cls, **arguments: Any) -> ExpectSynflawFormatUniformityToBeWithinLimits:
@@ -106,7 +117,12 @@ class ExpectSynflawFormatUniformityToBeWithinLimits(AuditExpectation):
     def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """See ``AuditExpectation.sentence``."""
         limits: Mapping[str, float] = kwargs.get("max_scores") or {}
-        listed = ", ".join(f"{name} at most {limit:g}" for name, limit in sorted(limits.items()))
+        if "$PARAMETER" in limits:
+            listed = f"every check at most what {limit_in_words(limits)} says"
+        else:
+            listed = ", ".join(
+                f"{name} at most {limit:g}" for name, limit in sorted(limits.items())
+            )
         return "The format must vary: $limits.", {"limits": listed}
 
 
@@ -121,11 +137,12 @@ class ExpectSynflawPatternOverfittingRiskToBeAtMost(AuditExpectation):
     """
 
     max_score: Threshold = pydantic.Field(..., description="The largest risk that passes, 0 to 1.")
-    max_scores: dict[str, float] = pydantic.Field(
+    max_scores: Thresholds = pydantic.Field(
         ..., description="The scores above which rows are flagged, by check name."
     )
     success_keys = (*AuditExpectation.success_keys, "max_score", "max_scores")
     args_keys = ("max_score",)
+    _known = pydantic.validator("max_scores", allow_reuse=True)(_of_known_checks)
     _limit = pydantic.validator("max_score", allow_reuse=True)(_in_unit_interval)
 
     @pydantic.root_validator(pre=True)
@@ -144,13 +161,21 @@ class ExpectSynflawPatternOverfittingRiskToBeAtMost(AuditExpectation):
     def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """See ``AuditExpectation.sentence``."""
         sentence = "The risk of pattern overfitting must be at most $max_score."
-        return sentence, {"max_score": kwargs.get("max_score")}
+        return sentence, {"max_score": limit_in_words(kwargs.get("max_score"))}
 
 
 def known_checks() -> tuple[Check, ...]:
     """Every check that has an expectation in this process, a user's own included, by code."""
-    made = {c.check().name: c.check() for c in CheckExpectation.__subclasses__()}
+    made = {c.check().name: c.check() for c in _concrete(CheckExpectation)}  # type: ignore[type-abstract]
     return tuple(sorted(made.values(), key=lambda check: check.code))
+
+
+def _concrete(base: type[CheckExpectation]) -> Iterator[type[CheckExpectation]]:
+    """The subclasses that are made from a check, subclasses of these included."""
+    for made in base.__subclasses__():
+        if not getattr(made.check, "__isabstractmethod__", False):
+            yield made
+        yield from _concrete(made)
 
 
 def stable_limits() -> dict[str, float]:

@@ -35,14 +35,54 @@ class Decision:
     failing: tuple[str, ...] = ()
     observed: Mapping[str, Any] = field(default_factory=dict)
 
-    def settled(self, allow_undecided: bool) -> Decision:
-        """An undecided decision as the pass or the failure that the expectation makes of it."""
-        if self.verdict != "undecided":
-            return self
-        if allow_undecided:
-            return replace(self, verdict="pass")
-        hint = "; set allow_undecided=True to let such a batch pass"
-        return replace(self, verdict="fail", message=self.message + hint)
+    def settled(
+        self, rows: Rows, *, allow_undecided: bool, max_rejected_share: float
+    ) -> tuple[bool, Decision]:
+        """Whether the expectation is a success, and the decision with what decided that.
+
+        Args:
+            rows: How many could be read.
+            allow_undecided: Whether what could not be decided is a success.
+            max_rejected_share: Of rows that cannot be read; above it, nothing is.
+        """
+        message = self.message
+        success = self.verdict == "pass"
+        if self.verdict == "undecided":
+            success = allow_undecided
+            if not allow_undecided:
+                message += "; set allow_undecided=True to let such a batch pass"
+        if rows.rejected:
+            shown = f"{rows.rejected:,} of {rows.seen:,} rows ({rows.rejected_share:.1%})"
+            message += f"; {shown} could not be read, the first, {rows.first_rejected}"
+        if rows.rejected_share > max_rejected_share:
+            success = False
+            message += f"; more than max_rejected_share={max_rejected_share:g}, so it cannot pass"
+        return success, replace(self, message=message)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What became of a batch's rows, or the turns of its conversations.
+
+    Attributes:
+        read: Records that were audited.
+        rejected: Rows that make none.
+        first_rejected: Which is the first of these, and why.
+    """
+
+    read: int = 0
+    rejected: int = 0
+    first_rejected: str = ""
+
+    @property
+    def seen(self) -> int:
+        """All of them."""
+        return self.read + self.rejected
+
+    @property
+    def rejected_share(self) -> float:
+        """The share of all that makes no record; 0 where there are none."""
+        return self.rejected / self.seen if self.seen else 0.0
 
 
 def of_finding(finding: Finding) -> Decision:
@@ -57,11 +97,12 @@ def of_finding(finding: Finding) -> Decision:
         message = f"{label}: {finding.title}: score {interval} is above the limit {limit}"
     else:
         message = f"{label}: score {interval} is within the limit {limit}"
+    measured = finding.verdict != "undecided"
     return Decision(
         verdict=finding.verdict,
-        score=finding.score,
-        low=finding.low,
-        high=finding.high,
+        score=finding.score if measured else None,
+        low=finding.low if measured else None,
+        high=finding.high if measured else None,
         records=finding.records,
         message=message,
         failing=(finding.name,) if finding.verdict == "fail" else (),

@@ -12,6 +12,8 @@ from synflaw_audit.expectations.subset import Subset
 # Templates and rows named in a stored result, whatever the format: results are kept for every run.
 TEMPLATES = 10
 TEXT = 1_000
+# A statement that names more rows than these is no longer one that anybody runs.
+QUERY_ROWS = 1_000
 
 
 def failed_to_audit(run: AuditRun) -> dict[str, Any]:
@@ -31,23 +33,28 @@ def failed_to_audit(run: AuditRun) -> dict[str, Any]:
 
 
 def result(
+    success: bool,
     decision: Decision,
     run: AuditRun,
     limits: Mapping[str, float],
     result_format: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The validation result; flags the rows (the second pass) if the decision is a failure."""
-    success = decision.verdict == "pass"
+    """The validation result; flags the rows (the second pass) if a limit was exceeded."""
     body: dict[str, Any] = {
         "observed_value": decision.score,
-        "element_count": decision.records,
+        "element_count": run.rows.seen,
+        "missing_count": run.rows.rejected,
+        "missing_percent": 100 * run.rows.rejected_share,
         "details": _details(decision, run, limits),
     }
-    if not success and decision.failing:
+    excluded = bool(result_format.get("exclude_unexpected_values"))
+    if decision.failing:
         subset = run.flagged()
         body.update(_unexpected(subset, decision, run, result_format))
         body["details"]["templates"] = _templates(decision, run, subset)
         body["details"]["passes"] = run.outcome.passes
+    if excluded:
+        _exclude_texts(body["details"])
     # The meta survives every result format, so that an action finds the audit at BOOLEAN_ONLY too.
     return {"success": success, "meta": {META: AuditId.of(run.outcome)}, "result": body}
 
@@ -61,7 +68,7 @@ def _details(decision: Decision, run: AuditRun, limits: Mapping[str, float]) -> 
         "limits": dict(limits),
         "failing": list(decision.failing),
         "observed": dict(decision.observed or {}),
-        "rejected": run.rejected,
+        "rejected": run.rows.rejected,
         "passes": run.outcome.passes,
     }
 
@@ -84,48 +91,126 @@ def _templates(decision: Decision, run: AuditRun, subset: Subset) -> list[dict[s
     ][:TEMPLATES]
 
 
+def _exclude_texts(details: dict[str, Any]) -> None:
+    """Takes out of the details what is a text of the batch, or words that its texts share."""
+    details["observed"] = {}
+    for template in details.get("templates") or []:
+        template["pattern"] = ""
+
+
 def _unexpected(
     subset: Subset, decision: Decision, run: AuditRun, result_format: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The flagged rows under the names that Great Expectations uses for unexpected values."""
+    """The flagged rows under the names, and in the shapes, of Great Expectations' own results."""
     level = str(getattr(result_format["result_format"], "value", result_format["result_format"]))
     count = subset.count(decision.failing)
+    percent = 100 * count / max(run.rows.read, 1)
     body: dict[str, Any] = {
         "unexpected_count": count,
-        "unexpected_percent": 100 * count / max(decision.records, 1),
+        "unexpected_percent": percent,
+        "unexpected_percent_total": 100 * count / max(run.rows.seen, 1),
+        "unexpected_percent_nonmissing": percent,
     }
     if level == "BOOLEAN_ONLY":
         return body
-    names = list(result_format.get("unexpected_index_column_names") or [])
-    partial = subset.rows(decision.failing, int(result_format["partial_unexpected_count"]))
-    body["partial_unexpected_list"] = [_value(row, run) for row in partial]
-    if level == "BASIC":
-        return body
-    body["partial_unexpected_index_list"] = [_index(row, names, run) for row in partial]
-    body["flagged_examples"] = [_example(row) for row in partial]
-    if names:
-        body["unexpected_index_column_names"] = names
+    shown = _Shown(subset, decision.failing, run, result_format)
+    body |= shown.basic()
+    if level != "BASIC":
+        body |= shown.summary()
     if level == "COMPLETE":
-        every = subset.rows(decision.failing, None)
-        body["unexpected_list"] = [_value(row, run) for row in every]
-        body["unexpected_index_list"] = [_index(row, names, run) for row in every]
-        if result_format.get("include_unexpected_rows"):
-            body["unexpected_rows"] = [_example(row) for row in every]
+        body |= shown.complete()
     return body
 
 
-def _value(row: Mapping[str, Any], run: AuditRun) -> dict[str, str]:
-    """A flagged row as Great Expectations names values: by its columns."""
-    question, answer = run.columns
-    pair = {question: row["question"]} if question else {}
-    return {**pair, answer: row["answer"]}
+class _Shown:
+    """The flagged rows of one expectation, as far as a result format asks for them."""
 
+    def __init__(
+        self,
+        subset: Subset,
+        checks: Sequence[str],
+        run: AuditRun,
+        result_format: Mapping[str, Any],
+    ) -> None:
+        self._subset, self._checks, self._run = subset, checks, run
+        self._names = list(result_format.get("unexpected_index_column_names") or [])
+        self._values = not result_format.get("exclude_unexpected_values")
+        self._rows = bool(result_format.get("include_unexpected_rows"))
+        self._query = result_format.get("return_unexpected_index_query") is not False
+        self._most = int(result_format["partial_unexpected_count"])
+        self._partial = subset.rows(checks, self._most)
 
-def _index(row: Mapping[str, Any], names: Sequence[str], run: AuditRun) -> Any:
-    """Where a flagged row is: its position, or its index columns and what they index."""
-    if not names:
-        return row["row"]
-    return {**_value(row, run), **{name: row["index"].get(name) for name in names}}
+    def basic(self) -> dict[str, Any]:
+        """What every format that names rows has."""
+        body: dict[str, Any] = {}
+        if self._values:
+            body["partial_unexpected_list"] = [self._value(row) for row in self._partial]
+        if self._names:
+            body["unexpected_index_column_names"] = self._names
+        if self._rows:
+            body["unexpected_rows"] = self._whole_rows()
+        return body
+
+    def summary(self) -> dict[str, Any]:
+        """What SUMMARY adds."""
+        body: dict[str, Any] = {
+            "partial_unexpected_index_list": [self._index(row) for row in self._partial]
+        }
+        if self._values:
+            body["flagged_examples"] = [_example(row) for row in self._worst()]
+        return body
+
+    def complete(self) -> dict[str, Any]:
+        """What COMPLETE adds."""
+        columns = ["row", "question", "answer"] if self._values else ["row"]
+        every = self._subset.rows(self._checks, None, columns)
+        index = [self._index(row) for row in every]
+        body: dict[str, Any] = {"unexpected_index_list": index}
+        if self._values:
+            body["unexpected_list"] = [self._value(row) for row in every]
+        if self._query and (query := self._index_query(every, index)):
+            body["unexpected_index_query"] = query
+        return body
+
+    def _worst(self) -> list[dict[str, Any]]:
+        """The rows that are most of all format, for a person to look at."""
+        return self._subset.worst(self._checks, self._most)
+
+    def _value(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """A flagged row as Great Expectations names the values of several columns: by these."""
+        question, answer = self._run.columns
+        pair = {question: row["question"]} if question else {}
+        return {**pair, answer: row["answer"]}
+
+    def _index(self, row: Mapping[str, Any]) -> Any:
+        """Where a flagged row is: its index columns, or its label in pandas, or its number."""
+        if self._names:
+            return {name: row["index"].get(name) for name in self._names}
+        return self._label(row["row"])
+
+    def _label(self, row: int) -> Any:
+        frame = self._run.batch.frame
+        if frame is None:
+            return row
+        label = frame.index[row]
+        return label.item() if hasattr(label, "item") else label
+
+    def _whole_rows(self) -> Any:
+        """The rows themselves, with all columns where they are at hand."""
+        frame = self._run.batch.frame
+        if frame is not None:
+            return frame.iloc[[row["row"] for row in self._partial]]
+        return [{**self._value(row), **row["index"]} for row in self._partial]
+
+    def _index_query(self, every: Sequence[Mapping[str, Any]], index: Sequence[Any]) -> str | None:
+        """What finds the rows again, where they can be named: for pandas and SQL."""
+        if self._run.batch.frame is not None:
+            labels = [self._label(row["row"]) for row in every]
+            return f"df.filter(items={labels}, axis=0)"
+        table = self._run.batch.table
+        if table is None or not self._names or not 0 < len(index) <= QUERY_ROWS:
+            return None
+        return table.selecting(index)
 
 
 def _example(row: Mapping[str, Any]) -> dict[str, Any]:

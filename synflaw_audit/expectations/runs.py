@@ -14,19 +14,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from synflaw_audit.engines.base import Outputs, SecondPass
-from synflaw_audit.errors import SynflawError
+from synflaw_audit.errors import NoRowsError, SynflawError
 from synflaw_audit.expectations.batches import Batch
-from synflaw_audit.expectations.decisions import Decision, of_finding
+from synflaw_audit.expectations.decisions import Decision, Rows, of_finding
 from synflaw_audit.expectations.subset import Subset
 from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
 from synflaw_audit.reading import open_source
-from synflaw_audit.reading.schemas import Pair
+from synflaw_audit.reading.schemas import COLUMNS_ARE_NAMED, Pair
 from synflaw_audit.run import Measured, measure
 from synflaw_audit.verdicts.catalogue import Check, load_checks
 from synflaw_audit.verdicts.risk import risk
 
 # The key under which a validation result's ``meta`` names its audit, at every result format.
 META = "synflaw_audit"
+
+# How columns are named here, where there is no command line.
+ARGUMENTS = (
+    "give every expectation the arguments question= and answer= (for plain text and conversations "
+    "answer= alone)"
+)
 
 
 @dataclass(frozen=True)
@@ -90,13 +96,19 @@ class AuditRun:
         outcome: What stays of it.
         columns: The question's and the answer's column; the question's is None where the rows
             have none.
+        rows: How many of the batch's could be read.
+        empty: Why there is nothing to audit, if the batch has no rows.
+        batch: The batch.
     """
 
+    batch: Batch
     _measured: Measured
 
     def __init__(self, condition: str = "") -> None:
         self.outcome = Outcome(condition)
         self.columns: tuple[str | None, str] = (None, "answer")
+        self.rows = Rows()
+        self.empty = ""
         self._limits: dict[str, float] = {}
         self._index: dict[str, None] = {}
 
@@ -123,14 +135,20 @@ class AuditRun:
             schema = batch.schema()
             if isinstance(schema, Pair):
                 run.columns = (schema.question, schema.answer)
+            run.rows = Rows(
+                run._measured.first.sketch.records,
+                run._measured.first.rejected,
+                run._measured.first.first_rejected,
+            )
+            run.batch = batch
+        except NoRowsError as error:
+            run.empty = str(error)
         except Exception as error:
             # Whatever went wrong, Great Expectations would try it three times over, each time
             # with a pass over the data, and then name a metric that no user has heard of.
-            message = (
-                str(error)
-                if isinstance(error, SynflawError)
-                else f"{type(error).__name__}: {error}"
-            )
+            message = f"{type(error).__name__}: {error}"
+            if isinstance(error, SynflawError):
+                message = str(error).replace(COLUMNS_ARE_NAMED, ARGUMENTS)
             run.outcome.failure = Failure(message, traceback.format_exc())
         return run
 
@@ -138,16 +156,6 @@ class AuditRun:
     def failure(self) -> Failure | None:
         """Why the batch could not be audited, if it could not."""
         return self.outcome.failure
-
-    @property
-    def records(self) -> int:
-        """Readable rows."""
-        return self._measured.first.sketch.records
-
-    @property
-    def rejected(self) -> int:
-        """Rows that make no record."""
-        return self._measured.first.rejected
 
     @property
     def templates(self) -> tuple[TemplateSummary, ...]:
@@ -164,21 +172,25 @@ class AuditRun:
         for name, limit in limits.items():
             self._limits[name] = min(limit, self._limits.get(name, 1.0))
         self._index.update(dict.fromkeys(index))
-        if self.failure is None:
+        if self.failure is None and not self.empty:
             self.outcome.report = self._report()
 
     def judge(self, check: str, limit: float) -> Decision:
         """A check's finding against a limit."""
+        if self.empty:
+            return Decision("undecided", None, None, None, 0, f"{check}: undecided, {self.empty}")
         judgement = self._measured.judge({check: limit})
         finding = judgement.finding(check)
         if finding is None:
             known = ", ".join(sorted(finding.name for finding in judgement.findings))
             message = f"there is no check {check!r} in this version; checks: {known}"
-            return Decision("fail", None, None, None, self.records, message)
+            return Decision("fail", None, None, None, self.rows.read, message)
         return of_finding(finding)
 
     def judge_risk(self, limit: float, limits: Mapping[str, float]) -> Decision:
         """The risk against a limit; above it, rows are flagged by the limits of the checks."""
+        if self.empty:
+            return self.judge("the risk of pattern overfitting", limit)
         findings = self._measured.judge().findings
         found = risk(findings)
         decisions = [self.judge(name, bound) for name, bound in limits.items()]
@@ -187,12 +199,13 @@ class AuditRun:
         if all(finding.verdict == "undecided" for finding in findings):
             verdict = "undecided"
         words = {"fail": "is above", "pass": "is within", "undecided": "is undecided against"}
+        measured = verdict != "undecided"
         return Decision(
             verdict=verdict,
-            score=found.score,
-            low=found.low,
-            high=found.high,
-            records=self.records,
+            score=found.score if measured else None,
+            low=found.low if measured else None,
+            high=found.high if measured else None,
+            records=self.rows.read,
             message=f"the risk of pattern overfitting, {interval}, {words[verdict]} the limit "
             f"{limit:g}; {found.basis}",
             failing=tuple(n for d in decisions for n in d.failing) if verdict == "fail" else (),

@@ -9,10 +9,13 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synflaw_audit.engines.base import SecondPass
@@ -59,28 +62,58 @@ class Subset:
                 counts[template] += number
         return counts
 
-    def rows(self, checks: Sequence[str], most: int | None) -> list[dict[str, Any]]:
+    def rows(
+        self, checks: Sequence[str], most: int | None, columns: Sequence[str] = FLAGGED.names
+    ) -> list[dict[str, Any]]:
         """The first rows that any of these checks flagged, all of them if ``most`` is None.
 
-        Each has the columns of ``records.FLAGGED`` and ``index``, the values of the index columns.
+        Each has the columns of ``records.FLAGGED`` that were asked for, and ``index``, the values
+        of the index columns.
         """
         found: list[dict[str, Any]] = []
-        for row in self._matching(set(checks)):
+        for batch in self._matching(checks, columns):
+            left = batch.num_rows if most is None else most - len(found)
+            found.extend(_python(batch.slice(0, left)))
             if most is not None and len(found) >= most:
                 break
-            found.append({**row, "index": json.loads(row.get("index", "{}"))})
         return found
+
+    def worst(self, checks: Sequence[str], most: int) -> list[dict[str, Any]]:
+        """The rows that these checks flagged with the highest scores, the first of equals."""
+        kept = pa.Table.from_batches([], schema=self._schema)
+        for batch in self._matching(checks, FLAGGED.names):
+            both = pa.concat_tables([kept, pa.Table.from_batches([batch]).cast(self._schema)])
+            order = np.argsort(-both.column("score").to_numpy(), kind="stable")[:most]
+            kept = both.take(np.sort(order))
+        order = np.argsort(-kept.column("score").to_numpy(), kind="stable")
+        return [row for batch in kept.take(order).to_batches() for row in _python(batch)]
 
     def table(self) -> pa.Table:
         """All of them, schema ``records.FLAGGED``."""
         return pq.read_table(self.path, columns=FLAGGED.names).cast(FLAGGED)
 
-    def _matching(self, checks: set[str]) -> Iterator[dict[str, Any]]:
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        return pq.read_schema(self.path)
+
+    def _matching(self, checks: Sequence[str], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        names = [name for name in self._schema.names if name in (*columns, "checks", "index")]
+        wanted = pa.array(list(checks), pa.string())
         with pq.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(batch_size=1024):
-                for row in batch.to_pylist():
-                    if not checks.isdisjoint(row["checks"]):
-                        yield row
+            for batch in file.iter_batches(batch_size=4096, columns=names):
+                lists = batch.column("checks")
+                hit = pc.is_in(lists.flatten(), wanted)
+                mask = np.zeros(batch.num_rows, dtype=bool)
+                mask[np.asarray(pc.list_parent_indices(lists).filter(hit))] = True
+                kept = batch if "checks" in columns else batch.drop_columns(["checks"])
+                yield kept.filter(pa.array(mask))
+
+
+def _python(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = batch.to_pylist()
+    for row in rows:
+        row["index"] = json.loads(row["index"]) if "index" in row else {}
+    return rows
 
 
 def write(path: Path, subset: Subset | None) -> int:

@@ -36,7 +36,7 @@ CONTEXTS = ("input", "context")  # what an instruction may come with
 
 _NUMBER = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 
-_CHOICES = (
+COLUMNS_ARE_NAMED = (
     "name the columns with --question COLUMN --answer COLUMN (question=, answer= in Python), "
     "or plain text and conversations with --answer COLUMN alone"
 )
@@ -166,14 +166,14 @@ def find_schema(
     if not votes:
         raise InputError(
             f"{file}: no question and answer found. {_found(columns)} Expected one of {_KNOWN}; "
-            f"or {_CHOICES}."
+            f"or {COLUMNS_ARE_NAMED}."
         )
     most = max(votes.values())
     winners = [reading for reading, count in votes.items() if count == most]
     if len(winners) > 1:
         raise InputError(
             f"{file}: more than one reading is possible: {', '.join(sorted(map(str, winners)))}. "
-            f"{_found(columns)} To choose, {_CHOICES}."
+            f"{_found(columns)} To choose, {COLUMNS_ARE_NAMED}."
         )
     return _with_context(winners[0], columns)
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pyarrow as pa
 
-from synflaw_audit.errors import InputError
+from synflaw_audit.errors import InputError, NoRowsError
 from synflaw_audit.findings.accounts import Accounts, FileAccount, Skipped
 from synflaw_audit.reading import limits
 from synflaw_audit.reading.columns import (
@@ -118,10 +118,10 @@ class Source:
         """Refuses a corpus without records.
 
         Raises:
-            InputError: There are none.
+            NoRowsError: There are none.
         """
         if not records:
-            raise InputError(f"no rows to read in {', '.join(self.files[:10])}")
+            raise NoRowsError(f"no rows to read in {', '.join(self.files[:10])}")
 
     def file_batches(
         self, number: int, on_reject: OnReject | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from synflaw_audit.text.weights import require_safetensors
 
 Vectors = npt.NDArray[np.float64]
 
+HUB_SECONDS = 10.0
 NOISE = 1e-9  # a singular value so much smaller than the largest is a rounding error
 
 
@@ -119,9 +120,15 @@ class SentenceTransformerEmbedder:
             raise MissingExtraError(f"the embedder {self.model!r}", "embeddings") from error
         try:
             require_safetensors(self.model)
-            model = SentenceTransformer(
-                self.model, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-            )
+            options: dict[str, Any] = {
+                "trust_remote_code": False,
+                "model_kwargs": {"use_safetensors": True},
+            }
+            try:
+                model = SentenceTransformer(self.model, local_files_only=True, **options)
+            except (OSError, ValueError):
+                _require_on_hub(self.model)
+                model = SentenceTransformer(self.model, **options)
         except InputError:
             raise
         except Exception as error:  # whatever a model's files can raise
@@ -141,6 +148,26 @@ EMBEDDERS: Registry[Callable[..., Embedder]] = Registry(
     {"lsa": "synflaw_audit.text.embedders:LsaEmbedder"},
     error=InputError,
 )
+
+
+def _require_on_hub(model: str) -> None:
+    """Asks the hub for a model, once: loading one that is not there asks again for minutes.
+
+    Raises:
+        OSError: It does not know the model, or cannot be reached.
+    """
+    from huggingface_hub import HfApi
+
+    names = [model] if "/" in model else [model, f"sentence-transformers/{model}"]
+    reason = ""
+    for name in names:
+        try:
+            HfApi().model_info(name, timeout=HUB_SECONDS)
+        except Exception as error:  # of whichever library it speaks to the network with
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        else:
+            return
+    raise OSError(reason)
 
 
 def embedder_named(name: str, seed: int = 0) -> Embedder:

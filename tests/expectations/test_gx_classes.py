@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import pickle
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 
 import great_expectations as gx
 import pytest
+from great_expectations.expectations.row_conditions import Column
 from gx_helpers import checkpoint_over, pandas_batch, template_share, validate
 
 from synflaw_audit import expectations as synflaw
 from synflaw_audit.expectations import classes, describe, folders, store
 from synflaw_audit.expectations import project as projects
+from synflaw_audit.expectations.wording import condition_in_words
 from synflaw_audit.verdicts.catalogue import Check, load_checks
 
 CHECKS = load_checks()
@@ -59,6 +62,7 @@ def test_thresholds_are_required_and_everything_measured_by_is_written_out() -> 
         "embedder": "lsa",
         "seed": 0,
         "allow_undecided": False,
+        "max_rejected_share": 0.1,
     }
     overall = synflaw.ExpectSynflawFormatUniformityToBeWithinLimits.recommended()
     assert overall.configuration.kwargs["max_scores"] == classes.stable_limits()
@@ -142,3 +146,55 @@ def test_a_subclass_is_one_of_ours_everywhere(project: Any, templated: Any, tmp_
     diagnosis = projects.doctor(Path(project.root_directory))
     assert [suite.ours for suite in diagnosis.suites] == [1]
     assert diagnosis.healthy
+
+
+def test_all_limits_may_be_one_suite_parameter(ephemeral: Any, templated: Any) -> None:
+    overall = synflaw.ExpectSynflawFormatUniformityToBeWithinLimits
+    with pytest.raises(ValueError, match="cannot be a parameter by itself"):
+        overall(max_scores={"answer-template": {"$PARAMETER": "largest"}})
+    expectation = overall(max_scores={"$PARAMETER": "limits"})
+    suite = ephemeral.suites.add(gx.ExpectationSuite(name="s", expectations=[expectation]))
+    asset = ephemeral.data_sources.add_pandas("p").add_dataframe_asset("a")
+    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": templated})
+    strict, lenient = (
+        batch.validate(suite, expectation_parameters={"limits": limits}).results[0]
+        for limits in ({"answer-template": 0.1}, {"answer-template": 1.0})
+    )
+    assert (strict.success, lenient.success) == (False, True)
+    assert strict.result["details"]["failing"] == ["answer-template"]
+    with pytest.raises(ValueError, match=r"unknown checks \['nonsense'\]"):
+        batch.validate(suite, expectation_parameters={"limits": {"nonsense": 1.0}})
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        (None, ""),
+        (Column("kind") == "made", 'kind is "made"'),
+        (Column("n") >= 3, "n is at least 3"),
+        (Column("n").is_in([1, 2]), "n is one of 1, 2"),
+        (Column("n").is_not_null(), "n is not missing"),
+        ((Column("n") < 3) & (Column("kind") != "x"), 'n is below 3 and kind is not "x"'),
+        ((Column("n") < 3) | Column("n").is_null(), "(n is below 3 or n is missing)"),
+        ("n > 3", "n > 3"),
+    ],
+)
+def test_a_row_condition_reads_as_words(condition: Any, words: str) -> None:
+    assert condition_in_words(condition) == words
+    if condition is not None and not isinstance(condition, str):
+        assert condition_in_words(json.loads(json.dumps(condition.dict()))) == words
+        shown = str(
+            template_share(row_condition=condition)._prescriptive_renderer(
+                configuration=template_share(row_condition=condition).configuration
+            )[1]
+        )
+        assert html.escape(words) in shown
+
+
+def test_a_parameter_reads_as_words() -> None:
+    one = template_share({"$PARAMETER": "largest"})  # type: ignore[arg-type]
+    every = synflaw.ExpectSynflawFormatUniformityToBeWithinLimits(max_scores={"$PARAMETER": "all"})
+    for expectation, words in ((one, "the parameter largest"), (every, "the parameter all")):
+        (content,) = expectation._prescriptive_renderer(configuration=expectation.configuration)
+        shown = content.to_json_dict()["string_template"]["params"]
+        assert any(words in str(value) for value in shown.values())

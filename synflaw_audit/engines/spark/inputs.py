@@ -29,7 +29,7 @@ from synflaw_audit.engines.partitions import (
 )
 from synflaw_audit.engines.spark.session import told
 from synflaw_audit.engines.tasks import Rows
-from synflaw_audit.errors import InputError
+from synflaw_audit.errors import InputError, NoRowsError
 from synflaw_audit.findings.accounts import Skipped
 from synflaw_audit.reading.index import require_columns
 from synflaw_audit.reading.json_values import parse_json
@@ -266,7 +266,7 @@ def _schema(
 ) -> tuple[Schema, tuple[str, ...]]:
     """The schema of some rows, and the columns with text that it does not read."""
     if not sample:
-        raise InputError(f"{name}: there are no rows to audit")
+        raise NoRowsError(f"{name}: there are no rows to audit")
     schema = find_schema(name, sample, columns.question, columns.answer)
     return schema, unread_columns(sample, schema)
 

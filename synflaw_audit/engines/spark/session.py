@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _RAISED = re.compile(
     r"^(?:Caused by: |: )?(?:[\w$]+\.)*(\w*(?:Error|Exception)): (.+)$", re.MULTILINE
 )
+_MISSING = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _FILE = re.compile(r"error while reading file (\S+?)\.?\s")
 
 
@@ -84,6 +85,12 @@ def told(name: str) -> Iterator[None]:
         raise InputError(f"{name}: {_first_line(error)}") from error
     except PySparkException as error:
         raised = _RAISED.findall(str(error))
+        if missing := _MISSING.search(str(error)):
+            raise EngineError(
+                f"{name}: the Python of Spark's executors has no module {missing[1]!r}: install "
+                "synflaw-audit there as it is here, or ship an environment that holds it (such as "
+                "spark.archives with spark.pyspark.python)"
+            ) from error
         if raised and raised[-1][0] == InputError.__name__:
             raise InputError(raised[-1][1]) from error
         raise EngineError(f"{name}: Spark could not go on: {_cause(error)}") from error
