@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import io
 import pickle
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from functools import reduce
+from itertools import islice
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import zstandard
 
@@ -102,12 +105,16 @@ def sketch_partition(
     keep_rejected: bool, batches: Iterator[pa.RecordBatch], rows: Rows, partition: int
 ) -> Iterator[pa.RecordBatch]:
     """Sketches a partition; yields the rejected rows, if they are kept, and a ``Sketched``."""
-    rejected: list[Rejected] = []
-    on_reject = rejected.append if keep_rejected else None
     tables = rows.layout.tables(batches, partition)
-    found = sketch_rows(tables, rows.schema, on_reject, rows.unread)
-    for start in range(0, len(rejected), _REJECTED_ROWS):
-        yield _rejected(rejected[start : start + _REJECTED_ROWS])
+    with tempfile.TemporaryFile() as rejected:  # there may be any number of them
+
+        def keep(row: Rejected) -> None:
+            rejected.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+        found = sketch_rows(tables, rows.schema, keep if keep_rejected else None, rows.unread)
+        rejected.seek(0)
+        while some := list(islice(rejected, _REJECTED_ROWS)):
+            yield _rejected([Rejected(**orjson.loads(row)) for row in some])
     counted = (found.sketch.records, found.rejected, found.first_rejected)
     yield _filled(_partial(Sketched(found, {rows.name: counted}), partition), SKETCHED)
 

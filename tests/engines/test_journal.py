@@ -99,6 +99,40 @@ def test_what_is_finished_is_not_done_again(
     assert sum(flagged) <= report.dataset.records - 450
 
 
+def test_rejected_rows_are_kept_on_disk_and_once(
+    corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a file that was not finished are neither lost nor taken twice."""
+    monkeypatch.setattr(journal, "_REJECTED_ROWS", 2)
+    for name in corpus:
+        with Path(name).open("a", encoding="utf-8") as file:
+            file.write("no JSON\n" * 7)
+    report = audit(corpus, out=tmp_path / "whole", split=True)
+    assert report.dataset.rejected == 22
+    counted = 0
+
+    def progress(stage: str, done: int) -> None:
+        nonlocal counted
+        counted += stage == "reading"
+        if counted > 12 or stage != "reading":
+            raise Killed
+
+    kept: list[int] = []
+    keep = journal.Journal.keep_first_pass
+    monkeypatch.setattr(
+        journal.Journal,
+        "keep_first_pass",
+        lambda self, files, found: (kept.append(len(self._waiting)), keep(self, files, found)),
+    )
+    with pytest.raises(Killed):
+        audit(corpus, out=tmp_path / "out", split=True, progress=progress)
+    assert kept
+    assert max(kept) < 2  # in memory, however many there are
+    again = audit(corpus, out=tmp_path / "out", split=True, resume=True)
+    assert outputs(tmp_path / "out") == outputs(tmp_path / "whole")
+    assert again.dataset.rejected == 22
+
+
 def test_other_options_and_changed_files_are_refused(corpus: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     killed_at(corpus, out, "measuring", 0)

@@ -187,18 +187,18 @@ def sketched(
     """Sketches a corpus, from where the journal has got to, and keeps that up to date."""
     sample_bytes = (memory or Memory()).sample_bytes
     empty = FirstPass(Sketch(size=sample_bytes))
-    done, before, known = journal.first_pass(empty) if journal else (0, empty, [])
+    done, before = journal.first_pass(empty) if journal else (0, empty)
     sketcher, first = Sketcher(before.sketch), before.first_rejected
     accounts = list(before.accounts.files)
-    for row in known:
-        if on_reject is not None:
+    if journal is not None and on_reject is not None and before.rejected:
+        for row in journal.rejected():
             on_reject(row)
 
     def reject(row: Rejected) -> None:
         nonlocal first
         first = first or f"row {row.row}: {row.reason}"
         if journal is not None:
-            known.append(row)
+            journal.reject(row)
         if on_reject is not None:
             on_reject(row)
 
@@ -212,7 +212,7 @@ def sketched(
             tell("reading", sketcher.records)
         accounts.append(source.account(number))
         if journal is not None and sketcher.records - kept >= SHARD_RECORDS:
-            journal.keep_first_pass(number + 1, found(), known)
+            journal.keep_first_pass(number + 1, found())
             kept = sketcher.records
     source.require(sketcher.records)
     return found()

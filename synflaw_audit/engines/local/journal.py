@@ -1,18 +1,19 @@
 """What an audit has finished, kept beside its outputs so that a killed run can go on.
 
-The first pass is kept file by file: the sketch of all files read, and their rejected rows. The
-second is kept in shards of records: the rows flagged in each batch. Whoever goes on reads the rows
-again, which is cheap, and takes what was found in them from here. A journal belongs to one corpus
-and one set of options; its files appear whole or not at all, and it is removed when the outputs are
-published.
+The first pass is kept file by file: the sketch of all files read, their accounts and, in a file of
+their own that grows as they come, the rejected rows. The second is kept in shards of records: the
+rows flagged in each batch. Whoever goes on reads the rows again, which is cheap, and takes what was
+found in them from here. A journal belongs to one corpus and one set of options; every state of it
+appears whole or not at all, and it is removed when the outputs are published.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ from synflaw_audit.records import FLAGGED
 from synflaw_audit.sample.sketch import Answers, Sketch
 from synflaw_audit.text.tokens import Mask, utf8
 
-IDENTITY = "audit.json"
+IDENTITY, REJECTED = "audit.json", "rejected.jsonl"
 SHARD_RECORDS = 131_072  # a smaller corpus is audited again as quickly as it is read back
+# Rejected rows are written as they come, so many at a time.
+_REJECTED_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Journal:
         self._identity = identity
         self._shard: list[Found] = []
         self._records = 0
+        self._waiting: list[bytes] = []
         known = self._folder / IDENTITY
         if resume and known.exists():
             _require_same(orjson.loads(known.read_bytes()), identity)
@@ -68,20 +72,42 @@ class Journal:
             self.remove()
         self._shards = self._finished()
 
-    def first_pass(self, empty: FirstPass) -> tuple[int, FirstPass, list[Rejected]]:
+    def first_pass(self, empty: FirstPass) -> tuple[int, FirstPass]:
         """How many files the first pass has finished, and what it found in them."""
         path = self._folder / "first.npz"
         if not path.exists():
-            return 0, empty, []
+            (self._folder / REJECTED).unlink(missing_ok=True)
+            return 0, empty
         with np.load(path, allow_pickle=False) as kept:
-            rejected = [Rejected(**row) for row in orjson.loads(kept["rejected"].tobytes())]
+            # What a killed run rejected after this state it, or its like, rejects again.
+            os.truncate(self._folder / REJECTED, int(kept["rejected_bytes"]))
             files = orjson.loads(kept["accounts"].tobytes())
             accounts = Accounts(tuple(msgspec.convert(files, list[FileAccount])))
             found = FirstPass(_unpacked(kept), accounts, bytes(kept["first_rejected"]).decode())
-            return int(kept["files"]), found, rejected
+            return int(kept["files"]), found
 
-    def keep_first_pass(self, files: int, found: FirstPass, rejected: list[Rejected]) -> None:
+    def rejected(self) -> Iterator[Rejected]:
+        """The rows rejected in the files that the first pass has finished."""
+        with (self._folder / REJECTED).open("rb") as rows:
+            for row in rows:
+                yield Rejected(**orjson.loads(row))
+
+    def reject(self, row: Rejected) -> None:
+        """Takes a row that the first pass rejects."""
+        self._waiting.append(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        if len(self._waiting) >= _REJECTED_ROWS:
+            self._append_rejected()
+
+    def _append_rejected(self) -> int:
+        """Appends the rejected rows in hand to their file, and tells how long it is now."""
+        with self._begun(REJECTED).open("ab") as file:
+            file.writelines(self._waiting)
+            self._waiting = []
+            return file.tell()
+
+    def keep_first_pass(self, files: int, found: FirstPass) -> None:
         """Keeps what the first pass found in so many files."""
+        rejected_bytes = self._append_rejected()
         with self._writing("first.npz") as path, path.open("wb") as file:
             np.savez(
                 file,
@@ -89,7 +115,7 @@ class Journal:
                 files=np.int64(files),
                 accounts=np.frombuffer(orjson.dumps(list(found.accounts.files)), np.uint8),
                 first_rejected=np.frombuffer(found.first_rejected.encode(), np.uint8),
-                rejected=np.frombuffer(orjson.dumps(list(map(asdict, rejected))), np.uint8),
+                rejected_bytes=np.int64(rejected_bytes),
                 **_packed(found.sketch),
             )
 
@@ -131,12 +157,15 @@ class Journal:
         self._shard, self._records = [], 0
 
     def _writing(self, name: str) -> AbstractContextManager[Path]:
+        return written(self._begun(name))
+
+    def _begun(self, name: str) -> Path:
         """A file of the journal; the first one is what it is a journal of."""
         self._folder.mkdir(parents=True, exist_ok=True)
         if not (self._folder / IDENTITY).exists():
             with written(self._folder / IDENTITY) as path:
                 path.write_bytes(orjson.dumps(self._identity))
-        return written(self._folder / name)
+        return self._folder / name
 
 
 def _require_same(known: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
