@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GX_OLDEST = $(shell sed -n 's/^gx = .*great-expectations>=\([0-9.]*\).*/\1/p' pyproject.toml)
 GX_VENV := .venv-gx-oldest
 
-.PHONY: demo test test-slow test-processes test-gx-oldest fix check bench wheel clean
+.PHONY: demo test test-slow test-processes test-gx-oldest fix check bench fuzz wheel clean
 
 demo: $(READY)  ## audit a templated and a natural corpus, damage a small model, repair it
 	rm -rf demo-output
@@ -43,6 +43,10 @@ fix: $(READY)  ## apply every automatic fix
 # BENCH="--data FOLDER --peers-python PYTHON": real corpora, and what others offer, as well.
 bench: $(READY)  ## what an audit costs, beside reading and splitting the same bytes
 	$(BIN)/python benchmarks/throughput.py --out benchmarks/results/throughput.md $(BENCH)
+
+N ?= 1000
+fuzz: $(READY)  ## read N hostile files, and pass some of them through the gate
+	$(BIN)/python tests/fuzz/run.py --inputs $(N)
 
 wheel: $(READY)  ## build the wheel and the source distribution into dist/
 	$(BIN)/python -m build

@@ -29,7 +29,7 @@ BUFFER = 1 << 18
 # Packed bytes are read in blocks, and unpacked in steps so small that no step's output is large:
 # Zstandard makes at most 32 MiB of one, gzip 1 MiB.
 _BLOCK, _STEP = 1 << 16, 1 << 10
-_BLANK_LINES, _EMPTY_LINES = re.compile(rb"\s*\n"), re.compile(rb"(?:\r?\n)+")
+_BLANK_LINES, _EMPTY_LINES = re.compile(rb"\s*\n"), re.compile(rb"[\r\n]*\n")
 _BOM = b"\xef\xbb\xbf"
 
 
