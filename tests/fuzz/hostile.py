@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import random
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -315,8 +316,14 @@ DAMAGES: dict[str, Callable[[random.Random, bytes], bytes]] = {
 }
 
 
-def _packed(suffix: str, data: bytes) -> bytes:
-    return COMPRESSIONS[suffix](data)
+def _zst(parts: list[bytes]) -> bytes:
+    packer = zstandard.ZstdCompressor(write_checksum=True).compressobj()
+    return b"".join([*map(packer.compress, parts), packer.flush()])
+
+
+def _gz(parts: list[bytes]) -> bytes:
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    return b"".join([*map(packer.compress, parts), packer.flush()])
 
 
 ROW = b'{"question": "q", "answer": "a"}\n'
@@ -324,19 +331,19 @@ ROW = b'{"question": "q", "answer": "a"}\n'
 BOMBS: dict[str, tuple[str, Callable[[random.Random], bytes]]] = {
     "300 MB of newlines": (
         "bomb.jsonl.zst",
-        lambda chance: _packed(".zst", ROW + b"\n" * 300_000_000 + ROW),
+        lambda chance: _zst([ROW, *[b"\n" * 1_000_000] * 300, ROW]),
     ),
     "60 MB of newlines": (
         "bomb.csv.zst",
-        lambda chance: _packed(".zst", b"question,answer\nq,a\n" + b"\n" * 60_000_000),
+        lambda chance: _zst([b"question,answer\nq,a\n", *[b"\n" * 1_000_000] * 60]),
     ),
     "a cell of 100 MB": (
         "bomb.csv.gz",
-        lambda chance: _packed(".gz", b"question,answer\nq,a\nq," + b"0" * 100_000_000),
+        lambda chance: _gz([b"question,answer\nq,a\nq,", *[b"0" * 1_000_000] * 100]),
     ),
     "lines of 20 MB": (
         "bomb.jsonl.zst",
-        lambda chance: _packed(".zst", (ROW + b'{"x": "' + b"x" * 20_000_000 + b'"}\n') * 3),
+        lambda chance: _zst([ROW, b'{"x": "', *[b"x" * 1_000_000] * 20, b'"}\n'] * 3),
     ),
     "a row of 40 MB": (
         "bomb.json",
