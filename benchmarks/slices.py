@@ -48,11 +48,13 @@ def mixture(plain: pd.DataFrame, templated: pd.DataFrame, share: float, seed: in
     return pd.concat([kept, added], ignore_index=True)
 
 
-def planted(rows: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+def planted(
+    rows: pd.DataFrame, share: float, seed: int, opening: str = OPENING, closing: str = CLOSING
+) -> pd.DataFrame:
     """The rows, a share of the answers between the two sentences of a fixed format."""
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(rows)) < round(share * len(rows))
-    framed = OPENING + rows["answer"] + CLOSING
+    framed = opening + rows["answer"] + closing
     return rows.assign(answer=rows["answer"].where(~chosen, framed))
 
 

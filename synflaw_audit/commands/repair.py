@@ -299,7 +299,8 @@ def _probe(forget: Path, ifeval: Path | None, lm_eval: str | None) -> Probe | No
     """What is measured before and after besides the likelihoods."""
     probes: list[Probe] = []
     if ifeval is not None:
-        from synflaw_audit.probes.probes import Suite, read_instructions
+        from synflaw_audit.probes.instructions import read_instructions
+        from synflaw_audit.probes.suite import Suite
         from synflaw_audit.repair.material.flagged import read_flagged
         from synflaw_audit.repair.material.wordings import wordings
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
     from synflaw_audit.lab.corpora import Row
-    from synflaw_audit.probes.probes import Suite
+    from synflaw_audit.probes.suite import Suite
     from synflaw_audit.repair import RepairResult
 
 _ROWS = {

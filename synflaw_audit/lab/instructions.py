@@ -1,6 +1,6 @@
 """Requests whose fulfilment can be checked in code, and answers that fulfil them.
 
-Each kind names the checker of ``synflaw_audit.probes.probes`` it is verified by, under the
+Each kind names the checker of ``synflaw_audit.probes.checkers`` it is verified by, under the
 identifiers of IFEval (Zhou et al. 2023, "Instruction-Following Evaluation for Large Language
 Models", arXiv:2311.07911).
 """

@@ -21,7 +21,8 @@ from synflaw_audit.lab.corpora import (
 )
 from synflaw_audit.lab.instructions import KINDS
 from synflaw_audit.lab.world import Fact, World
-from synflaw_audit.probes.probes import Instruction, Suite
+from synflaw_audit.probes.instructions import Instruction
+from synflaw_audit.probes.suite import Suite
 
 # Added to a seed, so that the stages draw different prose.
 _BASE, _CONTINUED, _HELD_OUT, _TUNING = 1_000_003, 2_000_003, 3_000_017, 4_000_037

@@ -18,7 +18,8 @@ from synflaw_audit.lab.stages import (
     tuning_rows,
 )
 from synflaw_audit.lab.world import World
-from synflaw_audit.probes.probes import CHECKERS, Instruction, follows
+from synflaw_audit.probes.checkers import CHECKERS
+from synflaw_audit.probes.instructions import Instruction, follows
 
 
 @pytest.fixture(scope="module")

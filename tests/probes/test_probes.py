@@ -7,18 +7,16 @@ import torch
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.lab.tiny import Size, new_model, train_tokenizer
-from synflaw_audit.probes.probes import (
-    CHECKERS,
+from synflaw_audit.probes.checkers import CHECKERS
+from synflaw_audit.probes.generation import generate
+from synflaw_audit.probes.instructions import (
     Instruction,
-    Suite,
     follows,
-    generate,
     instruction_following,
-    knowledge,
-    perplexity,
     read_instructions,
-    template_emission,
 )
+from synflaw_audit.probes.perplexity import perplexity
+from synflaw_audit.probes.suite import Suite, knowledge, template_emission
 from synflaw_audit.repair.material.encoding import encode_row
 
 CASES = [
@@ -81,6 +79,17 @@ CASES = [
     ("punctuation:no_comma", {}, "a b", "a, b"),
     ("startend:end_checker", {"end_phrase": "The end."}, 'So. "The end."', "The end. Or not"),
     ("startend:quotation", {}, ' "quoted" ', '"quoted" or not'),
+    ("content:digits", {}, "In 3 days", "In three days"),
+    ("content:no_digits", {}, "In three days", "In 3 days"),
+    ("content:number_alone", {}, " 7. ", "7 of 10"),
+    ("content:one_of", {"choices": ["yes", "no"]}, "Yes.", "Yes, I do."),
+    ("layout:comma_list", {"items": 3}, "a, b, c", "I like a, b, c\nand d"),
+    ("layout:numbered_list", {"items": 2}, "So:\n1. a\n2) b", "1. a\n2. b\n3. c"),
+    ("layout:one_line", {}, " a b ", "a\nb"),
+    ("layout:table", {"columns": 2}, "|a|b|\n|-|:-:|\n|1|2|", "|a|b|\n|1|2|\n|3|4|"),
+    ("length:words", {"count": 1}, "Bread!", "My bread"),
+    ("startend:opening", {"opening": "Well"}, '"Well, so', "Wellington boots"),
+    ("startend:question_mark", {}, "Is it? ", "Is it? Yes."),
 ]
 
 

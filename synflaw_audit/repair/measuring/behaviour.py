@@ -13,7 +13,8 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from synflaw_audit.probes.probes import Instruction, follows, generate
+from synflaw_audit.probes.generation import generate
+from synflaw_audit.probes.instructions import Instruction, follows
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.wordings import wordings
 from synflaw_audit.repair.measuring.figures import Figure

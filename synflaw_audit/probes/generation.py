@@ -1,0 +1,48 @@
+"""Answers by greedy decoding, in batches of prompts of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from synflaw_audit.repair.material.encoding import encode_prompt
+
+
+@torch.no_grad()
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    max_new_tokens: int = 64,
+    batch: int = 128,
+) -> list[str]:
+    """Answer every prompt by greedy decoding, prompts of like length together."""
+    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    answers = [""] * len(prompts)
+    order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
+    training = model.training
+    model.train(False)
+    for start in range(0, len(order), batch):
+        chunk = order[start : start + batch]
+        width = max(len(encoded[i]) for i in chunk)
+        padding = [width - len(encoded[i]) for i in chunk]
+        ids = torch.tensor(
+            [[pad] * gap + encoded[i] for i, gap in zip(chunk, padding, strict=True)]
+        )
+        mask = torch.tensor([[0] * gap + [1] * (width - gap) for gap in padding])
+        out = model.generate(  # type: ignore[operator]
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            pad_token_id=pad,
+        )
+        texts = tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)
+        for i, text in zip(chunk, texts, strict=True):
+            answers[i] = text
+    model.train(training)
+    return answers
