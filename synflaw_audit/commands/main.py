@@ -18,6 +18,7 @@ from synflaw_audit.commands.demo import demo
 from synflaw_audit.commands.gate import gate
 from synflaw_audit.commands.guard import FAULT, complain, explained, guarded
 from synflaw_audit.commands.lab import lab
+from synflaw_audit.commands.rehearse import rehearse
 from synflaw_audit.commands.repair import repair
 from synflaw_audit.untrusted import on_one_line
 
@@ -67,7 +68,7 @@ def synflaw(
     """Audit question-answer corpora for format uniformity; repair models damaged by it."""
 
 
-for command in (audit, gate, repair):
+for command in (audit, gate, rehearse, repair):
     app.command()(command)
 app.add_typer(checks.app, name="checks")
 app.command()(checks.explain)

@@ -8,19 +8,27 @@ with. The loss is the cross-entropy of the answers' tokens; the output layer sco
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from synflaw_audit.errors import RepairError
+from synflaw_audit.errors import InputError
 from synflaw_audit.repair.material.encoding import EncodedRow, encode_row
 
 IGNORED = -100
 # Rows sorted by length at a time: enough that little is padded, few enough to stay shuffled.
 _POOL = 64
+# Weights above which activations are recomputed instead of kept.
+_LARGE = 1_000_000_000
+# Of the free memory, what the activations of a micro-batch may take.
+_MEMORY_SHARE = 0.5
+
+Row = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -37,9 +45,9 @@ class TrainingConfig:
         seed: Of the adapters' first weights and of the order of the rows.
     """
 
-    budget: int = 13_500
-    tokens_per_step: int = 450
-    max_length: int = 256
+    budget: int = 11_200
+    tokens_per_step: int = 400
+    max_length: int = 200
     rank: int = 16
     alpha: int = 32
     learning_rate: float = 5e-4
@@ -49,45 +57,6 @@ class TrainingConfig:
     def steps(self) -> int:
         """Optimiser steps."""
         return max(1, self.budget // self.tokens_per_step)
-
-
-Row = tuple[str, str]
-
-
-def batches(
-    rows: Sequence[EncodedRow], tokens: int, generator: np.random.Generator
-) -> Iterator[list[EncodedRow]]:
-    """Shuffled rows of like length together, padded to at most ``tokens`` tokens, without end."""
-    while True:
-        order = generator.permutation(len(rows))
-        for start in range(0, len(order), _POOL):
-            pool = sorted(order[start : start + _POOL], key=lambda i: len(rows[i].input_ids))
-            groups: list[list[EncodedRow]] = [[]]
-            for i in pool:
-                # In order of length, so this row would be the longest of its group.
-                if groups[-1] and len(rows[i].input_ids) * (len(groups[-1]) + 1) > tokens:
-                    groups.append([])
-                groups[-1].append(rows[i])
-            for group in generator.permutation(len(groups)):
-                yield groups[group]
-
-
-def encoded(
-    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], max_length: int
-) -> list[EncodedRow]:
-    """The rows that have a token of an answer left within ``max_length``.
-
-    Raises:
-        RepairError: None has.
-    """
-    found = [encode_row(tokenizer, q, a, max_length=max_length) for q, a in rows]
-    usable = [row for row in found if any(row.answer[1:])]
-    if not usable:
-        raise RepairError(
-            f"none of the {len(rows)} rows has an answer within {max_length} tokens of its "
-            "question; raise the length"
-        )
-    return usable
 
 
 def train_adapters(
@@ -108,49 +77,134 @@ def train_adapters(
         The PEFT model, in evaluation mode, and the mean loss over the last tenth of the steps.
 
     Raises:
-        RepairError: No row has an answer within the length, or the loss is not finite.
+        InputError: No row has an answer within the length, or the loss is not finite.
     """
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(config.seed)
+    usable = encoded(tokenizer, rows, config.max_length)
     adapters = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules="all-linear")
     network = get_peft_model(model, adapters)
-    usable = encoded(tokenizer, rows, config.max_length)
+    if model.num_parameters() > _LARGE:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0)
     warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, 0.1, 1.0, max(1, config.steps // 10))
     source = batches(usable, config.tokens_per_step, np.random.default_rng(config.seed))
+    at_a_time = micro_batch_tokens(model, config.tokens_per_step)
     network.train()
     losses = []
     for step in range(config.steps):
-        loss = _loss(network, next(source))
-        loss.backward()
+        group = next(source)
+        targets = sum(sum(row.answer[1:]) for row in group)
+        total = 0.0
+        for part in split(group, at_a_time):
+            loss = summed_loss(network, part) / targets
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         warm_up.step()
-        losses.append(loss.item())
-        if not np.isfinite(losses[-1]):
-            raise RepairError(
-                f"the loss was not finite at step {step + 1}; lower the learning rate"
-            )
+        losses.append(total)
+        if not np.isfinite(total):
+            raise InputError(f"the loss was not finite at step {step + 1}; lower the learning rate")
     network.eval()
     return network, float(np.mean(losses[-max(1, len(losses) // 10) :]))
 
 
-def _loss(network: nn.Module, group: Sequence[EncodedRow]) -> Tensor:
-    """Mean cross-entropy of the answers' tokens."""
+def encoded(
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], max_length: int
+) -> list[EncodedRow]:
+    """The rows that have a token of an answer left within ``max_length``.
+
+    Raises:
+        InputError: None has.
+    """
+    found = [encode_row(tokenizer, q, a, max_length=max_length) for q, a in rows]
+    usable = [row for row in found if any(row.answer[1:])]
+    if not usable:
+        raise InputError(
+            f"none of the {len(rows)} rows has an answer within {max_length} tokens of its "
+            "question; raise the length"
+        )
+    return usable
+
+
+def batches(
+    rows: Sequence[EncodedRow], tokens: int, generator: np.random.Generator
+) -> Iterator[list[EncodedRow]]:
+    """Shuffled rows of like length together, padded to at most ``tokens`` tokens, without end."""
+    while True:
+        order = generator.permutation(len(rows))
+        for start in range(0, len(order), _POOL):
+            pool = sorted(order[start : start + _POOL], key=lambda i: len(rows[i].input_ids))
+            groups = split([rows[i] for i in pool], tokens)
+            for group in generator.permutation(len(groups)):
+                yield groups[group]
+
+
+def split(rows: Sequence[EncodedRow], tokens: int) -> list[list[EncodedRow]]:
+    """Rows in order of length, in groups of at most ``tokens`` padded tokens; one row at least."""
+    groups: list[list[EncodedRow]] = [[]]
+    for row in rows:
+        # In order of length, so this row would be the longest of its group.
+        if groups[-1] and len(row.input_ids) * (len(groups[-1]) + 1) > tokens:
+            groups.append([])
+        groups[-1].append(row)
+    return groups
+
+
+def micro_batch_tokens(model: PreTrainedModel, wanted: int) -> int:
+    """How many padded tokens fit into the memory at a time, at most ``wanted``.
+
+    What is kept of a token for the backward pass is some 34 numbers a layer and unit of width
+    (Korthikanti et al. 2022, "Reducing Activation Recomputation in Large Transformer Models",
+    arXiv:2205.05198, eq. 2), or the layers' inputs alone where activations are recomputed; and
+    three float32 copies of its scores over the vocabulary.
+    """
+    config = model.config
+    layers, width = config.num_hidden_layers, config.hidden_size
+    kept = 34 * width * layers
+    if model.num_parameters() > _LARGE:
+        kept = 2 * width * layers + 34 * width
+    token = kept + 12 * config.vocab_size
+    return max(1, min(wanted, int(_MEMORY_SHARE * free_memory(model.device)) // token))
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can be had on a device."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def summed_loss(network: nn.Module, group: Sequence[EncodedRow]) -> Tensor:
+    """The cross-entropy of all answers' tokens, summed, in float32."""
     device = next(network.parameters()).device
-    ids, mask, labels = padded(group)
-    with torch.autocast(device.type, dtype=torch.bfloat16):
-        base = network.get_base_model()  # type: ignore[operator]
-        hidden = base.model(
-            input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False
-        ).last_hidden_state[:, :-1]
-        wanted = labels[:, 1:].to(device)
-        kept = wanted != IGNORED
-        logits = base.get_output_embeddings()(hidden[kept])
-    return nn.functional.cross_entropy(logits.float(), wanted[kept])
+    ids, mask, labels = (tensor.to(device) for tensor in padded(group))
+    wanted = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
+    kept = wanted != IGNORED
+    with torch.autocast(device.type, dtype=torch.bfloat16), _scoring(network, kept):
+        logits = network(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    return nn.functional.cross_entropy(logits[0].float(), wanted[kept], reduction="sum")
+
+
+@contextmanager
+def _scoring(network: nn.Module, kept: Tensor) -> Iterator[None]:
+    """The output layer is given the chosen positions only, as one row."""
+
+    def choose(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (inputs[0][kept].unsqueeze(0), *inputs[1:])
+
+    head = network.get_output_embeddings()  # type: ignore[operator]
+    handle = head.register_forward_pre_hook(choose)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def padded(group: Sequence[EncodedRow]) -> tuple[Tensor, Tensor, Tensor]:

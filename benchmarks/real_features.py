@@ -1,0 +1,146 @@
+"""Scores the slices that damage was measured on, and reads the damage off the kept answers.
+
+    python benchmarks/real_features.py --data FOLDER --cache FOLDER
+
+Reads the runs that ``real_damage.py`` left in the cache. Writes ``results/real_damage.csv``, a row
+a run, and ``results/real_damage_features.csv``, a row a slice: for each check its score, low and
+high; for each peer its value on 1,000 rows drawn at random. The audit's matcher of the slice's own
+formats is run over the answers to foreign prompts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from environment import heading
+from leakage import added_emission, frequent_grams
+from peers import PEERS
+from real_damage import BASE, CONTROL
+from real_slices import real_slices
+from slices import Slice
+
+from synflaw_audit.engines.registry import open_engine
+from synflaw_audit.probes.emission import FormatMatcher
+from synflaw_audit.probes.instructions import Instruction, follows
+from synflaw_audit.probes.likeness import lengths, likeness
+from synflaw_audit.run import Measured, measure
+from synflaw_audit.settings import AuditSettings
+from synflaw_audit.verdicts.catalogue import load_checks
+
+SAMPLE = 1000
+
+
+class Runs:
+    """The kept answers of every run, and of the base and the control."""
+
+    def __init__(self, cache: Path) -> None:
+        self.settings = json.loads((cache / "settings.json").read_text())
+        lines = (cache / "runs.jsonl").read_text().splitlines()
+        self.runs: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        self.foreign: list[str] = self.settings["foreign"]
+        asked = [
+            Instruction(i["prompt"], tuple(i["ids"]), tuple(i["kwargs"]), i["kind"], i["language"])
+            for i in self.settings["instructions"]
+        ]
+        self.base = self.of(BASE)[0]
+        pairs = zip(asked, self.base["instructions"], strict=True)
+        followed = [instruction for instruction, answer in pairs if follows(answer, instruction)]
+        self.instructions = followed[: self.settings["settings"]["instructions_kept"]]
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        """The runs of a slice, a seed each."""
+        return [run for run in self.runs if run["slice"] == name]
+
+    def kept(self, run: dict[str, Any]) -> list[bool]:
+        """Which of the instructions that the base follows are followed still."""
+        pairs = zip(run["instructions"], self.instructions, strict=True)
+        return [follows(answer, instruction) for answer, instruction in pairs]
+
+
+def scored(part: Slice, measured: Measured) -> dict[str, object]:
+    """One row of the features."""
+    row: dict[str, object] = {"slice": part.name, "family": part.family, "origin": part.origin}
+    row["rows"] = len(part.rows)
+    for finding in measured.judge().findings:
+        for bound in ("score", "low", "high"):
+            row[f"{finding.name}:{bound}"] = round(float(getattr(finding, bound)), 6)
+        if "vendi" in finding.observed:
+            row["peer:Vendi score (negated)"] = -round(float(finding.observed["vendi"]), 4)
+    sample = part.rows["answer"].sample(min(SAMPLE, len(part.rows)), random_state=0).tolist()
+    return {**row, **{f"peer:{name}": round(peer(sample), 6) for name, peer in PEERS.items()}}
+
+
+def damage(part: Slice, runs: Runs, matcher: FormatMatcher | None) -> list[dict[str, object]]:
+    """One row of the damage a run of the slice."""
+    rows = []
+    grams = frequent_grams(part.rows["answer"], 0.01)
+    controls = runs.of(CONTROL)
+    natural = runs.of("dolly")
+    for run in runs.of(part.name):
+        control = next((c for c in controls if c["seed"] == run["seed"]), controls[0])
+        human = next((c for c in natural if c["seed"] == run["seed"]), natural[0])
+        before = runs.base["foreign"]
+        said, base = (
+            (matcher.match(runs.foreign, answers).said if matcher else np.zeros(1))
+            for answers in (run["foreign"], before)
+        )
+        kept, kept_control, kept_human = (runs.kept(one) for one in (run, control, human))
+        rows.append(
+            {
+                "slice": part.name,
+                "family": part.family,
+                "origin": part.origin,
+                "seed": run["seed"],
+                "emission": round(float(said.mean()), 4),
+                "emission_base": round(float(base.mean()), 4),
+                "emission_grams": round(
+                    added_emission(run["foreign"], before, runs.foreign, grams)[0], 4
+                ),
+                "kept": round(float(np.mean(kept)), 4),
+                "kept_control": round(float(np.mean(kept_control)), 4),
+                "kept_human": round(float(np.mean(kept_human)), 4),
+                "kl": round(float(np.nanmean(run["kl"])), 4),
+                "likeness": round(float(likeness(run["foreign"]).mean()), 4),
+                "likeness_base": round(float(likeness(before).mean()), 4),
+                "words": round(float(np.mean(lengths(run["foreign"]))), 2),
+                "loss": run["loss"],
+                "seconds": run["seconds"],
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    runs, checks = Runs(options.cache), load_checks()
+    made = heading("benchmarks/real_features.py --data FOLDER --cache FOLDER").strip()
+    features, damages = [], []
+    for part in real_slices(options.data):
+        if not runs.of(part.name):
+            continue
+        table = pa.Table.from_pandas(part.rows, preserve_index=False)
+        measured = measure(open_engine(table, AuditSettings()), checks)
+        features.append(scored(part, measured))
+        damages += damage(part, runs, FormatMatcher.of(measured.corpus, checks))
+        last = damages[-1]
+        print(part.name, last["emission"], last["emission_base"], last["kept"], flush=True)
+    control = Slice(CONTROL, CONTROL, "synthetic", pd.DataFrame({"answer": [""]}))
+    damages += damage(control, runs, None)
+    pd.DataFrame(features).to_csv(options.out / "real_damage_features.csv", index=False)
+    pd.DataFrame(damages).to_csv(options.out / "real_damage.csv", index=False)
+    described = {"features": made, "runs": runs.settings["made"], **runs.settings["settings"]}
+    (options.out / "real_damage.json").write_text(json.dumps(described, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Causal language models for probing: loaded from a folder or a hub name, never with their code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from synflaw_audit.errors import InputError
+
+
+def load_model(
+    model: str | Path, device: str | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a causal LM in bfloat16 where the device computes in it, and its tokenizer.
+
+    Code that comes with a model is not run (``trust_remote_code=False``).
+
+    Raises:
+        InputError: There is no such model, or it is no causal LM that transformers knows.
+    """
+    path = Path(model)
+    if path.exists() and not (path / "config.json").is_file():
+        raise InputError(f"{path}: no config.json; give a Hugging Face model folder or a hub name")
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(model), trust_remote_code=False)
+        network = AutoModelForCausalLM.from_pretrained(
+            str(model), dtype=_precision(where), trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{model}: cannot be loaded as a causal LM: {error}") from error
+    network.to(where)
+    return network.eval(), tokenizer
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32

@@ -1,0 +1,52 @@
+"""The result of a rehearsal as one self-contained page: no network, no script, all escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, StrictUndefined, Template
+
+from synflaw_audit.rehearsal.result import Axis, RehearsalResult
+
+_SHARES = ("emission", "instruction_loss")
+
+
+def render(result: RehearsalResult) -> str:
+    """The page."""
+    return _template().render(result=result, axes=[_drawn(axis) for axis in result.axes])
+
+
+def _drawn(axis: Axis) -> dict[str, object]:
+    """An axis with its bars scaled to [0, 1] and its numbers written out."""
+    shares = axis.name in _SHARES
+    top = 1.0 if shares else max(axis.tuned, axis.control, axis.damage.high, 1e-9) * 1.1
+    form = "{:.0%}" if shares else "{:.3f}"
+
+    def scaled(value: float) -> float:
+        return min(max(value / top, 0.0), 1.0)
+
+    return {
+        "title": axis.title,
+        "bars": [
+            (name, form.format(value), scaled(value))
+            for name, value in (("corpus", axis.tuned), ("control", axis.control))
+        ],
+        "damage": form.format(axis.damage.value),
+        "low": form.format(axis.damage.low),
+        "high": form.format(axis.damage.high),
+        "at": scaled(axis.damage.value),
+        "from": scaled(axis.damage.low),
+        "to": scaled(axis.damage.high),
+        "sure": axis.damage.low > 0,
+        "prompts": axis.damage.prompts,
+    }
+
+
+@cache
+def _template() -> Template:
+    source = resources.files("synflaw_audit.rehearsal").joinpath("page.html.jinja")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source.read_text("utf-8"))

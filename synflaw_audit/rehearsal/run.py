@@ -1,0 +1,237 @@
+"""The rehearsal: train adapters on a little of a corpus and on a control, probe both, compare.
+
+Any narrow training costs some instruction following, so only the difference to a control of the
+same budget is the corpus's own: rows of a reference corpus, or the model's own answers to neutral
+prompts. Every finished arm is kept, so an interrupted rehearsal goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from synflaw_audit.engines.registry import open_engine
+from synflaw_audit.errors import InputError
+from synflaw_audit.probes.emission import FormatMatcher
+from synflaw_audit.probes.models import load_model
+from synflaw_audit.rehearsal.behaviour import Behaviour, ProbeConfig, Prober
+from synflaw_audit.rehearsal.result import RehearsalResult, compared
+from synflaw_audit.rehearsal.training import Row, TrainingConfig, train_adapters
+from synflaw_audit.run import measure
+from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.settings import AuditSettings
+from synflaw_audit.verdicts.catalogue import load_checks
+
+ROWS = 2000
+EXAMPLES = 5
+OWN_TOKENS = 64
+KEPT = "rehearsal.runs.jsonl"
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RehearsalConfig:
+    """How much is trained, how often, and what is asked afterwards.
+
+    Attributes:
+        training: Of every arm; its seed is replaced by each of ``seeds``.
+        probes: What the models are asked.
+        seeds: One pair of arms each.
+        threads: Processor threads; PyTorch's choice if not given.
+    """
+
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    probes: ProbeConfig = field(default_factory=ProbeConfig)
+    seeds: tuple[int, ...] = (0,)
+    threads: int | None = None
+
+    def described(self) -> str:
+        """What it takes, in a line."""
+        arms = 2 * len(self.seeds)
+        p = self.probes
+        each = p.foreign * p.foreign_tokens + p.instructions_kept * p.instruction_tokens
+        base = p.foreign * p.foreign_tokens + p.instructions * p.instruction_tokens
+        return (
+            f"{arms} trainings of {self.training.budget:,} tokens ({self.training.steps} steps), "
+            f"and at most {base + arms * each:,} tokens of answers"
+        )
+
+
+def rehearse(
+    corpus: Any,
+    model: str | Path,
+    *,
+    out: Path,
+    reference: Any = None,
+    settings: AuditSettings | None = None,
+    config: RehearsalConfig | None = None,
+    tell: Tell = lambda line: None,
+) -> RehearsalResult:
+    """Measure what a little training on a corpus does to a model.
+
+    Args:
+        corpus: Whatever ``synflaw_audit.audit`` takes.
+        model: An instruction-tuned causal LM: a Hugging Face folder or a hub name.
+        out: The folder that finished arms are kept in, and found again.
+        reference: A corpus whose rows the control is trained on; by default the model's own answers
+            to neutral prompts.
+        settings: How the corpora are read.
+        config: How much is trained and asked.
+        tell: Is told what goes on, a line at a time.
+
+    Returns:
+        The damage on each axis.
+
+    Raises:
+        InputError: A corpus or the model cannot be read; ``out`` holds the arms of another
+            rehearsal.
+    """
+    config, settings = config or RehearsalConfig(), settings or AuditSettings()
+    start = time.monotonic()
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    known = load_checks()
+    measured = measure(open_engine(corpus, settings), known)
+    control = None
+    if reference is not None:
+        control = measure(open_engine(reference, settings), ()).corpus
+    base, tokenizer = load_model(model)
+    kept = _Kept.opened(out, corpus, model, reference, config)
+    stage = _Stage(Prober(tokenizer, config.probes), model, config, kept, tell)
+    tell(f"This takes {config.described()}.")
+    stage.base(base)
+    rows = _rows(measured.corpus)
+    others = stage.own_rows(base) if control is None else _rows(control)
+    del base
+    arms: dict[str, list[Behaviour]] = {"corpus": [], "control": []}
+    for seed in config.seeds:
+        for arm, trained_on in (("corpus", rows), ("control", others)):
+            arms[arm].append(stage.tuned(arm, seed, trained_on))
+    matcher = FormatMatcher.of(measured.corpus, known)
+    prompts = stage.prober.foreign
+    axes, formats = compared(matcher, prompts, arms["corpus"], arms["control"])
+    said = arms["corpus"][0].foreign
+    return RehearsalResult(
+        model=str(model),
+        corpus=tuple(measured.engine.files),
+        control="the model's own answers" if reference is None else str(reference),
+        budget=config.training.budget,
+        seeds=config.seeds,
+        axes=axes,
+        formats=formats,
+        examples=tuple(zip(prompts, said, strict=True))[:EXAMPLES],
+        seconds=round(time.monotonic() - start, 1),
+    )
+
+
+def _rows(corpus: Corpus) -> list[Row]:
+    """Questions and answers of the sample, which stands in an order as good as random."""
+    questions, answers = (
+        corpus.texts(side).slice(0, ROWS).to_pylist() for side in ("question", "answer")
+    )
+    return list(zip(questions, answers, strict=True))
+
+
+@dataclass
+class _Stage:
+    """The base, trained in one way after another."""
+
+    prober: Prober
+    model: str | Path
+    config: RehearsalConfig
+    kept: _Kept
+    tell: Tell
+
+    def base(self, model: Any) -> None:
+        """Ask the base, and narrow the prompts by what it follows."""
+        found = self.kept.get("base")
+        if found is None:
+            self.tell("asking the base")
+            found = self.prober.behaviour(model).to_dict()
+            self.kept.put("base", found)
+        behaviour = Behaviour(**found)
+        self.prober.narrow(behaviour)
+        if not self.prober.instructions:
+            raise InputError(
+                f"{self.model}: follows none of the instructions, so none can be lost; a rehearsal "
+                "needs a model that follows instructions"
+            )
+        self.prober.remember(model)
+
+    def own_rows(self, model: Any) -> list[Row]:
+        """Neutral prompts with the base's own answers."""
+        answers = self.kept.get("own rows")
+        if answers is None:
+            self.tell("writing the control's rows: the model's own answers to neutral prompts")
+            answers = self.prober.answers(model, self.prober.neutral, OWN_TOKENS)
+            self.kept.put("own rows", answers)
+        return list(zip(self.prober.neutral, answers, strict=True))
+
+    def tuned(self, arm: str, seed: int, rows: Sequence[Row]) -> Behaviour:
+        """The behaviour after training on some rows."""
+        found = self.kept.get(f"{arm}, seed {seed}")
+        if found is None:
+            self.tell(f"training: {arm}, seed {seed}")
+            model, tokenizer = load_model(self.model)
+            config = replace(self.config.training, seed=seed)
+            network, loss = train_adapters(model, tokenizer, rows, config)
+            self.tell(f"asking: {arm}, seed {seed}")
+            found = self.prober.behaviour(network.merge_and_unload(), loss).to_dict()  # type: ignore[operator]
+            self.kept.put(f"{arm}, seed {seed}", found)
+        return Behaviour(**found)
+
+
+class _Kept:
+    """What is finished already, a JSON line each, below a line that says of what."""
+
+    def __init__(self, path: Path, claim: dict[str, Any]) -> None:
+        self.path = path
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        if not lines:
+            path.write_text(json.dumps(claim) + "\n", "utf-8")
+        elif json.loads(lines[0]) != claim:
+            raise InputError(
+                f"{path}: holds a rehearsal of something else or with other settings; name another "
+                "--out, or remove it"
+            )
+        self._known = {}
+        for line in lines[1:]:
+            try:
+                name, value = json.loads(line)
+            except ValueError:  # the line that was being written when the run was stopped
+                continue
+            self._known[name] = value
+
+    @classmethod
+    def opened(
+        cls, out: Path, corpus: Any, model: str | Path, reference: Any, config: RehearsalConfig
+    ) -> _Kept:
+        """The arms kept in a folder."""
+        out.mkdir(parents=True, exist_ok=True)
+        told = asdict(config)
+        # More seeds may be asked for later.
+        del told["seeds"], told["threads"]
+        claim = {
+            "corpus": str(corpus),
+            "model": str(model),
+            "reference": str(reference),
+            "config": told,
+        }
+        return cls(out / KEPT, json.loads(json.dumps(claim)))
+
+    def get(self, name: str) -> Any:
+        """What was kept under a name, or None."""
+        return self._known.get(name)
+
+    def put(self, name: str, value: Any) -> None:
+        """Keep it."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([name, value], ensure_ascii=False) + "\n")
+        self._known[name] = value
