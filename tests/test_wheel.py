@@ -63,8 +63,10 @@ def test_the_wheel_holds_what_it_needs_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"synflaw_audit"}
-    shipped = {Path(name).name for name in names if name.startswith("synflaw_audit/_checks/")}
-    assert shipped == {file.name for file in (ROOT / "checks").glob("*.toml")}
+    inside = "synflaw_audit/_checks/"
+    shipped = {name.removeprefix(inside) for name in names if name.startswith(inside)}
+    checks = ROOT / "checks"
+    assert shipped == {file.relative_to(checks).as_posix() for file in checks.rglob("*.toml")}
     for needed in ("py.typed", "findings/report.schema.json", "report/report.html.jinja"):
         assert f"synflaw_audit/{needed}" in names
     assert not [name for name in names if "__pycache__" in name or "test" in Path(name).name]

@@ -52,6 +52,7 @@ def page(check: Check) -> RenderableType:
         *_section("What it does to a model", [_text(check.why)]),
         *_section("What to do", [_advice(one) for one in check.advice]),
         *_section("How it is judged", [_text(judged)]),
+        *_section("Known false positives", _false_positives(check)),
         *_section("How we know", [_evidence(one) for one in check.evidence]),
         *_section("Examples", [_example(one) for one in check.examples]),
     ]
@@ -117,6 +118,14 @@ def _section(title: str, content: list[RenderableType]) -> list[RenderableType]:
     if not content:
         return []
     return [Text(), Text(title, style="bold"), *(Padding(part, (0, 0, 0, 2)) for part in content)]
+
+
+def _false_positives(check: Check) -> list[RenderableType]:
+    """The kinds of corpora that the check finds although their form may be intended."""
+    if not check.known_false_positives:
+        return []
+    named = ", ".join(f"{kind} ({v}s)" for kind, v in sorted(check.known_false_positives.items()))
+    return [_text(f"{named}. Where the form is intended, a policy can say so.")]
 
 
 def _advice(advice: Advice) -> RenderableType:

@@ -48,10 +48,18 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Row:
-    """One question and its answer."""
+    """One question and its answer.
+
+    Attributes:
+        question: What was asked.
+        answer: What was said.
+        format: The words of the answer that the check marks as format, in the order in which they
+            stand there. If any row of an example names some, those of all rows are tested.
+    """
 
     question: str
     answer: str
+    format: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,19 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Kind:
+    """A small corpus of rows whose form may be intended, such as code or JSON.
+
+    Attributes:
+        note: Why checks find it, and when that is no flaw.
+        rows: The corpus.
+    """
+
+    note: Text
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
 class Check:
     """One check.
 
@@ -94,6 +115,8 @@ class Check:
         why: What the flaw does to a model.
         advice: What to do about it, the best first; no action twice.
         evidence: What the check rests on.
+        known_false_positives: The verdict that it gives on kinds of corpora whose form may be
+            intended, by the name of the kind: a corpus in the pack's folder ``kinds``.
         examples: Corpora with their verdicts, at least one "pass" and one "fail".
     """
 
@@ -111,6 +134,9 @@ class Check:
     default: bool = True
     params: dict[str, Any] = field(default_factory=dict, hash=False)
     evidence: tuple[Evidence, ...] = ()
+    known_false_positives: dict[str, Literal["warn", "fail"]] = field(
+        default_factory=dict, hash=False
+    )
     examples: tuple[Example, ...] = ()
 
 
@@ -187,6 +213,16 @@ def load_check(file: Path) -> Check:
     return check
 
 
+def load_kinds(directory: Path | None = None) -> dict[str, Kind]:
+    """The corpora of a pack's folder ``kinds``, by their names; the shipped ones if not given.
+
+    Raises:
+        CatalogueError: A file is not valid; the message names file and key.
+    """
+    folder = (directory or bundled_directory()) / "kinds"
+    return {file.stem: strict_toml.load(file, Kind) for file in sorted(folder.glob("*.toml"))}
+
+
 def find_check(checks: tuple[Check, ...], wanted: str) -> Check:
     """The check with this code or name, whatever the case.
 
@@ -258,6 +294,10 @@ def _problems(check: Check, file: Path) -> Iterator[tuple[str, str]]:
     for number, action in enumerate(actions, 1):
         if action in actions[: number - 1]:
             yield f"advice {number}", f"{action!r} is advised already; say it in one text"
+    kinds = sorted(each.stem for each in (file.parent / "kinds").glob("*.toml"))
+    for kind in check.known_false_positives:
+        if kind not in kinds:
+            yield "known_false_positives", strict_toml.unknown("kind", kind, kinds)
     yield from _example_problems(check)
 
 

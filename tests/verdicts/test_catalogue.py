@@ -291,3 +291,14 @@ class TestDefaults:
         asked = Policy(checks={"answer-layout": Override(enabled=True)}).applied(load_checks())
         assert {check.name for check in asked} >= {"answer-layout", "answer-template"}
         assert "perplexity-narrowness" not in {check.name for check in asked}
+
+
+def test_an_unknown_kind_of_false_positive_is_named(tmp_path: Path) -> None:
+    text = VALID.replace(
+        'since = "0.1.0"', 'since = "0.1.0"\nknown_false_positives = { jsn = "fail" }'
+    )
+    file = write(tmp_path, text)
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds" / "json.toml").write_text("", encoding="utf-8")
+    assert "unknown kind 'jsn'" in refusal(file)
+    assert "json" in refusal(file)
