@@ -10,6 +10,8 @@ from msgspec import Meta
 
 Verdict = Literal["pass", "warn", "fail", "undecided"]
 Status = Literal["experimental", "stable"]
+# What a score comes to whose interval holds the limit of a failure; "score": what it would without.
+Near = Literal["warn", "fail", "undecided", "score"]
 # Leave rows out, keep only some of a form, say them otherwise, add rows of other forms, or, where a
 # model has been trained on them already, take the form out of the model.
 Action = Literal["drop", "cap", "rewrite", "diversify", "repair"]
@@ -100,7 +102,10 @@ class Finding:
         score: In [0, 1], higher is more uniform, worse.
         low: Lower bound of the score at 95% confidence, given the sample it was measured on.
         high: Upper bound.
-        verdict: The score against the limits.
+        verdict: The score against the limits: a failure if all of its interval is above
+            ``fail_above``, else a warning or a pass; if it is ``near``, what the check says then.
+        near: The interval holds ``fail_above``, so that another draw of records might have fallen
+            on the other side of it.
         warn_above: A score above it is a warning.
         fail_above: A score above it is a failure.
         records: Of the corpus.
@@ -131,6 +136,7 @@ class Finding:
     why: str = ""
     advice: tuple[Advice, ...] = ()
     status: Status = "experimental"
+    near: bool = False
 
 
 @dataclass(frozen=True)

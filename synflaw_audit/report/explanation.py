@@ -5,7 +5,7 @@ Nothing here is escaped or bounded; that is each rendering's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from synflaw_audit.findings.finding import Advice, ExampleRow, Finding, Verdict, WhatIf
@@ -118,6 +118,11 @@ def apart(report: Report) -> str:
 
 def _what(finding: Finding) -> str:
     score = f"The score is {words.number(finding.score)}"
+    if finding.near:
+        return (
+            f"{score}, near {words.number(finding.fail_above)}, where it fails: its interval holds "
+            f"that, which counts as {_NEAR[finding.verdict]}."
+        )
     match finding.verdict:
         case "fail":
             return f"{score}, above {words.number(finding.fail_above)}, where it fails."
@@ -135,7 +140,7 @@ def _sure(finding: Finding) -> str:
     rests = words.count(finding.records, "record")
     if finding.rows != finding.records:
         rests = f"a sample of {words.count(finding.rows, 'record')} of {finding.records:,}"
-    if finding.verdict == "undecided":
+    if finding.verdict == "undecided" and not finding.near:
         return f"It decides nothing; it had {rests}."
     bounds = f"{words.number(finding.low)} and {words.number(finding.high)}"
     low, high = (_judged(finding, bound) for bound in (finding.low, finding.high))
@@ -148,6 +153,14 @@ def _sure(finding: Finding) -> str:
     return (
         f"It rests on {rests}: with 95% confidence the score lies between {bounds}. {holds}{limits}"
     )
+
+
+_NEAR: Mapping[Verdict, str] = {
+    "pass": "a pass",
+    "warn": "a warning",
+    "fail": "a failure",
+    "undecided": "undecided",
+}
 
 
 def _judged(finding: Finding, score: float) -> Verdict:

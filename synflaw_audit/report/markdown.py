@@ -67,7 +67,7 @@ def _summary(report: Report) -> list[str]:
 def _checks(report: Report) -> list[str]:
     rows = [
         [
-            f"{words.SYMBOLS[finding.verdict]} {finding.verdict}",
+            f"{words.SYMBOLS[finding.verdict]} {finding.verdict}{', near' * finding.near}",
             escape(finding.code),
             escape(finding.title),
             f"{words.number(finding.score)}",

@@ -74,7 +74,7 @@ def _checks(findings: tuple[Finding, ...]) -> Table:
     table.add_column("warn/fail", no_wrap=True)
     for finding in findings:
         table.add_row(
-            verdict_text(finding.verdict),
+            verdict_text(finding.verdict).append(" near" if finding.near else "", style="dim"),
             Text(finding.code),
             Text(words.one_line(finding.title)),
             Text(words.number(finding.score)),

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 from msgspec import Meta
 
 from synflaw_audit.errors import CatalogueError, SynflawError
-from synflaw_audit.findings.finding import Action, Advice, Status, Text
+from synflaw_audit.findings.finding import Action, Advice, Near, Status, Text
 from synflaw_audit.measures import MEASURES
 from synflaw_audit.verdicts import strict_toml
 
@@ -106,7 +106,8 @@ class Check:
         measure: A key of ``synflaw_audit.measures.MEASURES``.
         params: The measure's parameters; those left out keep the measure's defaults.
         warn_above: A score above it is a warning.
-        fail_above: A score above it is a failure; not below ``warn_above``.
+        fail_above: A score whose interval is above it is a failure; not below ``warn_above``.
+        near: What a score comes to whose interval holds ``fail_above``.
         min_records: With fewer records the verdict is "undecided".
         status: "stable" only with evidence that this project reproduced.
         since: The version that first shipped the check.
@@ -132,6 +133,7 @@ class Check:
     why: Text
     advice: tuple[Advice, ...]
     default: bool = True
+    near: Near = "warn"
     params: dict[str, Any] = field(default_factory=dict, hash=False)
     evidence: tuple[Evidence, ...] = ()
     known_false_positives: dict[str, Literal["warn", "fail"]] = field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -43,7 +43,7 @@ def decide(report: Report, policy: Policy | None = None, *, strict: bool = False
 
     A failed corpus fails. Warnings pass unless ``strict``. A check that could not decide (too few
     records) passes with a notice, since a small corpus is no evidence of a flaw; the policy's
-    ``undecided = "fail"`` and ``strict`` both forbid it.
+    ``undecided = "fail"`` and ``strict`` both forbid it. What is near a limit is told in any case.
 
     Args:
         report: The audit of the corpus, by the checks the policy was applied to.
@@ -59,13 +59,16 @@ def decide(report: Report, policy: Policy | None = None, *, strict: bool = False
         (reasons if strict else notices).append(_sentence(report, "warn", "warned"))
     # A check that was not given what it needs says so in the report; it is no fault of the corpus.
     undecided = [
-        f.name for f in report.checks if f.verdict == "undecided" and "reason" not in f.observed
+        f for f in report.checks if f.verdict == "undecided" and "reason" not in f.observed
     ]
-    if undecided or report.verdict == "undecided":
-        forbidden = strict or policy.undecided == "fail"
-        (reasons if forbidden else notices).append(
-            f"{_count(report.dataset.records, 'record')}: too few to decide {', '.join(undecided)}."
-        )
+    few = [finding.name for finding in undecided if not finding.near]
+    open_ones = reasons if strict or policy.undecided == "fail" else notices
+    if few or (report.verdict == "undecided" and not undecided):
+        count = _count(report.dataset.records, "record")
+        open_ones.append(f"{count}: too few to decide {', '.join(few)}.")
+    if near := [finding for finding in report.checks if finding.near]:
+        is_open = any(finding.verdict == "undecided" for finding in near)
+        (open_ones if is_open else notices).append(_near(near))
     reasons += _limits(report, policy)
     return Decision("fail" if reasons else "pass", tuple(reasons), tuple(notices))
 
@@ -78,7 +81,14 @@ def _sentence(report: Report, verdict: Literal["warn", "fail"], verb: str) -> st
     return f"{len(found)} of {_count(len(report.checks), 'check')} {verb}: {listed}."
 
 
+def _near(findings: Sequence[Finding]) -> str:
+    listed = "; ".join(f"{finding.code} {finding.name} {_beyond(finding)}" for finding in findings)
+    return f"Near the limit, which more records could tell from it: {listed}."
+
+
 def _beyond(finding: Finding) -> str:
+    if finding.near:
+        return f"({finding.low:.2f} to {finding.high:.2f} holds {finding.fail_above:.2f})"
     limit = finding.fail_above if finding.verdict == "fail" else finding.warn_above
     return f"({finding.score:.2f} is above {limit:.2f})"
 

@@ -172,22 +172,38 @@ def _shown(example: MarkedText) -> MarkedText:
     return MarkedText(text, within(example.spans, 0, len(text)))
 
 
-def _verdict(check: Check, score: Score, records: int) -> Verdict:
-    if records < check.min_records or score.undecided:
-        return "undecided"
-    if score.value > check.fail_above:
-        return "fail"
-    return "warn" if score.value > check.warn_above else "pass"
+def _verdict(check: Check, score: Score, records: int) -> tuple[Verdict, bool]:
+    """The verdict, and whether it is near the limit.
+
+    Between warning and passing the score itself decides, since neither stops anyone.
+    """
+    if records < check.min_records or _reason(score):
+        return "undecided", False
+    near = score.low <= check.fail_above < score.high
+    if near and check.near != "score":
+        return check.near, True
+    if (score.value if near else score.low) > check.fail_above:
+        return "fail", near
+    return ("warn" if score.value > check.warn_above else "pass"), near
+
+
+def _reason(score: Score) -> str:
+    """Why the score decides nothing, if it does not: an interval of everything says nothing."""
+    nothing = "the corpus holds nothing to measure it on"
+    return score.undecided or (nothing if (score.low, score.high) == (0.0, 1.0) else "")
 
 
 def _limited(check: Check, limits: Mapping[str, float]) -> Check:
-    """The check with the limit that it is given; there is no warning then."""
+    """The check with the limit that it is given, on the score itself; there is no warning then."""
     limit = limits.get(check.name)
-    return check if limit is None else replace(check, warn_above=limit, fail_above=limit)
+    if limit is None:
+        return check
+    return replace(check, warn_above=limit, fail_above=limit, near="score")
 
 
 def _finding(scored: Scored, corpus: Corpus) -> Finding:
     check, score = scored.check, scored.score
+    verdict, near = _verdict(check, score, corpus.sketch.records)
     return Finding(
         code=check.code,
         name=check.name,
@@ -195,15 +211,16 @@ def _finding(scored: Scored, corpus: Corpus) -> Finding:
         score=float(score.value),
         low=float(score.low),
         high=float(score.high),
-        verdict=_verdict(check, score, corpus.sketch.records),
+        verdict=verdict,
         warn_above=check.warn_above,
         fail_above=check.fail_above,
         records=corpus.sketch.records,
-        observed=score.observed | ({"reason": score.undecided} if score.undecided else {}),
+        observed=score.observed | ({"reason": _reason(score)} if _reason(score) else {}),
         rows=len(corpus) if score.rows is None else score.rows,
         why=check.why.strip(),
         advice=check.advice,
         status=check.status,
+        near=near,
     )
 
 

@@ -2,6 +2,8 @@
 
 ```toml
 undecided = "fail"            # a check cannot decide: "fail", or "pass" with a notice (default)
+near = "fail"                 # a score's interval holds the limit: "warn" (default), "fail",
+                              # "undecided", or "score": the score decides, however unsure it is
 max_risk = 0.5                # fail when the risk is above it
 max_flagged_share = 0.10      # fail when more of the records are flagged
 
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Literal
 
 from synflaw_audit.errors import CatalogueError
+from synflaw_audit.findings.finding import Near
 from synflaw_audit.verdicts import strict_toml
 from synflaw_audit.verdicts.catalogue import Check, Fraction, find_check
 
@@ -48,12 +51,14 @@ class Policy:
 
     Attributes:
         undecided: Whether a check that cannot decide passes the gate, with a notice, or fails it.
+        near: What a score comes to whose interval holds the limit of a failure.
         max_risk: The highest risk that passes; no limit if not given.
         max_flagged_share: The highest share of flagged records that passes; likewise.
         checks: Changes to single checks, by name or code.
     """
 
     undecided: Literal["pass", "fail"] = "pass"
+    near: Near = "warn"
     max_risk: Fraction | None = None
     max_flagged_share: Fraction | None = None
     checks: dict[str, Override] = field(default_factory=dict, hash=False)
@@ -73,7 +78,7 @@ class Policy:
             overrides[check.code] = override
         asked = [(check, overrides.get(check.code, Override())) for check in checks]
         changed = tuple(
-            _changed(check, override)
+            replace(_changed(check, override), near=self.near)
             for check, override in asked
             if (check.default if override.enabled is None else override.enabled)
         )

@@ -133,7 +133,9 @@ class TestPolicy:
         policy = self.load(tmp_path, text.replace("SF301", "SF102"))
         assert policy.undecided == "fail"
         assert policy.max_risk == 0.5
-        assert policy.applied(CHECKS) == (replace(FIRST, warn_above=0.05, fail_above=0.1),)
+        assert policy.applied(CHECKS) == (
+            replace(FIRST, warn_above=0.05, fail_above=0.1, near="fail"),
+        )
 
     def test_one_threshold_may_change_alone(self, tmp_path: Path) -> None:
         policy = self.load(tmp_path, "[checks.sf101]\nfail_above = 0.9\n")
