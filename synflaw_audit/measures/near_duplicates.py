@@ -18,8 +18,10 @@ from synflaw_audit.sample.sketch import labels_of
 from synflaw_audit.text.tokens import Ids, Ints, Places, Tokens, extended, factorized, tokenize
 
 SHINGLE = 3  # tokens
-BANDS, BAND = 24, 5  # of MinHash values: finds 99.9% of the pairs with a similarity of 0.8
-SEED = 42
+# Of MinHash values: 1 - (1 - 0.8**5)**24, more than 99.99%, of the pairs with a similarity of 0.8
+# share a band, and 98.8% of those with 0.7.
+BANDS, BAND = 24, 5
+NEIGHBOURS = 64  # rows that share a band with a row and are compared with it
 TOKENS = 500_000  # of answers compared; the rows are in random order
 EXAMPLE_CHARACTERS = 200
 
@@ -58,16 +60,15 @@ class NearDuplicateShare:
         texts, unit = corpus.texts("answer")[:rows], corpus.unit[:rows]
         label = labels_of(texts)
         code, distinct = factorized(texts.filter(pa.array(~label)))
-        group = clusters(tokenize(distinct), self.similarity)
+        group = clusters(tokenize(distinct), self.similarity, corpus.sketch.seed)
         size = np.bincount(group[code]).astype(np.int64)
         drawn = min(self.draw, rows)
         repeated = met(size - 1, rows - 1, drawn - 1)
         value = float((size * repeated).sum() / rows)
-        # With p the share of a group, sum(p (1 - (1 - p) ** (draw - 1))) by the delta method.
-        p = size / rows
-        slope = repeated + p * (drawn - 1) * (1 - p) ** (drawn - 2)
+        # What a row adds: that it is a repetition, and that others of its group are the more so.
+        fewer = met(np.maximum(size - 2, 0), rows - 1, drawn - 1)
         part = np.zeros(rows)
-        part[~label] = slope[group[code]]
+        part[~label] = (size * repeated - (size - 1) * fewer)[group[code]]
         found = estimate(value, part - part.mean(), unit)
         largest = int(size.argmax()) if len(size) else 0
         observed = {
@@ -83,15 +84,19 @@ class NearDuplicateShare:
         return None
 
 
-def clusters(tokens: Tokens, similarity: float) -> Ints:
+def clusters(tokens: Tokens, similarity: float, seed: int = 0) -> Ints:
     """The group of near-duplicates each row belongs to, numbered from 0: int64 [rows].
 
-    A row joins a group if it is similar to one of its rows that share a MinHash band with it.
+    Rows that share a MinHash band stand in one bucket. There each is compared with the
+    ``NEIGHBOURS`` next ones, but for those that are known to be of its group: in smaller buckets
+    all pairs are compared, and in larger ones the rows of one group find each other one by one.
     """
+    if not len(tokens):
+        return np.empty(0, dtype=np.int64)
     shingle, row = _shingles(tokens)
     bounds = np.searchsorted(row, np.arange(len(tokens) + 1))
     digests = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
-        shingle, bounds.tolist(), BANDS * BAND, SEED
+        shingle, bounds.tolist(), BANDS * BAND, seed % 2**63
     )
     values = np.array(digests.to_rows(), dtype=np.uint64).reshape(len(tokens), BANDS, BAND)
     group = np.arange(len(tokens))
@@ -99,15 +104,20 @@ def clusters(tokens: Tokens, similarity: float) -> Ints:
         key = np.zeros(len(tokens), dtype=np.uint64)
         for place in range(BAND):
             key = extended(key, values[:, band, place])
-        _, first, at = np.unique(key, return_index=True, return_inverse=True)
-        # Comparing each row with the first of its bucket alone keeps the number of pairs linear.
-        pairs = np.stack([first[at], np.arange(len(tokens))])
-        pairs = pairs[:, group[pairs[0]] != group[pairs[1]]]
-        alike = pairs[:, _similarity(shingle, bounds, pairs) >= similarity]
-        if alike.shape[1]:
-            edges = (np.ones(alike.shape[1]), (group[alike[0]], group[alike[1]]))
-            graph = coo_matrix(edges, shape=(len(tokens), len(tokens)))
-            group = connected_components(graph, directed=False)[1][group]
+        order = np.argsort(key, kind="stable")
+        shared = np.concatenate([[False], key[order[1:]] == key[order[:-1]], [False]])
+        order = order[shared[1:] | shared[:-1]]  # in a bucket with others
+        for step in range(1, NEIGHBOURS + 1):
+            pairs = np.stack([order[:-step], order[step:]])
+            pairs = pairs[:, key[pairs[0]] == key[pairs[1]]]
+            if not pairs.shape[1]:
+                break
+            pairs = pairs[:, group[pairs[0]] != group[pairs[1]]]
+            alike = pairs[:, _similarity(shingle, bounds, pairs) >= similarity]
+            if alike.shape[1]:
+                edges = (np.ones(alike.shape[1]), (group[alike[0]], group[alike[1]]))
+                graph = coo_matrix(edges, shape=(len(tokens), len(tokens)))
+                group = connected_components(graph, directed=False)[1][group]
     return np.unique(group, return_inverse=True)[1].astype(np.int64)
 
 

@@ -88,3 +88,25 @@ def test_labels_are_no_duplicates() -> None:
 def test_parameters_out_of_range_are_refused(params: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(params))):
         NearDuplicateShare(**params)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_find_each_other_whoever_stands_before_them_in_their_bucket(seed: int) -> None:
+    # Variants of one text, of which many are alike in pairs and unlike most of the others.
+    rng = np.random.default_rng(seed)
+    base = [str(word) for word in rng.choice(WORDS, 40)]
+    texts = []
+    for _ in range(120):
+        words = list(base)
+        for _ in range(int(rng.integers(0, 4))):
+            words[rng.integers(len(words))] = str(rng.choice(WORDS))
+        texts.append(" ".join(words))
+    group = clusters(tokenize(pa.array(texts)), 0.8)
+    alike = [
+        (one, other)
+        for one in range(len(texts))
+        for other in range(one)
+        if jaccard(texts[one], texts[other]) >= 0.8
+    ]
+    assert len(alike) > 200
+    assert sum(group[one] != group[other] for one, other in alike) <= 0.001 * len(alike)
