@@ -28,6 +28,7 @@ from synflaw_audit.engines.base import (
 from synflaw_audit.engines.local.engine import sketched
 from synflaw_audit.engines.local.memory import Memory, parsed, within
 from synflaw_audit.engines.registry import open_engine
+from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import Dataset, Finding, Flagged, Report
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.groups import By
@@ -39,6 +40,7 @@ from synflaw_audit.outputs.manifest import manifest_of
 from synflaw_audit.outputs.names import ROW_FILES, SPLIT_FILES
 from synflaw_audit.reading import Source, SourceLike, open_source
 from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.sample.sketch import Sketch
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.embedders import embedder_named
 from synflaw_audit.text.perplexity import language_model_named
@@ -52,7 +54,17 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from ray.data import Dataset as RayDataset
 
-_LIBRARIES = ("synflaw-audit", "numpy", "pyarrow", "scikit-learn", "scipy", "zstandard")
+# Those that a score may depend on, the compiler of the loops and what proposes near-duplicates.
+_LIBRARIES = (
+    "synflaw-audit",
+    "numba",
+    "numpy",
+    "pyarrow",
+    "rensa",
+    "scikit-learn",
+    "scipy",
+    "zstandard",
+)
 
 
 def audit(
@@ -81,8 +93,10 @@ def audit(
         split: It also gets every record once, in ``clean.parquet`` or ``quarantined.parquet``.
         progress: Called with the stage and the number of records done.
         changes: Fields of the settings: ``question`` and ``answer``, the columns, where they cannot
-            be told; ``select``, ``embedder``, ``perplexity_model``, ``seed``; ``resume``,
-            ``memory_limit``, ``engine`` and what else ``settings.AuditSettings`` has.
+            be told, and ``reference_question`` and ``reference_answer``; ``select``, ``embedder``,
+            ``perplexity_model``; ``seed``, which draws the records of a large corpus that are
+            judged, and whatever else is drawn; ``resume``, ``memory_limit``, ``engine`` and what
+            else ``settings.AuditSettings`` has.
 
     Returns:
         The report.
@@ -98,7 +112,7 @@ def audit(
     memory = within(None if told.memory_limit is None else parsed(told.memory_limit))
     other = told.reference if reference is None else reference
     with _opened(out, split, (*_named(source), *_named(other))) as folder:
-        compared = None if other is None else open_source(other)
+        compared = None if other is None else _opened_reference(other, told)
         named = {
             "embedder": told.embedder,
             "perplexity model": told.perplexity_model,
@@ -106,7 +120,7 @@ def audit(
         }
         deciding = named | {
             "checks": [asdict(check) for check in known],
-            "reference": None if compared is None else list(compared.files),
+            "reference": None if compared is None else [compared.files, compared.schemas()],
             "split": split,
             "by": told.by,
             "memory limit": None if told.memory_limit is None else parsed(told.memory_limit),
@@ -230,7 +244,7 @@ def measure(
         embedder: As for ``audit``, like the next two.
         perplexity_model: See there.
         seed: See there.
-        memory: What is held of the reference at a time.
+        memory: What is held at a time.
         outputs: Get the rows that cannot be read.
         progress: Called with the stage and the number of records done.
 
@@ -240,13 +254,14 @@ def measure(
     """
     clock, tell = Clock(), progress or silent
     with clock("read"):
-        first = engine.first_pass(outputs or Outputs(), tell)
+        empty = Sketch(size=(memory or Memory()).sample_bytes, seed=seed)
+        first = engine.first_pass(outputs or Outputs(), tell, empty)
     model = language_model_named(perplexity_model)
     corpus = Corpus(first.sketch, embedder_named(embedder, seed), language_model=model)
     compared: tuple[Finding, ...] = ()
     if reference is not None:
         with clock("reference"):
-            sketch = sketched(reference, tell, memory=memory).sketch
+            sketch = sketched(reference, tell, empty).sketch
             other = Corpus(sketch, corpus.embedder, language_model=model)
             corpus = replace(corpus, reference=other)
             compared = judge(other, checks).findings
@@ -293,6 +308,21 @@ def _known(checks: Sequence[Check] | Path | None, told: AuditSettings) -> tuple[
         directory = told.checks if checks is None else Path(checks)
         return selected(load_checks(directory), told.select)
     return selected(tuple(checks), told.select) if told.select else tuple(checks)
+
+
+def _opened_reference(reference: SourceLike, told: AuditSettings) -> Source:
+    """The reference, read by the columns named for it, or by the corpus's where it has them."""
+    if told.reference_question is not None or told.reference_answer is not None:
+        named = told.reference_question, told.reference_answer
+        return open_source(reference, question=named[0], answer=named[1])
+    if told.question is not None or told.answer is not None:
+        same = open_source(reference, question=told.question, answer=told.answer)
+        try:
+            same.schemas()
+        except InputError:  # it has no such columns
+            return open_source(reference)
+        return same
+    return open_source(reference)
 
 
 def _with_pictures(report: Report, measured: Measured) -> Report:

@@ -41,6 +41,10 @@ class Judging:
     """What a corpus is judged by."""
 
     reference: Annotated[str | None, Setting("A corpus to compare with.", "PATH")] = None
+    reference_question: Annotated[
+        str | None, Setting("Its questions' column; --question's, where it has that, if not given.")
+    ] = None
+    reference_answer: Annotated[str | None, Setting("Its answers' column; likewise.")] = None
     checks: Annotated[Path | None, Setting("A directory of checks of your own.", "DIR")] = None
     select: Annotated[
         str | None, Setting("Only these checks: codes or names, with commas between.")
@@ -53,7 +57,7 @@ class Judging:
     perplexity_model: Annotated[str, Setting("ngram, or the name of a causal language model.")] = (
         "ngram"
     )
-    seed: Annotated[int, Setting("Of everything random.")] = 0
+    seed: Annotated[int, Setting("Of everything random: the sample, above all.")] = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.groups import By, Groups
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.records import FLAGGED, FLAGGED_AND_INDEX
-from synflaw_audit.sample.sketch import Sketch, merge
+from synflaw_audit.sample.sketch import EMPTY, Sketch, merge
 from synflaw_audit.settings import AuditSettings, Running
 
 # Called with the stage ("reading", "measuring" or "flagging") and the records done in it.
@@ -178,8 +178,13 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def first_pass(self, outputs: Outputs, tell: Progress) -> FirstPass:
+    def first_pass(self, outputs: Outputs, tell: Progress, empty: Sketch = EMPTY) -> FirstPass:
         """Sketches the corpus; rejected rows go to the outputs.
+
+        Args:
+            outputs: Which rows are written, and where.
+            tell: Is told of the progress.
+            empty: The sketch to begin with, which says how large the sample is, and its seed.
 
         Raises:
             InputError: The corpus cannot be read, or holds no readable row.

@@ -38,6 +38,7 @@ from synflaw_audit.outputs.names import (
     REJECTED_FILE,
 )
 from synflaw_audit.records import RECORDS
+from synflaw_audit.sample.sketch import EMPTY, Sketch
 
 # Partial results that are merged at once: few enough that they fit into a task's memory together.
 FAN_IN = 8
@@ -121,13 +122,13 @@ class DistributedEngine(Engine):
     def cluster(self) -> str | None:
         """The name of the cluster; None if it is this machine alone."""
 
-    def first_pass(self, outputs: Outputs, tell: Progress) -> FirstPass:
+    def first_pass(self, outputs: Outputs, tell: Progress, empty: Sketch = EMPTY) -> FirstPass:
         """See ``Engine.first_pass``."""
         tell("reading", 0)
         folder = self._folder(outputs)
-        task = partial(tasks.sketch_partition, folder is not None)
+        task = partial(tasks.sketch_partition, folder is not None, empty)
         with self.run(task, tasks.SKETCHED) as yielded:
-            sketched = yielded.merged(tasks.Sketched())
+            sketched = yielded.merged(tasks.Sketched(FirstPass(empty)))
             sketched.require_records()
             if folder is not None:
                 write_folders({f"{folder}/{REJECTED_FILE}": yielded.writer(REJECTED, "json")})

@@ -24,7 +24,7 @@ from synflaw_audit.reading.rows import Input
 from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.reading.source import records_of
 from synflaw_audit.records import FLAGGED_AND_INDEX
-from synflaw_audit.sample.sketch import Sketcher
+from synflaw_audit.sample.sketch import EMPTY, Sketch, Sketcher
 from synflaw_audit.text.tokens import Mask
 
 BATCH_RECORDS = 8192
@@ -68,6 +68,7 @@ def sketch_rows(
     schema: Schema,
     on_reject: OnReject | None = None,
     unread: tuple[str, ...] = (),
+    empty: Sketch = EMPTY,
 ) -> FirstPass:
     """Sketches tables, or parts of them; without a readable row that gives an empty sketch.
 
@@ -76,6 +77,7 @@ def sketch_rows(
         schema: Which columns hold what.
         on_reject: Is given every row that cannot be read.
         unread: Columns that hold text and are not read, for the accounts.
+        empty: The sketch to begin with.
     """
     ledgers: list[Ledger] = []
 
@@ -83,7 +85,7 @@ def sketch_rows(
         ledgers.append(Ledger(file, on_reject, unread))
         return ledgers[-1]
 
-    sketcher = Sketcher()
+    sketcher = Sketcher(empty)
     for batch in _gathered(_records(tables, schema, ledger)):
         sketcher.add(batch)
     accounts = Accounts()

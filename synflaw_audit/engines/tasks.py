@@ -29,6 +29,7 @@ from synflaw_audit.flagging.groups import By, Grouper
 from synflaw_audit.reading.rows import Rejected
 from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.records import FLAGGED_AND_INDEX, RECORDS
+from synflaw_audit.sample.sketch import Sketch
 from synflaw_audit.text.tokens import Mask
 
 # A partial result and its place in the order of all. What else a task yields stands beside it,
@@ -102,7 +103,11 @@ class Sketched:
 
 
 def sketch_partition(
-    keep_rejected: bool, batches: Iterator[pa.RecordBatch], rows: Rows, partition: int
+    keep_rejected: bool,
+    empty: Sketch,
+    batches: Iterator[pa.RecordBatch],
+    rows: Rows,
+    partition: int,
 ) -> Iterator[pa.RecordBatch]:
     """Sketches a partition; yields the rejected rows, if they are kept, and a ``Sketched``."""
     tables = rows.layout.tables(batches, partition)
@@ -111,7 +116,8 @@ def sketch_partition(
         def keep(row: Rejected) -> None:
             rejected.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
-        found = sketch_rows(tables, rows.schema, keep if keep_rejected else None, rows.unread)
+        on_reject = keep if keep_rejected else None
+        found = sketch_rows(tables, rows.schema, on_reject, rows.unread, empty)
         rejected.seek(0)
         while some := list(islice(rejected, _REJECTED_ROWS)):
             yield _rejected([Rejected(**orjson.loads(row)) for row in some])

@@ -8,10 +8,8 @@ import numpy as np
 import zstandard
 
 from synflaw_audit.measures.base import Marker, Score
-from synflaw_audit.measures.intervals import quantile
+from synflaw_audit.measures.intervals import half_width
 from synflaw_audit.sample.corpus import Corpus
-
-ONE_BLOCK = 0.1  # how far a single block may lie off
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class CompressionExcess:
 
     Shuffling the words over all answers keeps their frequencies and the lengths of the answers,
     so what is left is word order that recurs. The answers are cut into blocks of equal size and
-    the median block counts, which keeps the number and length of rows out of the score.
+    their mean counts, which keeps the number and length of rows out of the score.
 
     Attributes:
         block: Characters in a block.
@@ -36,27 +34,27 @@ class CompressionExcess:
         """The excess, and the compression ratios it comes from."""
         texts = corpus.texts("answer").to_pylist()
         rng = np.random.default_rng(corpus.sketch.seed)
-        excess, ratio = [], []
         drawn = _blocks(texts, self.block, self.blocks)
-        for block in drawn:
-            words = [word for text in block for word in text.split(" ")]
-            shuffled = [words[i] for i in rng.permutation(len(words))]
-            plain = "\n".join(block).encode()
-            size = len(zstandard.compress(plain, self.level))
-            baseline = len(zstandard.compress(_refilled(block, shuffled), self.level))
-            excess.append(1 - size / baseline)
-            ratio.append(len(plain) / size)
-        if not excess:
+        if not drawn:
             return Score(0.0, 0.0, 1.0)
-        value = float(np.clip(np.median(excess), 0, 1))
-        half = ONE_BLOCK
-        if len(excess) > 1:
-            # The standard error of a median is about 1.25 times that of a mean.
-            error = 1.2533 * float(np.std(excess, ddof=1)) / np.sqrt(len(excess))
-            half = quantile(len(excess)) * error
+        excess, ratio = np.array([self._compressed(block, rng) for block in drawn]).T.tolist()
+        parts = excess
+        if len(excess) == 1:  # its quarters tell how much blocks differ
+            parts = [self._compressed(drawn[0][n::4], rng)[0] for n in range(min(4, len(texts)))]
+        half = half_width(parts) if len(parts) > 1 else 1.0
+        value = float(np.clip(np.mean(excess), 0, 1))
         observed = {"compression_ratio": float(np.median(ratio)), "blocks": len(excess)}
         low, high = max(value - half, 0.0), min(value + half, 1.0)
         return Score(value, low, high, observed, rows=sum(map(len, drawn)))
+
+    def _compressed(self, block: list[str], rng: np.random.Generator) -> tuple[float, float]:
+        """The excess of a block, and how many times smaller it is compressed."""
+        words = [word for text in block for word in text.split(" ")]
+        shuffled = [words[i] for i in rng.permutation(len(words))]
+        plain = "\n".join(block).encode()
+        size = len(zstandard.compress(plain, self.level))
+        baseline = len(zstandard.compress(_refilled(block, shuffled), self.level))
+        return 1 - size / baseline, len(plain) / size
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: it is no matter of single rows."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from synflaw_audit.measures.base import Batch, Marker, Marks, Score, met
-from synflaw_audit.measures.intervals import bounds
-from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.measures.intervals import bounds, standard_error, units_of
+from synflaw_audit.sample.corpus import Corpus, units
 from synflaw_audit.sample.sketch import hashes_of, labels_of
 from synflaw_audit.text.tokens import Ids
 
@@ -28,7 +28,7 @@ class DuplicateShare:
             may be one fact asked in several ways, a canned answer comes back.
     """
 
-    draw: int = 2000
+    draw: int = 500
     copies: int = 5
     marked_share: float = 0.005
 
@@ -43,7 +43,7 @@ class DuplicateShare:
     def score(self, corpus: Corpus) -> Score:
         """The expected share, with the share of copies among all records."""
         sketch = corpus.sketch
-        _, count = sketch.answers.distinct()
+        _, count, given = sketch.answers.distinct()
         answers, labels = sketch.answers.records, 0.0
         if sketch.records:
             labels = sketch.labels / sketch.records
@@ -59,17 +59,20 @@ class DuplicateShare:
             "most_copies": round(count.max() / answers * (sketch.records - sketch.labels)),
             "label_share": labels,
         }
-        # With p the share of an answer, 1 - sum(1 - (1 - p) ** draw) / draw by the delta method.
-        alone = (1 - count / answers) ** (drawn - 1)
-        spread = float((count * (alone - (count * alone).sum() / answers) ** 2).sum() / answers)
-        low, high = bounds(copies, np.sqrt(spread / answers), answers)
+        # What a record adds to the distinct answers of a draw: whether no other gives its own.
+        alone = 1 - met(count - 1, answers - 1, drawn - 1)
+        times = sketch.answers.count
+        part = alone[np.repeat(given, times)]
+        asked = np.unique(sketch.answers.question, return_inverse=True)[1].astype(np.int64)
+        unit = units(np.repeat(asked, times))
+        low, high = bounds(copies, standard_error(part - part.mean(), unit), units_of(unit))
         copies, low, high = (bound * (1 - labels) for bound in (copies, low, high))
         return Score(copies, low, high, observed, rows=answers)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """Marks every record of an answer that enough records give."""
         sketch = corpus.sketch
-        hashes, count = sketch.answers.distinct()
+        hashes, count, _ = sketch.answers.distinct()
         records = count / max(sketch.answers.records, 1) * (sketch.records - sketch.labels)
         least = max(self.copies, self.marked_share * sketch.records)
         canned = hashes[(records >= least) & (count >= min(self.copies, sketch.answers.records))]

@@ -7,52 +7,73 @@ from dataclasses import dataclass
 import numpy as np
 
 from synflaw_audit.measures.base import Marker, Score
-from synflaw_audit.measures.intervals import quantile
+from synflaw_audit.measures.intervals import half_width
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.embedders import Vectors
+from synflaw_audit.text.phrases import Floats
 
-FOLDS = 5
+FEWEST = 8  # answers
 
 
 @dataclass(frozen=True)
 class EmbeddingConcentration:
-    """1 - log(Vendi score) / log(dimensions).
+    """1 - log(Vendi score) / log(dimensions), of a draw of ``draw`` answers.
 
     The Vendi score (Friedman and Dieng, "The Vendi Score", TMLR 2023) is the exponential of the
     entropy of the eigenvalues of K / n, with K the cosine similarities of n answers: the effective
-    number of kinds of answer. With d dimensions it is at most d.
+    number of kinds of answer. With d dimensions it is at most d. It grows with n, so it is taken of
+    draws of one size, each embedded by itself; the score is their mean.
 
     Attributes:
-        rows: Answers embedded; above it, a sample that the corpus alone decides.
+        rows: Answers looked at, at most.
+        draw: Answers in a draw; fewer than that are one draw.
     """
 
     rows: int = 2000
+    draw: int = 200
+
+    def __post_init__(self) -> None:
+        if self.draw < FEWEST:
+            raise ValueError(f"draw must be at least {FEWEST}, not {self.draw}")
+        if self.rows < self.draw:
+            raise ValueError(f"rows must be at least draw, {self.draw}, not {self.rows}")
 
     def score(self, corpus: Corpus) -> Score:
         """The concentration, and the Vendi score."""
         from threadpoolctl import threadpool_limits
 
-        vectors = corpus.vectors(self.rows)
-        if len(vectors) < FOLDS or vectors.shape[1] < 2:
+        rows = min(self.rows, len(corpus))
+        if rows < FEWEST:
+            return Score(0.0, 0.0, 1.0)
+        starts = range(0, max(rows - self.draw, 0) + 1, self.draw)
+        drawn = [corpus.vectors(start, min(start + self.draw, rows)) for start in starts]
+        dimensions = drawn[0].shape[1]
+        if dimensions < 2:
             return Score(0.0, 0.0, 1.0)
         with threadpool_limits(1):
-            value, vendi = _concentration(vectors)
-            # The deviation between fifths, each a fifth of the sample, gives that of the whole.
-            folds = [_concentration(vectors[fold::FOLDS])[0] for fold in range(FOLDS)]
-        half = quantile(FOLDS) * float(np.std(folds, ddof=1)) / np.sqrt(FOLDS)
+            found = np.array([_concentration(vectors) for vectors in drawn])
+        value, vendi = found.mean(axis=0).tolist()
+        looked_at = sum(map(len, drawn))
+        # Of a single draw, its quarters tell how much draws differ.
+        parts = found[:, 0] if len(drawn) > 1 else _quarters(drawn[0])
+        half = half_width(parts.tolist())
         observed = {
             "vendi": vendi,
-            "dimensions": vectors.shape[1],
-            "rows": len(vectors),
+            "dimensions": dimensions,
+            "draws": len(drawn),
+            "rows": looked_at,
             "embedder": corpus.embedder.name,
         }
-        return Score(
-            value, max(value - half, 0.0), min(value + half, 1.0), observed, rows=len(vectors)
-        )
+        low, high = max(value - half, 0.0), min(value + half, 1.0)
+        return Score(value, low, high, observed, rows=looked_at)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: it is no matter of single rows."""
         return None
+
+
+def _quarters(vectors: Vectors) -> Floats:
+    return np.array([_concentration(vectors[quarter::4])[0] for quarter in range(4)])
 
 
 def _concentration(vectors: Vectors) -> tuple[float, float]:

@@ -10,6 +10,7 @@ estimators from complex surveys", International Statistical Review 1983).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,11 @@ def wilson(p: float, rows: float, units: int) -> tuple[float, float]:
     centre = (p + z2 / (2 * rows)) / (1 + z2 / rows)
     half = np.sqrt(z2) / (1 + z2 / rows) * np.sqrt(p * (1 - p) / rows + z2 / (4 * rows**2))
     return float(max(min(centre - half, p), 0.0)), float(min(max(centre + half, p), 1.0))
+
+
+def half_width(parts: Sequence[float]) -> float:
+    """How far the mean of what equal and independent parts of a sample score may lie off."""
+    return quantile(len(parts)) * float(np.std(parts, ddof=1)) / float(np.sqrt(len(parts)))
 
 
 def estimate(

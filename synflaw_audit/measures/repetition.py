@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,20 +57,17 @@ class SelfRepetition:
         drawn = min(self.draw * len(units) / tokens, len(units) - 1)
         seen = met(units_with - 1, len(units) - 1, drawn)
         value = float(seen[code].mean())
-        # A unit repeats others, and others repeat it: the more so, the more n-grams of theirs hang
-        # on the few units that hold them.
-        missed = 1 - (units_with - 1) / len(units)
-        hanging = np.bincount(code) * missed ** (drawn - 1) * drawn / len(units)
-        own = np.bincount(row, seen[code] - value, minlength=rows)
-        lent = _once(code, unit[row], hanging, len(units))
-        influence = own / len(code) * rows
-        influence += ((lent - lent.mean()) / np.bincount(unit))[unit] / len(code) * rows
+        # What a unit adds: n-grams that repeat others, and that those of others repeat its own.
+        fewer = met(np.maximum(units_with - 2, 0), len(units) - 1, drawn)
+        own = np.bincount(unit[row], seen[code] - value, len(units))
+        lent = _lent(code, unit[row], seen - fewer, len(units))
+        each = (own + lent - lent.mean()) / len(code) * len(units)
         observed = {
             "n": self.n,
             "draw_tokens": round(drawn * tokens / len(units)),
             "commonest": self._commonest(corpus, at, code, units_with, len(units)),
         }
-        return estimate(value, influence, unit, observed)
+        return replace(estimate(value, each, np.arange(len(units)), observed), rows=rows)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: common words are no fault of a row; templates mark those that are."""
@@ -105,9 +102,16 @@ def _grams(tokens: Tokens, rows: int, n: int) -> tuple[Ints, Ids]:
     return at, gram[at]
 
 
-def _once(code: Places, unit: Ints, worth: Floats, units: int) -> Floats:
-    """What the distinct n-grams of each unit are worth together: float64 [units]."""
-    pairs = np.unique(unit.astype(np.int64) * len(worth) + code)
-    return np.asarray(
-        np.bincount(pairs // len(worth), worth[pairs % len(worth)], units), dtype=np.float64
-    )
+def _lent(code: Places, unit: Ints, gain: Floats, units: int) -> Floats:
+    """What each unit adds to the n-grams of others that it shares: float64 [units].
+
+    Args:
+        code: Of each occurrence, its n-gram.
+        unit: Of each occurrence.
+        gain: Of each n-gram, how much more of its occurrences are seen for each unit that holds it.
+        units: How many there are.
+    """
+    pairs, own = np.unique(unit.astype(np.int64) * len(gain) + code, return_counts=True)
+    gram = pairs % len(gain)
+    others = np.bincount(code, minlength=len(gain))[gram] - own
+    return np.asarray(np.bincount(pairs // len(gain), others * gain[gram], units))

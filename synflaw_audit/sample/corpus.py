@@ -25,6 +25,23 @@ MOST_ANSWERS, MOST_SHARE = 20, 0.05
 QUESTIONS = 4000
 
 
+def single(question: Ints) -> Mask:
+    """Which rows count by themselves, since very many answer their question: bool [rows].
+
+    Args:
+        question: int64 [rows], a number from 0 for each question.
+    """
+    rows = np.bincount(question)[question] if len(question) else question
+    return np.asarray((rows > MOST_ANSWERS) & (rows > MOST_SHARE * len(question)))
+
+
+def units(question: Ints) -> Ints:
+    """The unit of each row, see ``Corpus.unit``, from the question that it answers."""
+    apart = int(question.max(initial=-1)) + 1 + np.arange(len(question))
+    code = np.where(single(question), apart, question)
+    return np.unique(code, return_inverse=True)[1].astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """The sampled records of a sketch, and what several measures need of them.
@@ -76,9 +93,7 @@ class Corpus:
     @cached_property
     def single(self) -> Mask:
         """The row counts by itself, since very many answer its question: bool [rows]."""
-        code, questions = factorized(self._questions)
-        rows = np.bincount(code, minlength=len(questions))[code]
-        return np.asarray((rows > MOST_ANSWERS) & (rows > MOST_SHARE * len(self)))
+        return single(factorized(self._questions)[0])
 
     @cached_property
     def unit(self) -> Ints:
@@ -87,9 +102,7 @@ class Corpus:
         Rows of one unit repeat each other because of their question, so it is units that are
         independent of each other; rows that are ``single`` are a unit each.
         """
-        code, questions = factorized(self._questions)
-        code = np.where(self.single, len(questions) + np.arange(len(code)), code)
-        return np.unique(code, return_inverse=True)[1].astype(np.int64)
+        return units(factorized(self._questions)[0])
 
     @cached_property
     def question_tokens(self) -> Tokens:
@@ -145,9 +158,9 @@ class Corpus:
             self._bits[window] = found
         return self._bits[window]
 
-    def vectors(self, rows: int) -> npt.NDArray[np.float64]:
-        """Unit vectors of the first ``rows`` answers: float64 [rows, dimensions]."""
-        return self.embedder.embed(self._answers[:rows].to_pylist())
+    def vectors(self, start: int, stop: int) -> npt.NDArray[np.float64]:
+        """Unit vectors of the answers of some rows: float64 [rows, dimensions]."""
+        return self.embedder.embed(self._answers[start:stop].to_pylist())
 
     @cached_property
     def _questions(self) -> pa.Array:

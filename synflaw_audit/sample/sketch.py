@@ -27,7 +27,8 @@ somewhere else, and keeps its sample. The seed of the priorities draws another s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -69,14 +70,14 @@ def seeded(seed: int, rows: int) -> Ids:
     return mixed(np.full(rows, seed % 2**64, dtype=np.uint64))
 
 
-def _priorities(batch: pa.RecordBatch, question: pa.Array, replied: Ids, seed: int) -> Ids:
+def _priorities(batch: pa.RecordBatch, asked: Ids, replied: Ids, seed: int) -> Ids:
     """The priority of each record: uint64 [rows], as good as drawn at random."""
     code, files = factorized(batch.column("file"))
     names = [name.replace("\\", "/").rpartition("/")[2] for name in files.to_pylist()]
     place = extended(seeded(seed, batch.num_rows), hashes_of(pa.array(names, pa.string()))[code])
     for name in ("row", "turn"):
         place = extended(place, np.asarray(batch.column(name)).astype(np.uint64))
-    return mixed(extended(extended(place, hashes_of(question)), replied))
+    return mixed(extended(extended(place, asked), replied))
 
 
 def _least(priority: Ids, count: Ints) -> tuple[Ids, Ints, Ints]:
@@ -91,13 +92,15 @@ class Answers:
 
     Attributes:
         priority: uint64 [entries], ascending.
-        hash: uint64 [entries], of the answer.
+        question: uint64 [entries], hash of the question.
+        answer: uint64 [entries], hash of the answer.
         count: int64 [entries], see ``Sketch``.
         size: The most entries kept.
     """
 
     priority: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
-    hash: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    question: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    answer: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     count: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     size: int = HASHES
 
@@ -106,10 +109,10 @@ class Answers:
         """Records in the sample."""
         return int(self.count.sum())
 
-    def distinct(self) -> tuple[Ids, Ints]:
-        """The distinct answers, and how many of the sample's records give each."""
-        known, place = np.unique(self.hash, return_inverse=True)
-        return known, np.bincount(place, self.count, len(known)).astype(np.int64)
+    def distinct(self) -> tuple[Ids, Ints, Ints]:
+        """The distinct answers, how many records of the sample give each, and which each entry."""
+        known, place = np.unique(self.answer, return_inverse=True)
+        return known, np.bincount(place, self.count, len(known)).astype(np.int64), place
 
     def below(self, priority: Ids) -> Mask:
         """Which records of these priorities may enter the sample."""
@@ -119,13 +122,25 @@ class Answers:
 
     def merged(self, other: Answers) -> Answers:
         """The sample of the records of both."""
-        priority, hashes, count = (
-            np.concatenate([getattr(self, name), getattr(other, name)])
-            for name in ("priority", "hash", "count")
-        )
-        distinct, count, first = _least(priority, count)
-        kept = slice(self.size)
-        return Answers(distinct[kept], hashes[first[kept]], count[kept], self.size)
+        both = _end_to_end([self, other])
+        distinct, count, first = _least(both.priority, both.count)
+        first = first[: self.size]
+        return replace(both.where(first), priority=distinct[: self.size], count=count[: self.size])
+
+    def where(self, kept: Mask | Ints) -> Answers:
+        """The entries that a mask keeps or indices choose."""
+        priority, question, answer, count = (getattr(self, name)[kept] for name in ANSWER_ARRAYS)
+        return Answers(priority, question, answer, count, self.size)
+
+
+ANSWER_ARRAYS = ("priority", "question", "answer", "count")
+
+
+def _end_to_end(parts: Sequence[Answers]) -> Answers:
+    priority, question, answer, count = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ANSWER_ARRAYS
+    )
+    return Answers(priority, question, answer, count, parts[0].size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +198,7 @@ class Sketch:
             (getattr(mine, name), getattr(theirs, name))
             for mine, theirs, names in (
                 (self, other, ("priority", "count")),
-                (self.answers, other.answers, ("priority", "hash", "count")),
+                (self.answers, other.answers, ANSWER_ARRAYS),
             )
             for name in names
         ]
@@ -237,8 +252,8 @@ class Sketcher:
         question, answer = (
             batch.column(name).cast(pa.large_string()) for name in ("question", "answer")
         )
-        replied, label = hashes_of(answer), labels_of(answer)
-        priority = _priorities(batch, question, replied, sample.seed)
+        asked, replied, label = hashes_of(question), hashes_of(answer), labels_of(answer)
+        priority = _priorities(batch, asked, replied, sample.seed)
         rows = None
         if sample.beyond is not None:
             rows = np.flatnonzero(priority < np.uint64(sample.beyond))
@@ -251,7 +266,9 @@ class Sketcher:
             count=once if rows is None else once[rows],
             question=question if rows is None else question.take(pa.array(rows)),
             answer=answer if rows is None else answer.take(pa.array(rows)),
-            answers=Answers(priority[told], replied[told], once[told], sample.answers.size),
+            answers=Answers(
+                priority[told], asked[told], replied[told], once[told], sample.answers.size
+            ),
             labels=int(label.sum()),
             rows=sample.rows,
             size=sample.size,
@@ -262,10 +279,6 @@ class Sketcher:
 def _together(parts: list[Sketch]) -> Sketch:
     """Parts end to end, as one part to merge; their rows may be unsorted and recur."""
     first = parts[0]
-    priority, hashes, count = (
-        np.concatenate([getattr(part.answers, name) for part in parts])
-        for name in ("priority", "hash", "count")
-    )
     return Sketch(
         records=sum(part.records for part in parts),
         characters=sum(part.characters for part in parts),
@@ -273,7 +286,7 @@ def _together(parts: list[Sketch]) -> Sketch:
         count=np.concatenate([part.count for part in parts]),
         question=pa.concat_arrays([part.question for part in parts]),
         answer=pa.concat_arrays([part.answer for part in parts]),
-        answers=Answers(priority, hashes, count, first.answers.size),
+        answers=_end_to_end([part.answers for part in parts]),
         labels=sum(part.labels for part in parts),
         rows=first.rows,
         size=first.size,

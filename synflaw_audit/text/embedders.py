@@ -20,7 +20,8 @@ from synflaw_audit.text.weights import require_safetensors
 Vectors = npt.NDArray[np.float64]
 
 HUB_SECONDS = 10.0
-NOISE = 1e-9  # a singular value so much smaller than the largest is a rounding error
+NOISE = 1e-7  # a singular value so much smaller than the largest is a rounding error
+DENSE = 512  # texts that are decomposed as a whole, which is quicker than finding a few directions
 
 
 class Embedder(Protocol):
@@ -61,7 +62,6 @@ class LsaEmbedder:
 
     def embed(self, texts: list[str]) -> Vectors:
         """Embeds texts; see ``Embedder.embed``."""
-        from scipy.sparse.linalg import svds
         from threadpoolctl import threadpool_limits
 
         terms = _tfidf(texts)
@@ -69,16 +69,26 @@ class LsaEmbedder:
         vectors = np.zeros((len(texts), max(min(self.dimensions, len(texts) - 1), 1)))
         dimensions = min(vectors.shape[1], min(terms.shape) - 1)
         if dimensions >= 1:
-            start = np.random.default_rng(self.seed).standard_normal(min(terms.shape))
             # The matrices are small: a second thread would mostly wait, and burn its core at it.
             with threadpool_limits(1):
-                left, values, _ = svds(terms, dimensions, v0=start)
+                left, values = self._decomposed(terms, dimensions)
             values[values < NOISE * values.max()] = 0
             vectors[:, :dimensions] = left[:, ::-1] * values[::-1]
         elif terms.nnz:  # all texts hold one and the same word
             vectors[:, 0] = np.asarray(terms.sum(axis=1)).ravel()
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(np.divide(vectors, length, where=length > 0, out=np.zeros_like(vectors)))
+
+    def _decomposed(self, terms: csr_matrix, dimensions: int) -> tuple[Vectors, Vectors]:
+        """The left singular vectors and the values, the largest last."""
+        from scipy.sparse.linalg import svds
+
+        if terms.shape[0] <= DENSE:
+            squares, left = np.linalg.eigh((terms @ terms.T).toarray())
+            return left[:, -dimensions:], np.sqrt(np.maximum(squares[-dimensions:], 0))
+        start = np.random.default_rng(self.seed).standard_normal(min(terms.shape))
+        left, values, _ = svds(terms, dimensions, v0=start)
+        return left, values
 
 
 def _tfidf(texts: list[str]) -> csr_matrix:

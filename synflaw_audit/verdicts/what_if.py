@@ -107,8 +107,6 @@ def without(sketch: Sketch, marked: Mask) -> Sketch:
         whole = int(part.sum())
         return round(total * int(part[kept].sum()) / whole) if whole else total
 
-    answers = sketch.answers
-    known = np.isin(answers.priority, sketch.priority[kept])
     return replace(
         sketch,
         records=left(sketch.records, sketch.count),
@@ -118,10 +116,5 @@ def without(sketch: Sketch, marked: Mask) -> Sketch:
         count=sketch.count[kept],
         question=sketch.question.filter(pa.array(kept)),
         answer=sketch.answer.filter(pa.array(kept)),
-        answers=replace(
-            answers,
-            priority=answers.priority[known],
-            hash=answers.hash[known],
-            count=answers.count[known],
-        ),
+        answers=sketch.answers.where(np.isin(sketch.answers.priority, sketch.priority[kept])),
     )

@@ -82,7 +82,7 @@ def test_the_sample_is_of_records(rows: list[Row]) -> None:
 def test_sizes_are_kept(rows: list[Row]) -> None:
     sketch = small().added(batch(rows))
     assert len(sketch) <= 6
-    assert len(sketch.answers.hash) <= 5
+    assert len(sketch.answers.answer) <= 5
     size = sum(
         len((q + a).encode())
         for q, a in zip(sketch.question.to_pylist(), sketch.answer.to_pylist(), strict=True)
@@ -94,7 +94,7 @@ def test_labels_are_counted_apart() -> None:
     rows = [("q", "Yes"), ("q2", "Yes"), ("q3", "not entailed"), ("q4", "An answer of five words.")]
     sketch = Sketch().added(batch(rows))
     assert sketch.labels == 3
-    assert len(sketch.answers.hash) == 1
+    assert len(sketch.answers.answer) == 1
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5])

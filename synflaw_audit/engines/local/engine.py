@@ -23,7 +23,7 @@ from synflaw_audit.engines.base import (
     only,
 )
 from synflaw_audit.engines.local.journal import SHARD_RECORDS, Found, Journal
-from synflaw_audit.engines.local.memory import Memory, parsed, within
+from synflaw_audit.engines.local.memory import parsed, within
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
@@ -46,7 +46,7 @@ from synflaw_audit.reading import Rejected, Source, open_source
 from synflaw_audit.reading.index import Index
 from synflaw_audit.reading.ledger import OnReject
 from synflaw_audit.records import FLAGGED_AND_INDEX
-from synflaw_audit.sample.sketch import Sketch, Sketcher
+from synflaw_audit.sample.sketch import EMPTY, Sketch, Sketcher
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.tokens import Mask
 
@@ -68,13 +68,11 @@ class LocalEngine(Engine):
     Attributes:
         source: The corpus.
         resume: Go on where an interrupted audit into the same folder stopped.
-        memory: What is held at a time.
         threads: That flag rows while this one reads them.
     """
 
     source: Source
     resume: bool = False
-    memory: Memory = field(default_factory=Memory)
     threads: int = field(default_factory=_threads)
     _journal: Journal | None = field(default=None, init=False, repr=False)
 
@@ -88,7 +86,7 @@ class LocalEngine(Engine):
         opened = open_source(
             source, question=settings.question, answer=settings.answer, batch_records=size
         )
-        return cls(opened, settings.resume, memory)
+        return cls(opened, settings.resume)
 
     @property
     def name(self) -> str:
@@ -104,7 +102,7 @@ class LocalEngine(Engine):
         """See ``Engine.schemas``."""
         return self.source.schemas()
 
-    def first_pass(self, outputs: Outputs, tell: Progress) -> FirstPass:
+    def first_pass(self, outputs: Outputs, tell: Progress, empty: Sketch = EMPTY) -> FirstPass:
         """See ``Engine.first_pass``.
 
         Raises:
@@ -114,12 +112,12 @@ class LocalEngine(Engine):
         if outputs.columns:
             self.source.require_columns(outputs.columns)
         if outputs.folder is None:
-            return sketched(self.source, tell, memory=self.memory)
+            return sketched(self.source, tell, empty)
         outputs.folder.mkdir(parents=True, exist_ok=True)
         self._journal = self._opened(outputs)
         rejects = RejectedWriter(outputs.folder / REJECTED_FILE)
         with closing([rejects]):
-            return sketched(self.source, tell, rejects, self._journal, self.memory)
+            return sketched(self.source, tell, empty, rejects, self._journal)
 
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
         """See ``Engine.second_pass``."""
@@ -180,14 +178,13 @@ class LocalEngine(Engine):
 def sketched(
     source: Source,
     tell: Progress,
+    empty: Sketch = EMPTY,
     on_reject: OnReject | None = None,
     journal: Journal | None = None,
-    memory: Memory | None = None,
 ) -> FirstPass:
     """Sketches a corpus, from where the journal has got to, and keeps that up to date."""
-    sample_bytes = (memory or Memory()).sample_bytes
-    empty = FirstPass(Sketch(size=sample_bytes))
-    done, before = journal.first_pass(empty) if journal else (0, empty)
+    nothing = FirstPass(empty)
+    done, before = journal.first_pass(nothing) if journal else (0, nothing)
     sketcher, first = Sketcher(before.sketch), before.first_rejected
     accounts = list(before.accounts.files)
     if journal is not None and on_reject is not None and before.rejected:

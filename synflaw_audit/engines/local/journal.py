@@ -28,7 +28,7 @@ from synflaw_audit.findings.accounts import Accounts, FileAccount
 from synflaw_audit.flagging.sinks import written
 from synflaw_audit.reading import Rejected
 from synflaw_audit.records import FLAGGED
-from synflaw_audit.sample.sketch import Answers, Sketch
+from synflaw_audit.sample.sketch import ANSWER_ARRAYS, Answers, Sketch
 from synflaw_audit.text.tokens import Mask, utf8
 
 IDENTITY, REJECTED = "audit.json", "rejected.jsonl"
@@ -184,9 +184,7 @@ def _packed(sketch: Sketch) -> dict[str, Any]:
         for part, array in zip(("bytes", "bounds"), utf8(getattr(sketch, name)), strict=True)
     }
     counts = ("records", "characters", "labels", "rows", "size")
-    answers = {
-        f"answers_{name}": getattr(sketch.answers, name) for name in ("priority", "hash", "count")
-    }
+    answers = {f"answers_{name}": getattr(sketch.answers, name) for name in ANSWER_ARRAYS}
     return {
         **texts,
         **{name: np.int64(getattr(sketch, name)) for name in counts},
@@ -222,10 +220,8 @@ def _unpacked(kept: Mapping[str, Any]) -> Sketch:
         question=question,
         answer=answer,
         answers=Answers(
-            kept["answers_priority"],
-            kept["answers_hash"],
-            kept["answers_count"],
-            int(kept["answers_size"]),
+            **{name: kept[f"answers_{name}"] for name in ANSWER_ARRAYS},
+            size=int(kept["answers_size"]),
         ),
         seed=int(str(kept["seed"])),
     )

@@ -1,0 +1,122 @@
+"""How often the interval of a score holds the truth, for corpora drawn from known populations.
+
+    python benchmarks/coverage.py --out benchmarks/results/coverage.md
+
+Corpora are drawn from the populations of ``populations.py``, at three sizes of which the largest is
+more than the sample holds; every measure scores each. The truth is the mean score of the largest,
+of which there are as many as of the others, so that a measure whose score depends on the size shows
+it. An interval of 95% has to hold the truth in 92% to 98% of the draws.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+from environment import heading
+from populations import Kind, Population, corpus
+
+from synflaw_audit.measures import MEASURES
+from synflaw_audit.verdicts.catalogue import Check, load_checks
+
+SAMPLE = 1200
+SIZES = (400, 1000, 3000)
+# Copies of records make more of the answers repeat others, the more so the fewer records there are.
+COLUMNS = ["kind", "draw", "size", "check", "score", "low", "high"]
+COPIES = ("answer-duplicate", "answer-near-duplicate", "compression")
+
+
+def checks() -> tuple[Check, ...]:
+    return tuple(check for check in load_checks() if check.measure != "separability")
+
+
+def drawn(kind: Kind, draws: int, scores: Path) -> None:
+    """Appends the scores of every check on every draw to a file: see ``COLUMNS``."""
+    for draw in range(draws):
+        rows = Population(kind).rows(max(SIZES), seed=draw)
+        found = []
+        for size in SIZES:
+            seen = corpus(rows.iloc[:size], SAMPLE, seed=draw)
+            for check in checks():
+                score = MEASURES[check.measure](**check.params).score(seen)
+                found.append((kind, draw, size, check.name, score.value, score.low, score.high))
+        pd.DataFrame(found, columns=COLUMNS).to_csv(
+            scores, mode="a", header=not scores.exists(), index=False
+        )
+
+
+def covered(scores: pd.DataFrame) -> pd.DataFrame:
+    """By kind, check and size: the truth, mean and deviation of the scores, and what is held."""
+    largest = scores[scores["size"] == max(SIZES)].groupby(["kind", "check"])["score"].mean()
+    truth = largest.reindex(pd.MultiIndex.from_frame(scores[["kind", "check"]])).to_numpy()
+    scores = scores.assign(
+        truth=truth,
+        below=scores["high"] < truth,
+        above=scores["low"] > truth,
+        half=(scores["high"] - scores["low"]) / 2,
+    )
+    by = scores.groupby(["kind", "check", "size"], sort=False)
+    table = by.agg(
+        truth=("truth", "first"),
+        mean=("score", "mean"),
+        deviation=("score", "std"),
+        half=("half", "mean"),
+        below=("below", "mean"),
+        above=("above", "mean"),
+    )
+    return table.assign(covered=1 - table["below"] - table["above"]).reset_index()
+
+
+def written(table: pd.DataFrame, draws: int, command: str) -> str:
+    lines = [
+        "# How often intervals hold the truth",
+        "",
+        heading(command),
+        f"{draws} corpora of each size; the sample holds {SAMPLE:,} records. Half is half of the "
+        "interval's width on average, which should be about twice the deviation of the scores.",
+    ]
+    for kind, part in table.groupby("kind", sort=False):
+        lines += [
+            "",
+            f"## {kind}",
+            "",
+            "| check | records | truth | mean | deviation | half | below | above | holds it |",
+            "| --- | --: | --: | --: | --: | --: | --: | --: | --: |",
+        ]
+        for row in part.itertuples():
+            if kind == "copied" and row.check in COPIES:
+                continue
+            flag = "" if 0.92 <= row.covered <= 0.98 else " *"
+            lines.append(
+                f"| {row.check} | {row.size:,} | {row.truth:.3f} | {row.mean:.3f} | "
+                f"{row.deviation:.4f} | {row.half:.4f} | {row.below:.1%} | {row.above:.1%} | "
+                f"{row.covered:.1%}{flag} |"
+            )
+    inside = table["covered"].between(0.92, 0.98)
+    lines += ["", f"{inside.sum()} of {len(table)} hold it in 92% to 98%; the others have a star."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--kinds", nargs="+", choices=get_args(Kind), default=get_args(Kind))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--again", action="store_true", help="Only write the table anew.")
+    options = parser.parse_args()
+    np.seterr(all="raise", under="ignore")
+    scores = options.out.with_suffix(".csv")
+    if not options.again:
+        scores.unlink(missing_ok=True)
+        for kind in options.kinds:
+            drawn(kind, options.draws, scores)
+    command = f"benchmarks/coverage.py --draws {options.draws} --out {options.out}"
+    table = covered(pd.read_csv(scores))
+    options.out.write_text(written(table, options.draws, command))
+
+
+if __name__ == "__main__":
+    main()
