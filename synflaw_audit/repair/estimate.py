@@ -13,9 +13,8 @@ from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.flagged import read_flagged
 from synflaw_audit.repair.material.gather import context_length, gather
 from synflaw_audit.repair.methods.registry import chosen_methods
-from synflaw_audit.repair.run import Source, settings_for
+from synflaw_audit.repair.source import Source, settings_for
 from synflaw_audit.repair.storage.folder import library_progress
-from synflaw_audit.repair.training.memory import available
 
 if TYPE_CHECKING:
     from synflaw_audit.reading import SourceLike
@@ -86,7 +85,7 @@ def estimate(
             for name, size in cost.memory.items():
                 memory[name] = memory.get(name, 0) + size
         memory["total"] = sum(size for name, size in memory.items() if name != "total")
-        room = available(context.config)
+        room = context.room
         if memory["total"] > room:
             raise RepairError(
                 f"the repair would take {memory['total'] / 1e9:.1f} GB, and there are "

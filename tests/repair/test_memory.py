@@ -149,7 +149,7 @@ def test_a_dry_run_that_would_not_fit_says_so_before_it_loads_weights(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("loaded")
 
-    monkeypatch.setattr("synflaw_audit.repair.run.load", refuse)
+    monkeypatch.setattr("synflaw_audit.repair.source.load", refuse)
     for sizes in ({}, {"per_device_train_batch_size": 4}):
         settings = RepairConfig(use_cpu=True, memory_mb=0.1, tokens=900, **sizes)
         with pytest.raises(RepairError, match="would take"):

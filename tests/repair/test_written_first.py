@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 
 from synflaw_audit.commands.main import app
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair import RepairConfig, repair
-from synflaw_audit.repair import run as run_module
+from synflaw_audit.repair import RepairConfig, proof, repair
 from synflaw_audit.repair.storage import folder as folder_module
 
 
@@ -94,7 +93,7 @@ def test_a_later_step_that_fails_is_named(
         raise RuntimeError("it broke")
 
     name = {"the control arm": "_control_arm", "the report": "judge"}[step]
-    monkeypatch.setattr(run_module, name, refuse)
+    monkeypatch.setattr(proof, name, refuse)
     with pytest.raises(RepairError, match="it broke"):
         run(damaged, tmp_path / "out", config={"control_arm": True, "checks": 0})
     found = written(tmp_path / "out")
@@ -108,7 +107,7 @@ def test_a_relearning_probe_that_cannot_be_taken_is_a_note(
     def refuse(*_: Any, **__: Any) -> Any:
         raise RuntimeError("it broke")
 
-    monkeypatch.setattr(run_module, "relearn", refuse)
+    monkeypatch.setattr(proof, "relearn", refuse)
     result = run(damaged, tmp_path / "out", config={"relearn_steps": 2})
     assert result.relearning is None
     assert result.failed is None
@@ -155,7 +154,7 @@ def test_the_command_says_that_the_model_is_there_and_exits_with_2(
     def refuse(*_: Any, **__: Any) -> Any:
         raise RuntimeError("it broke")
 
-    monkeypatch.setattr(run_module, "changes", refuse)
+    monkeypatch.setattr(proof, "changes", refuse)
     done = synflaw(damaged, tmp_path, "--tokens", "900")
     assert done.exit_code == 2, done.stderr
     assert "Traceback" not in done.stderr, done.stderr

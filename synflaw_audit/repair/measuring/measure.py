@@ -102,17 +102,19 @@ def _precision(network: PreTrainedModel, *, bf16: bool) -> Iterator[None]:
 def _answering(network: PreTrainedModel, *, bf16: bool) -> Iterator[PreTrainedModel]:
     """The model as a probe expects it: no dropout, cache on, no gradient.
 
-    Where the training computes in bfloat16 it is a copy in it: an answer is made token by token,
-    and converting the weights for each would take longer than the rest.
+    Where the training computes in bfloat16 so do answers. On a processor that takes a copy of the
+    model: an answer is made token by token, and converting the weights for each would take longer
+    than the rest.
     """
     given: Any = network
-    if bf16 and not getattr(network, "is_quantized", False):
+    on_cpu = next(network.parameters()).device.type == "cpu"
+    if bf16 and on_cpu and not getattr(network, "is_quantized", False):
         given = copy.deepcopy(network).to(torch.bfloat16)  # type: ignore[arg-type]
     training, cache = given.training, given.config.use_cache
     given.train(False)
     given.config.use_cache = True
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _precision(network, bf16=bf16 and not on_cpu):
             yield given
     finally:
         given.train(training)

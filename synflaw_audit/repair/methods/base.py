@@ -35,6 +35,7 @@ class Context:
         config: The settings, with everything decided that depends on the model.
         tokenizer: The model's.
         shape: The model's.
+        room: Bytes that the repair may take, as they were before anything was loaded.
         load_original: Loads the model as it was given, anew.
         load_reference: Loads what the KL is to compare with; None where nothing was given: then it
             is the original model.
@@ -44,6 +45,7 @@ class Context:
     config: RepairConfig
     tokenizer: PreTrainedTokenizerBase
     shape: Shape
+    room: int
     load_original: Callable[[], PreTrainedModel]
     load_reference: Callable[[], PreTrainedModel] | None
     quiet: bool

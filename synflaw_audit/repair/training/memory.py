@@ -137,8 +137,8 @@ def fitted(
     *,
     length: int,
     reference: bool = False,
+    room: int,
     processes: int = 1,
-    room: int | None = None,
 ) -> RepairConfig:
     """The settings with a micro-batch that fits, and as many of them as make up a step.
 
@@ -150,15 +150,14 @@ def fitted(
         config: The settings, ``lora`` and ``bf16`` decided.
         length: Tokens of the longest row.
         reference: Whether the KL compares with another model, which is loaded too.
+        room: Bytes there are.
         processes: Processes that share a step.
-        room: Bytes there are; None: asks the machine.
 
     Raises:
         RepairError: Not even one row fits; names what it takes, what there is, and the ways out.
     """
     if not config.fits_batch:
         return config
-    room = available(config) if room is None else room
     whole = max(1, config.step_rows // processes)
     sizes = [rows for rows in range(whole, 0, -1) if whole % rows == 0]
     if config.device.type == "cpu":

@@ -122,6 +122,7 @@ def _fitted(material: Material, context: Context) -> RepairConfig:
         length=_longest(material.plan),
         reference=context.load_reference is not None,
         processes=PartialState().num_processes,
+        room=context.room,
     )
 
 
