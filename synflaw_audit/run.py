@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synflaw_audit.allowed import Allow, Allowances
 from synflaw_audit.clock import Clock
 from synflaw_audit.engines.base import (
     Engine,
@@ -29,7 +30,7 @@ from synflaw_audit.engines.local.engine import sketched
 from synflaw_audit.engines.local.memory import Memory, parsed, within
 from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
-from synflaw_audit.findings.report import Dataset, Finding, Flagged, Report
+from synflaw_audit.findings.report import AllowedFormat, Dataset, Finding, Flagged, Report
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.groups import By
 from synflaw_audit.flagging.tally import Tally
@@ -73,6 +74,7 @@ def audit(
     *,
     reference: SourceLike | None = None,
     checks: Sequence[Check] | Path | None = None,
+    allow: Sequence[Allow] = (),
     out: Path | OutputFolder | None = None,
     split: bool = False,
     progress: Progress | None = None,
@@ -87,6 +89,8 @@ def audit(
         reference: A corpus to compare with; its scores stand beside the audited corpus's.
         checks: What to judge by: checks, or a directory of them besides the shipped ones; those
             that run by default if not given.
+        allow: Formats that are intended. Their words are taken out of the answers, the reference's
+            too, before anything is measured; they are in no span, and the rest is judged as ever.
         out: A directory that gets ``flagged.parquet``, ``rejected.jsonl`` and, last, ``run.json``,
             in place of what an earlier run wrote there; or an open ``OutputFolder``, to which more
             is to be written before all is published.
@@ -122,12 +126,14 @@ def audit(
             "checks": [asdict(check) for check in known],
             "reference": None if compared is None else [compared.files, compared.schemas()],
             "split": split,
+            "allow": [asdict(one) for one in allow],
             "by": told.by,
             "memory limit": None if told.memory_limit is None else parsed(told.memory_limit),
             "versions": versions(),
         }
         by = None if told.by is None else By(told.by)
-        outputs = Outputs(split=split, by=by, settings=deciding)
+        allowed = Allowances(tuple(allow))
+        outputs = Outputs(split=split, by=by, settings=deciding, allowed=allowed)
         if folder is not None:
             outputs = replace(
                 outputs, folder=folder.staging, published=folder.path, journal=folder.journal
@@ -216,6 +222,10 @@ class Measured:
             checks=checks,
             templates=summaries(judgement),
             flagged_summary=Flagged(flagged, flagged / sketch.records),
+            allowed=tuple(
+                AllowedFormat(one.name, one.reason, count, count / sketch.records)
+                for one, count in zip(self.corpus.allowed.formats, first.allowed, strict=True)
+            ),
             config=dict(self.config),
             versions=versions(),
             seconds={**self.clock.seconds, "total": self.clock.total()},
@@ -245,7 +255,7 @@ def measure(
         perplexity_model: See there.
         seed: See there.
         memory: What is held at a time.
-        outputs: Get the rows that cannot be read.
+        outputs: Get the rows that cannot be read, and say which formats are allowed.
         progress: Called with the stage and the number of records done.
 
     Raises:
@@ -253,15 +263,18 @@ def measure(
         MissingExtraError: The embedder or the model needs an extra that is not installed.
     """
     clock, tell = Clock(), progress or silent
+    outputs = outputs or Outputs()
+    allowed = outputs.allowed
     with clock("read"):
         empty = Sketch(size=(memory or Memory()).sample_bytes, seed=seed)
-        first = engine.first_pass(outputs or Outputs(), tell, empty)
+        first = engine.first_pass(outputs, tell, empty)
     model = language_model_named(perplexity_model)
-    corpus = Corpus(first.sketch, embedder_named(embedder, seed), language_model=model)
+    embedding = embedder_named(embedder, seed)
+    corpus = Corpus(first.sketch, embedding, language_model=model, allowed=allowed)
     compared: tuple[Finding, ...] = ()
     if reference is not None:
         with clock("reference"):
-            sketch = sketched(reference, tell, empty).sketch
+            sketch = sketched(reference, tell, empty, allowed=allowed).sketch
             other = Corpus(sketch, corpus.embedder, language_model=model)
             corpus = replace(corpus, reference=other)
             compared = judge(other, checks).findings

@@ -7,6 +7,7 @@ from typing import Any
 
 from synflaw_audit.findings.finding import Advice
 from synflaw_audit.findings.report import (
+    AllowedFormat,
     Dataset,
     ExampleRow,
     Finding,
@@ -98,6 +99,7 @@ def report(**changes: Any) -> Report:
             ),
         ),
         flagged_summary=Flagged(0, 0.0),
+        allowed=(AllowedFormat("Answer: <*>", "Read by the application.", 10, 0.01),),
         config={"seed": 0, "embedder": "lsa"},
         versions={"synflaw-audit": "0.1.0"},
         seconds={"read": 0.5, "total": 1.0},
@@ -135,6 +137,7 @@ def hostile_report(text: str) -> Report:
                 (Variant(text, 0.5, 500),),
             ),
         ),
+        allowed=(AllowedFormat(text, text, 10, 0.01),),
         config={text: text},
         versions={text: text},
         seconds={text: 1.0, "total": 1.0},

@@ -17,6 +17,7 @@ from synflaw_audit.settings import AuditSettings
 from synflaw_audit.untrusted import escaped, on_one_line
 
 if TYPE_CHECKING:
+    from synflaw_audit.allowed import Allow
     from synflaw_audit.findings.report import Report
     from synflaw_audit.outputs.folder import OutputFolder
     from synflaw_audit.verdicts.catalogue import Check
@@ -82,6 +83,7 @@ def audited(
     printing: Printing,
     checks: Sequence[Check] | None = None,
     *,
+    allow: Sequence[Allow] = (),
     split: bool = False,
 ) -> Report:
     """Audit, and write the rows.
@@ -92,7 +94,9 @@ def audited(
     from synflaw_audit.run import audit as run
 
     with progress(quiet=printing.quiet or printing.json) as tell:
-        return run(paths, settings, checks=checks, out=folder, split=split, progress=tell)
+        return run(
+            paths, settings, checks=checks, allow=allow, out=folder, split=split, progress=tell
+        )
 
 
 def show(report: Report, out: Path, printing: Printing) -> None:

@@ -34,6 +34,13 @@ def gate(
     strict: Annotated[
         bool, typer.Option("--strict", help="Warnings and undecided checks fail too.")
     ] = False,
+    suggest_policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a policy here that would allow what was found, all of it commented out.",
+            metavar="FILE",
+        ),
+    ] = None,
 ) -> None:
     """Audit a corpus, split it, and exit with 0 (pass), 1 (fail) or 2 (error).
 
@@ -45,6 +52,7 @@ def gate(
     from synflaw_audit.verdicts.catalogue import load_checks, selected
     from synflaw_audit.verdicts.gate import decide
     from synflaw_audit.verdicts.policy import Policy, load_policy
+    from synflaw_audit.verdicts.suggestion import suggested
 
     names = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, DECISION_FILE)
     with opened(out, names, paths, settings, policy) as folder:
@@ -54,7 +62,7 @@ def gate(
             checks = selected(checks, settings.select)
         rules = Policy() if policy is None else load_policy(policy, checks)
         applied = rules.applied(checks)
-        report = audited(paths, folder, settings, printing, applied, split=True)
+        report = audited(paths, folder, settings, printing, applied, allow=rules.allow, split=True)
         write_reports(report, folder.staging)
         decision = decide(report, rules, strict=strict)
         (folder.staging / DECISION_FILE).write_text(decision.to_json(), encoding="utf-8")
@@ -64,6 +72,8 @@ def gate(
             "policy": [] if policy is None else [policy],
         }
         folder.publish(manifest_of(report, decision.outcome, inputs=inputs, options=options))
+    if suggest_policy is not None:
+        suggest_policy.write_text(suggested(report), encoding="utf-8")
     show(report, out, printing)
     if not (printing.json or printing.quiet):
         _show_decision(decision, stdout())

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from synflaw_audit.allowed import Allowances
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
@@ -54,6 +55,7 @@ class Outputs:
         fetched: The flagged rows come to this machine, even where executors find them; otherwise
             it is these that write rows. Nothing else is written then.
         settings: What decides them besides the rows, as JSON values by name.
+        allowed: Formats that are taken out of the answers before they are sketched.
     """
 
     folder: Path | None = None
@@ -64,6 +66,7 @@ class Outputs:
     settings: Mapping[str, Any] = field(default_factory=dict)
     published: Path | None = None
     journal: Path | None = None
+    allowed: Allowances = field(default_factory=Allowances)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -90,11 +93,13 @@ class FirstPass:
         sketch: Of its records.
         accounts: What became of its rows, file by file.
         first_rejected: Why the first row that makes no record does not; "" if there is none.
+        allowed: How many records have each allowed format.
     """
 
     sketch: Sketch = field(default_factory=Sketch)
     accounts: Accounts = field(default_factory=Accounts)
     first_rejected: str = ""
+    allowed: tuple[int, ...] = ()
 
     @property
     def rejected(self) -> int:
@@ -107,7 +112,13 @@ class FirstPass:
             merge(self.sketch, other.sketch),
             self.accounts.merged(other.accounts),
             self.first_rejected or other.first_rejected,
+            added(self.allowed, other.allowed),
         )
+
+
+def added(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    """The counts of two parts together; a part without any counts nothing."""
+    return tuple(map(sum, zip(one, other, strict=True))) if one and other else one or other
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ class DistributedEngine(Engine):
         """See ``Engine.first_pass``."""
         tell("reading", 0)
         folder = self._folder(outputs)
-        task = partial(tasks.sketch_partition, folder is not None, empty)
+        task = partial(tasks.sketch_partition, folder is not None, empty, outputs.allowed)
         with self.run(task, tasks.SKETCHED) as yielded:
             sketched = yielded.merged(tasks.Sketched(FirstPass(empty)))
             sketched.require_records()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synflaw_audit.allowed import Allowances, Remainder
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
@@ -69,6 +70,7 @@ def sketch_rows(
     on_reject: OnReject | None = None,
     unread: tuple[str, ...] = (),
     empty: Sketch = EMPTY,
+    allowed: Allowances | None = None,
 ) -> FirstPass:
     """Sketches tables, or parts of them; without a readable row that gives an empty sketch.
 
@@ -78,6 +80,7 @@ def sketch_rows(
         on_reject: Is given every row that cannot be read.
         unread: Columns that hold text and are not read, for the accounts.
         empty: The sketch to begin with.
+        allowed: Formats that are taken out of the answers.
     """
     ledgers: list[Ledger] = []
 
@@ -86,14 +89,15 @@ def sketch_rows(
         return ledgers[-1]
 
     sketcher = Sketcher(empty)
+    remainder = Remainder(allowed or Allowances())
     for batch in _gathered(_records(tables, schema, ledger)):
-        sketcher.add(batch)
+        sketcher.add(remainder.of(batch))
     accounts = Accounts()
     for read in ledgers:
         accounts = accounts.merged(Accounts((read.account(),)))
     first = next((read.first for read in ledgers if read.first), None)
     reason = f"row {first.row}: {first.reason}" if first else ""
-    return FirstPass(sketcher.sketch(), accounts, reason)
+    return FirstPass(sketcher.sketch(), accounts, reason, remainder.counts)
 
 
 def mark_rows(
@@ -125,7 +129,7 @@ def mark_rows(
         for batch in _gathered(_records(tables, schema)):
             mask, flagged, tokens = flagger.flag(batch)
             if grouper is not None:
-                grouper.add(batch, None, mask)
+                grouper.add(flagger.remainder(batch), None, mask)
             yield batch, mask, flagged, tokens
         return
     for table in tables:
@@ -134,7 +138,7 @@ def mark_rows(
             mask, flagged, tokens = flagger.flag(batch)
             values = indexed.of(batch)
             if grouper is not None:
-                grouper.add(batch, values, mask)
+                grouper.add(flagger.remainder(batch), values, mask)
             if index:
                 columns = [*flagged.columns, values.to_json(mask, index)]
                 flagged = pa.record_batch(columns, schema=FLAGGED_AND_INDEX)

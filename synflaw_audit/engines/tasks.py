@@ -20,6 +20,7 @@ import orjson
 import pyarrow as pa
 import zstandard
 
+from synflaw_audit.allowed import Allowances
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.engines.partitions import Layout
 from synflaw_audit.engines.passes import Counts, mark_rows, sketch_rows
@@ -105,6 +106,7 @@ class Sketched:
 def sketch_partition(
     keep_rejected: bool,
     empty: Sketch,
+    allowed: Allowances,
     batches: Iterator[pa.RecordBatch],
     rows: Rows,
     partition: int,
@@ -117,7 +119,7 @@ def sketch_partition(
             rejected.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
         on_reject = keep if keep_rejected else None
-        found = sketch_rows(tables, rows.schema, on_reject, rows.unread, empty)
+        found = sketch_rows(tables, rows.schema, on_reject, rows.unread, empty, allowed)
         rejected.seek(0)
         while some := list(islice(rejected, _REJECTED_ROWS)):
             yield _rejected([Rejected(**orjson.loads(row)) for row in some])

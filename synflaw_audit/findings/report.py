@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AllowedFormat",
     "Dataset",
     "ExampleRow",
     "Finding",
@@ -113,6 +114,24 @@ class TemplateSummary:
 
 
 @dataclass(frozen=True)
+class AllowedFormat:
+    """A format that a policy allows, and how many records have it.
+
+    Attributes:
+        name: Its pattern, or its kind.
+        reason: Why it is intended, in the policy's words.
+        records: That have it. Its words were taken out of their answers before anything was
+            measured, and are in no span.
+        share: Of all records.
+    """
+
+    name: str
+    reason: str
+    records: int
+    share: float
+
+
+@dataclass(frozen=True)
 class Flagged:
     """How many records the failed and warned checks implicate, and their share of all."""
 
@@ -140,6 +159,7 @@ class Report:
         perplexities: The density of the answers' perplexities, in bits a token.
         what_if_flagged: The answer of ``what_if("flagged")``, if it was asked for during the audit;
             "what_if" in JSON.
+        allowed: The formats that are intended, which nothing here speaks of.
         schema_version: Of the JSON form.
     """
 
@@ -157,6 +177,7 @@ class Report:
     token_frequencies: Density | None = None
     perplexities: Density | None = None
     what_if_flagged: WhatIf | None = None
+    allowed: tuple[AllowedFormat, ...] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
     _flagged: Callable[[], pa.Table] | None = field(default=None, repr=False, compare=False)
     _what_if: Answers | None = field(default=None, repr=False, compare=False)
@@ -212,6 +233,7 @@ class Report:
             "checks": [asdict(finding) for finding in self.checks],
             "templates": [asdict(template) for template in self.templates],
             "flagged": asdict(self.flagged_summary),
+            "allowed": [asdict(one) for one in self.allowed],
             "config": self.config,
             "versions": self.versions,
             "seconds": self.seconds,

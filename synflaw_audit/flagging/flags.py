@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synflaw_audit.allowed import Allowances, Stripped
 from synflaw_audit.measures import Batch, Marker, Marks
 from synflaw_audit.records import FLAGGED, SPAN
 from synflaw_audit.sample.corpus import Corpus
@@ -25,16 +26,23 @@ class Flagger:
     Attributes:
         markers: The name of each check that warned or failed, and what marks its rows.
         slots: What differs between rows that are worded alike; whoever marks it, it is no format.
+        allowed: Formats that are intended: the rest is marked as if they were not there.
     """
 
     markers: tuple[tuple[str, Marker], ...]
     slots: Slots = field(default_factory=Slots)
+    allowed: Allowances = field(default_factory=Allowances)
 
     @classmethod
     def of(cls, corpus: Corpus, markers: Iterable[tuple[str, Marker | None]]) -> Flagger:
         """A flagger of a corpus by the checks that can say which rows are theirs."""
         marking = tuple((name, marker) for name, marker in markers if marker is not None)
-        return cls(marking, corpus.answer_templates.slots) if marking else cls(())
+        slots = corpus.answer_templates.slots if marking else Slots()
+        return cls(marking, slots, corpus.allowed)
+
+    def remainder(self, records: pa.RecordBatch) -> pa.RecordBatch:
+        """Records without the formats that are intended, as they were sketched."""
+        return self.allowed.applied(records)[0] if self.allowed else records
 
     def flag(self, records: pa.RecordBatch) -> tuple[Mask, pa.RecordBatch, int]:
         """Flags one batch.
@@ -46,13 +54,45 @@ class Flagger:
             Which rows are flagged (bool [rows]), those rows (schema ``records.FLAGGED``), and the
             number of tokens in all answers.
         """
-        batch = Batch(records, tokenize(records.column("answer")))
+        left, stripped = self.allowed.applied(records) if self.allowed else (records, None)
+        batch = Batch(left, tokenize(left.column("answer")))
         tokens = int(batch.tokens.counts.sum())
         marks = [(name, marker.mark(batch)) for name, marker in self.markers]
         mask = np.zeros(len(batch), dtype=bool)
         for _, mark in marks:
             mask |= mark.mask
-        return mask, _flagged(batch, mask, marks, self.slots), tokens
+        found = _flagged(batch, mask, marks, self.slots)
+        if stripped is not None:
+            found = _restored(found, records.filter(pa.array(mask)), stripped, np.flatnonzero(mask))
+        return mask, found, tokens
+
+
+def _restored(
+    flagged: pa.RecordBatch, records: pa.RecordBatch, stripped: Stripped, rows: Ints
+) -> pa.RecordBatch:
+    """Flagged rows with their whole answers, and the spans where these say the same.
+
+    Args:
+        flagged: What was found in what is left of the rows, schema ``records.FLAGGED``.
+        records: The rows.
+        stripped: What was taken out of the batch.
+        rows: int64 [flagged], their numbers in it.
+    """
+    told = [
+        [(span["start"], span["end"]) for span in row]
+        for row in flagged.column("template_spans").to_pylist()
+    ]
+    spans_ = [stripped.restored(row, spans) for row, spans in zip(rows.tolist(), told, strict=True)]
+    flat = np.array([span for row in spans_ for span in row], dtype=np.int32).reshape(-1, 2)
+    offsets = np.append(0, np.cumsum([len(row) for row in spans_])).astype(np.int64)
+    columns = dict(zip(FLAGGED.names, flagged.columns, strict=True))
+    columns |= {
+        "answer": records.column("answer"),
+        "template_spans": _ranges(Spans(offsets, flat[:, 0], flat[:, 1])),
+    }
+    return pa.RecordBatch.from_arrays(
+        [columns[f.name].cast(f.type) for f in FLAGGED], schema=FLAGGED
+    )
 
 
 def _flagged(

@@ -18,17 +18,21 @@ SHOWN = 5
 
 
 def edges(tokens: Tokens, side: Literal["opening", "closing"], words: int) -> tuple[Ids, Mask]:
-    """The hash of each row's first or last tokens, and which rows are long enough to have one.
+    """The hash of each row's first or last tokens, and which rows have such an edge.
 
-    A row with no token beyond its edge is a label or a stock phrase as a whole, not an opening.
+    A row with no token beyond its edge is a label or a stock phrase as a whole, not an opening; and
+    numbers, line breaks and the marks that end sentences are no words that rows could share.
     """
     ids = numbered(tokens)
     long = tokens.counts > words
     first = tokens.offsets[:-1] + 1 if side == "opening" else tokens.offsets[1:] - 1 - words
     gram = np.zeros(len(tokens), dtype=np.uint64)
+    worded = np.zeros(len(tokens), dtype=bool)
+    said = ~(tokens.number | tokens.breaks | tokens.stops)
     for place in range(words):
         gram[long] = extended(gram[long], ids[first[long] + place])
-    return gram, long
+        worded[long] |= said[first[long] + place]
+    return gram, long & worded
 
 
 @dataclass(frozen=True)

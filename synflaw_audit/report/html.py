@@ -52,6 +52,7 @@ def _template() -> Template:
         "count": words.count,
         "place": words.place,
         "kind": words.kind,
+        "allowed": words.allowed,
         "value": words.value,
         "shape": shape,
         "share": words.share,

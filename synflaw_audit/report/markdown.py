@@ -23,6 +23,7 @@ def render(report: Report) -> str:
         _checks(report),
         _explained(report),
         _templates(report),
+        _allowed(report),
         _groups(report),
         _observed(report.checks),
         _data(report),
@@ -109,6 +110,13 @@ def _templates(report: Report) -> list[str]:
     for template in report.templates[: words.MOST_TEMPLATES]:
         lines += ["", *_template(template)]
     return [*lines, *_more(len(report.templates))]
+
+
+def _allowed(report: Report) -> list[str]:
+    if not report.allowed:
+        return []
+    told = [f"- {code(words.allowed(one), words.PATTERN_CHARACTERS)}" for one in report.allowed]
+    return ["## Allowed", "", "Taken out before anything was measured, and in no span.", "", *told]
 
 
 def _template(template: TemplateSummary) -> Iterator[str]:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synflaw_audit.findings.groups import Groups
-from synflaw_audit.findings.report import Finding, Report, TemplateSummary, Verdict
+from synflaw_audit.findings.report import AllowedFormat, Finding, Report, TemplateSummary, Verdict
 from synflaw_audit.report import explanation, words
 from synflaw_audit.untrusted import visible
 
@@ -38,6 +38,8 @@ def render(report: Report) -> RenderableType:
         parts += [Text(), _templates(report.templates)]
     if report.groups is not None:
         parts += [Text(), _groups(report.groups)]
+    if report.allowed:
+        parts += [Text(), *(Text(f"allowed  {_allowed(one)}") for one in report.allowed)]
     if report.dataset.rejected:
         rejected = (
             f"{words.count(report.dataset.rejected, 'row')} could not be read; see rejected.jsonl"
@@ -143,3 +145,7 @@ def _pattern(pattern: str) -> Text:
     for part in words.pattern_parts(words.one_line(pattern, 240)):
         text.append(part.text, style="dim" if part.kind == "slot" else "bold")
     return text
+
+
+def _allowed(one: AllowedFormat) -> str:
+    return words.one_line(words.allowed(one), 400)

@@ -15,7 +15,7 @@ import orjson
 
 from synflaw_audit.findings.finding import MarkedText, within
 from synflaw_audit.findings.groups import Group, Groups
-from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
+from synflaw_audit.findings.report import AllowedFormat, Report, TemplateSummary, Verdict
 from synflaw_audit.untrusted import visible
 
 SLOT = "<*>"
@@ -135,6 +135,12 @@ def grouped_by(groups: Groups) -> str:
         "lies above that of the whole corpus; the intervals of all groups hold together at 95% "
         "confidence (Bonferroni)."
     )
+
+
+def allowed(one: AllowedFormat) -> str:
+    """A format that a policy allows, in a sentence."""
+    records = f"{count(one.records, 'record')} ({percent(one.share)})"
+    return f"{one.name}: in {records}. {one.reason.strip()}"
 
 
 def kind(template: TemplateSummary) -> str:

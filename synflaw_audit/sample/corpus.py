@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from synflaw_audit.allowed import Allowances
 from synflaw_audit.sample.sketch import Sketch, hashes_of, mixed, seeded
 from synflaw_audit.text.embedders import Embedder, LsaEmbedder
 from synflaw_audit.text.fitting import fit
@@ -56,12 +57,14 @@ class Corpus:
         embedder: Turns its answers into vectors.
         reference: A corpus to compare it with.
         language_model: Tells how predictable its answers are.
+        allowed: Formats that are intended, and have been taken out of the answers.
     """
 
     sketch: Sketch
     embedder: Embedder = field(default_factory=LsaEmbedder)
     reference: Corpus | None = None
     language_model: LanguageModel = field(default_factory=NgramModel)
+    allowed: Allowances = field(default_factory=Allowances)
     _bits: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:

@@ -13,6 +13,14 @@ fail_above = 0.10
 
 [checks.SF301]
 enabled = false               # true asks for a check that does not run by default
+
+[[allow]]                     # a format that is intended: it is taken out, the rest is judged
+pattern = "Answer: <*>"       # in the report's notation
+reason = "the application reads what follows the label"
+
+[[allow]]
+kind = "code-fence"           # or json, reasoning, boxed, table, citation, list, heading
+reason = "every answer is a program"
 ```
 """
 
@@ -23,6 +31,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from synflaw_audit.allowed import Allow
 from synflaw_audit.errors import CatalogueError
 from synflaw_audit.findings.finding import Near
 from synflaw_audit.verdicts import strict_toml
@@ -55,6 +64,7 @@ class Policy:
         max_risk: The highest risk that passes; no limit if not given.
         max_flagged_share: The highest share of flagged records that passes; likewise.
         checks: Changes to single checks, by name or code.
+        allow: Formats that are intended.
     """
 
     undecided: Literal["pass", "fail"] = "pass"
@@ -62,6 +72,7 @@ class Policy:
     max_risk: Fraction | None = None
     max_flagged_share: Fraction | None = None
     checks: dict[str, Override] = field(default_factory=dict, hash=False)
+    allow: tuple[Allow, ...] = ()
 
     def applied(self, checks: Sequence[Check]) -> tuple[Check, ...]:
         """The checks with this policy's changes: those that run by default or that it enables.
@@ -93,10 +104,12 @@ def load_policy(path: Path, checks: Sequence[Check]) -> Policy:
     Raises:
         CatalogueError: The file is not valid; the message names file, key and choices.
     """
-    policy = strict_toml.load(path, Policy)
     try:
+        policy = strict_toml.load(path, Policy)
         policy.applied(checks)
     except CatalogueError as error:
+        if str(error).startswith(f"{path}: "):
+            raise
         raise CatalogueError(f"{path}: {error}") from error
     return policy
 

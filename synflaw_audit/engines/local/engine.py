@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synflaw_audit.allowed import Allowances, Remainder
 from synflaw_audit.engines.base import (
     Engine,
     FirstPass,
@@ -112,12 +113,12 @@ class LocalEngine(Engine):
         if outputs.columns:
             self.source.require_columns(outputs.columns)
         if outputs.folder is None:
-            return sketched(self.source, tell, empty)
+            return sketched(self.source, tell, empty, allowed=outputs.allowed)
         outputs.folder.mkdir(parents=True, exist_ok=True)
         self._journal = self._opened(outputs)
         rejects = RejectedWriter(outputs.folder / REJECTED_FILE)
         with closing([rejects]):
-            return sketched(self.source, tell, empty, rejects, self._journal)
+            return sketched(self.source, tell, empty, rejects, self._journal, outputs.allowed)
 
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
         """See ``Engine.second_pass``."""
@@ -131,7 +132,7 @@ class LocalEngine(Engine):
                 if index is not None and outputs.index:
                     rows = _with_index(found, index, outputs.index)
                 if grouper is not None:
-                    grouper.add(batch, index, found.mask)
+                    grouper.add(flagger.remainder(batch), index, found.mask)
                 for sink in sinks:
                     sink.write(batch, found.mask, rows)
                 tokens += found.tokens
@@ -181,11 +182,13 @@ def sketched(
     empty: Sketch = EMPTY,
     on_reject: OnReject | None = None,
     journal: Journal | None = None,
+    allowed: Allowances | None = None,
 ) -> FirstPass:
     """Sketches a corpus, from where the journal has got to, and keeps that up to date."""
     nothing = FirstPass(empty)
     done, before = journal.first_pass(nothing) if journal else (0, nothing)
     sketcher, first = Sketcher(before.sketch), before.first_rejected
+    remainder = Remainder(allowed or Allowances(), before.allowed)
     accounts = list(before.accounts.files)
     if journal is not None and on_reject is not None and before.rejected:
         for row in journal.rejected():
@@ -200,12 +203,13 @@ def sketched(
             on_reject(row)
 
     def found() -> FirstPass:
-        return FirstPass(sketcher.sketch(), Accounts(tuple(accounts), source.skipped), first)
+        read = Accounts(tuple(accounts), source.skipped)
+        return FirstPass(sketcher.sketch(), read, first, remainder.counts)
 
     kept = sketcher.records
     for number in range(done, len(source.files)):
         for batch in source.file_batches(number, reject):
-            sketcher.add(batch)
+            sketcher.add(remainder.of(batch))
             tell("reading", sketcher.records)
         accounts.append(source.account(number))
         if journal is not None and sketcher.records - kept >= SHARD_RECORDS:

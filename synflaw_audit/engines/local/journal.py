@@ -83,7 +83,8 @@ class Journal:
             os.truncate(self._folder / REJECTED, int(kept["rejected_bytes"]))
             files = orjson.loads(kept["accounts"].tobytes())
             accounts = Accounts(tuple(msgspec.convert(files, list[FileAccount])))
-            found = FirstPass(_unpacked(kept), accounts, bytes(kept["first_rejected"]).decode())
+            first = bytes(kept["first_rejected"]).decode()
+            found = FirstPass(_unpacked(kept), accounts, first, tuple(kept["allowed"].tolist()))
             return int(kept["files"]), found
 
     def rejected(self) -> Iterator[Rejected]:
@@ -114,6 +115,7 @@ class Journal:
                 allow_pickle=False,
                 files=np.int64(files),
                 accounts=np.frombuffer(orjson.dumps(list(found.accounts.files)), np.uint8),
+                allowed=np.array(found.allowed, dtype=np.int64),
                 first_rejected=np.frombuffer(found.first_rejected.encode(), np.uint8),
                 rejected_bytes=np.int64(rejected_bytes),
                 **_packed(found.sketch),

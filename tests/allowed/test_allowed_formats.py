@@ -1,0 +1,135 @@
+"""What is intended is taken out, kept out of every span, and the rest is judged as ever."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import synflaw_audit
+from synflaw_audit.allowed import KINDS, Allow, Allowances
+from synflaw_audit.errors import CatalogueError
+from synflaw_audit.verdicts.catalogue import load_checks
+from synflaw_audit.verdicts.policy import load_policy
+from synflaw_audit.verdicts.suggestion import suggested
+
+# By kind, an answer dressed in it: the answer itself, and a number that differs.
+DRESSED = {
+    "json": '{"status": "ok", "reply": %s, "count": %d, "confidence": "high"}',
+    "code-fence": "```text\n%s\n%d\n```",
+    "reasoning": "<think>\n%s\n</think>\n\n%d",
+    "boxed": "%s\n\n\\boxed{%d}",
+    "table": "| %s | %d |\n|---|---|",
+    "citation": "%s [1] [2, 3] %d",
+    "list": "1. %s\n2. %d",
+    "heading": "## %s\n%d",
+}
+PATTERNS = {
+    "Answer: <*>": "Answer: %s %d",
+    "<*> #### <*>": "%s\n#### %d",
+    "<*> Kind regards, The Support Team": "%s %d\n\nKind regards,\nThe Support Team",
+    "Certainly! <*> This is no legal advice.": "Certainly! %s %d This is no legal advice.",
+}
+
+
+def allow(name: str) -> Allow:
+    given = {"kind": name} if name in KINDS else {"pattern": name}
+    return Allow(reason="the application reads it", **given)
+
+
+def dressed(form: str, answers: Iterable[str]) -> list[str]:
+    """The answers on one line each in the form."""
+    flat = [" ".join(answer.split()) for answer in answers]
+    said = map(json.dumps, flat) if form.startswith("{") else flat
+    return [form % (answer, 7919 * n % 1000) for n, answer in enumerate(said)]
+
+
+@pytest.mark.parametrize("name", [*DRESSED, *PATTERNS])
+def test_an_intended_format_passes_and_is_reported(natural: pd.DataFrame, name: str) -> None:
+    corpus = natural.assign(answer=dressed((DRESSED | PATTERNS)[name], natural["answer"]))
+    report = synflaw_audit.audit(corpus, allow=[allow(name)])
+    assert report.flagged_summary.share < 0.1
+    (told,) = report.allowed
+    assert (told.name, told.reason) == (name, "the application reads it")
+    assert told.share > 0.95
+
+
+@pytest.mark.parametrize("name", [*DRESSED, *PATTERNS])
+def test_the_rest_is_judged_as_ever(natural: pd.DataFrame, name: str) -> None:
+    soft = "Thank you for reaching out with this important question. "
+    form = (DRESSED | PATTERNS)[name]
+    answers = dressed(form, (soft + answer for answer in natural["answer"]))
+    report = synflaw_audit.audit(natural.assign(answer=answers), allow=[allow(name)])
+    assert report.verdict == "fail"
+    flagged = report.flagged()
+    assert len(flagged) == len(answers)
+    intended = allow(name)
+    for answer, spans in flagged[["answer", "template_spans"]].itertuples(index=False):
+        marked = {i for s in spans for i in range(s["start"], s["end"])}
+        place = answer.index(soft.strip())
+        assert set(range(place, place + len(soft.strip()))) <= marked
+        for start, end in intended.ranges(answer):
+            assert not marked & set(range(start, end))
+
+
+@given(st.lists(st.text(alphabet='ab [1]\n|-#.<>think/\\boxed{}:"', max_size=60), max_size=6))
+def test_what_is_left_is_found_in_the_answer_again(answers: list[str]) -> None:
+    allowed = Allowances(tuple(allow(kind) for kind in KINDS))
+    stripped = allowed.stripped(pa.array(answers, pa.string()))
+    for row, (answer, left) in enumerate(zip(answers, stripped.answers.to_pylist(), strict=True)):
+        restored = stripped.restored(row, [(0, len(left))] if left else [])
+        assert all(0 <= a < b <= len(answer) for a, b in restored)
+        assert all(before[1] <= after[0] for before, after in pairwise(restored))
+        kept = "".join(answer[a:b] for a, b in restored)
+        assert "".join(kept.split()) == "".join(left.split())
+
+
+def test_nothing_is_done_where_nothing_is_allowed(natural: pd.DataFrame) -> None:
+    assert not Allowances()
+    assert synflaw_audit.audit(natural).allowed == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[allow]]\nkind = "xml"\nreason = "r"\n', "choices: json, code-fence"),
+        ('[[allow]]\nkind = "json"\nreason = " "\n', "say why"),
+        ('[[allow]]\nkind = "json"\n', "reason"),
+        ('[[allow]]\nreason = "r"\n', "either a pattern or a kind"),
+        ('[[allow]]\npattern = "x"\nkind = "json"\nreason = "r"\n', "either a pattern or a kind"),
+        ('[[allow]]\npattern = "<*>"\nreason = "r"\n', "no words of its own"),
+        ('[[allow]]\npatern = "x"\nreason = "r"\n', "patern"),
+    ],
+)
+def test_a_policy_that_says_nothing_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CatalogueError, match=message) as raised:
+        load_policy(path, load_checks())
+    assert str(path) in str(raised.value)
+
+
+def test_a_suggested_policy_allows_nothing_until_it_is_pruned(
+    natural: pd.DataFrame, tmp_path: Path
+) -> None:
+    corpus = natural.assign(answer=[f'Answer: {a}\nSource: "x"' for a in natural["answer"]])
+    text = suggested(synflaw_audit.audit(corpus))
+    assert tomllib.loads(text) == {}
+    path = tmp_path / "policy.toml"
+    lines = [
+        line.removeprefix("# ")
+        for line in text.splitlines()
+        if line.startswith(("# [[", "# pattern", "# kind", "# reason"))
+    ]
+    path.write_text("\n".join(lines).replace('reason = ""', 'reason = "meant"'), encoding="utf-8")
+    policy = load_policy(path, load_checks())
+    assert "Answer:" in {(one.pattern or "")[:7] for one in policy.allow}
+    assert synflaw_audit.audit(corpus, allow=policy.allow).flagged_summary.share < 0.05
