@@ -7,7 +7,7 @@ predicts ordinary text that the repair did not train on.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -16,6 +16,9 @@ from synflaw_audit.repair.losses import cross_entropy
 from synflaw_audit.repair.material.batches import Collator, Example, Purpose
 from synflaw_audit.repair.measuring.figures import Figure
 from synflaw_audit.repair.training.forward import in_chunks, output_layer, selected_logits
+
+# Of a batch, padding included: its logits are as many rows of the vocabulary's width.
+_BATCH_TOKENS = 1024
 
 LogLikelihoods = dict[Purpose, list[float]]
 
@@ -42,26 +45,39 @@ def target_log_likelihoods(
     training = model.training
     model.train(False)
     try:
-        for start in range(0, len(order), batch_size):
+        for rows in _batches(order, [len(each.input_ids) for each in examples], batch_size):
             # The collator orders rows by role; so are these, to be told apart afterwards.
-            chosen = sorted(order[start : start + batch_size], key=lambda at: examples[at].role)
+            chosen = sorted(rows, key=lambda at: examples[at].role)
             batch = collator([examples[at] for at in chosen])
             purposes = batch.pop("purposes")[:, 1:].to(device)
             inputs = {name: value.to(device) for name, value in batch.items()}
-            rows, columns = purposes.nonzero(as_tuple=True)
-            if not len(rows):
+            lines, columns = purposes.nonzero(as_tuple=True)
+            if not len(lines):
                 continue
-            ids = inputs["input_ids"][rows, columns + 1]
+            ids = inputs["input_ids"][lines, columns + 1]
             with torch.no_grad():
-                logits = selected_logits(model, head, inputs, rows, columns)
+                logits = selected_logits(model, head, inputs, lines, columns)
                 pair = (logits, ids)
                 losses = in_chunks(lambda x, y: (cross_entropy(x, y),), pair, chunk_tokens)[0]
-            kinds = purposes[rows, columns].tolist()
-            for row, kind, loss in zip(rows.tolist(), kinds, losses.tolist(), strict=True):
-                found[chosen[row]][Purpose(kind)].append(-loss)
+            kinds = purposes[lines, columns].tolist()
+            for line, kind, loss in zip(lines.tolist(), kinds, losses.tolist(), strict=True):
+                found[chosen[line]][Purpose(kind)].append(-loss)
     finally:
         model.train(training)
     return found
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Rows in their order, at most so many and so many padded tokens at a time, one at least."""
+    batch: list[int] = []
+    for row in order:
+        longest = max(lengths[row], *(lengths[each] for each in batch), 1)
+        if batch and (len(batch) == most or longest * (len(batch) + 1) > _BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 def likelihood_figures(
