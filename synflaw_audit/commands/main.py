@@ -1,8 +1,9 @@
 """The command ``synflaw``.
 
 Every command imports what it needs when it runs: ``synflaw --help`` is quick, and works where an
-extra is not installed. Exit codes: 0 done (gate: passed), 1 the gate failed or the repair did not
-help, 2 the input, the usage or the program is at fault. 130 after Ctrl-C, 143 after SIGTERM.
+extra is not installed. Exit codes: 0 done (gate, probe: passed), 1 the gate or the probe failed or
+the repair did not help, 2 the input, the usage or the program is at fault. 130 after Ctrl-C, 143
+after SIGTERM.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from synflaw_audit.commands.demo import demo
 from synflaw_audit.commands.gate import gate
 from synflaw_audit.commands.guard import FAULT, complain, explained, guarded
 from synflaw_audit.commands.lab import lab
+from synflaw_audit.commands.probe import probe
 from synflaw_audit.commands.rehearse import rehearse
 from synflaw_audit.commands.repair import repair
 from synflaw_audit.untrusted import on_one_line
@@ -68,7 +70,7 @@ def synflaw(
     """Audit question-answer corpora for format uniformity; repair models damaged by it."""
 
 
-for command in (audit, gate, rehearse, repair):
+for command in (audit, gate, probe, rehearse, repair):
     app.command()(command)
 app.add_typer(checks.app, name="checks")
 app.command()(checks.explain)

@@ -1,4 +1,4 @@
-"""Intervals of what is measured on prompts: exact for a share, bootstrap over prompts for the rest.
+"""Intervals of what is measured on prompts: exact for a share, by Newcombe for two, else bootstrap.
 
 Two models that answered the same prompts are compared prompt by prompt: both are drawn together.
 """
@@ -32,16 +32,55 @@ def share(outcomes: Sequence[bool] | npt.NDArray[np.bool_]) -> Figure:
     Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the
     binomial", Biometrika 1934.
     """
-    from scipy.stats import beta
+    from scipy.stats import binomtest
 
     seen = np.asarray(outcomes, dtype=bool)
     n, k = len(seen), int(seen.sum())
     if not n:
         return Figure(float("nan"), 0.0, 1.0, 0)
-    tail = (1 - LEVEL) / 2
-    low = float(beta.ppf(tail, k, n - k + 1)) if k else 0.0
-    high = float(beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
-    return Figure(k / n, low, high, n)
+    bounds = binomtest(k, n).proportion_ci(LEVEL, method="exact")
+    return Figure(k / n, float(bounds.low), float(bounds.high), n)
+
+
+def share_difference(
+    ours: Sequence[bool] | npt.NDArray[np.bool_], theirs: Sequence[bool] | npt.NDArray[np.bool_]
+) -> Figure:
+    """How much higher our share is, paired, with an interval that is one even at 0 and 1.
+
+    Newcombe, "Improved confidence intervals for the difference between binomial proportions based
+    on paired data", Statistics in Medicine 1998, method 10.
+
+    Args:
+        ours: One outcome a prompt.
+        theirs: To the same prompts, in the same order.
+    """
+    one, other = np.asarray(ours, dtype=bool), np.asarray(theirs, dtype=bool)
+    n = len(one)
+    if not n:
+        return Figure(float("nan"), -1.0, 1.0, 0)
+    mine, base = (_wilson(int(x.sum()), n) for x in (one, other))
+    both, neither = int((one & other).sum()), int((~one & ~other).sum())
+    only, missed = int((one & ~other).sum()), int((~one & other).sum())
+    margins = (both + only) * (missed + neither) * (both + missed) * (only + neither)
+    moved = float(both * neither - only * missed)
+    if moved > 0:
+        moved = max(moved - n / 2, 0.0)
+    phi = moved / np.sqrt(margins) if margins else 0.0
+    value = mine.value - base.value
+
+    def half(a: float, b: float) -> float:
+        return float(np.sqrt(max(a**2 - 2 * phi * a * b + b**2, 0.0)))
+
+    low = value - half(mine.value - mine.low, base.high - base.value)
+    high = value + half(base.value - base.low, mine.high - mine.value)
+    return Figure(value, max(low, -1.0), min(high, 1.0), n)
+
+
+def _wilson(count: int, n: int) -> Figure:
+    from scipy.stats import binomtest
+
+    bounds = binomtest(count, n).proportion_ci(LEVEL, method="wilson")
+    return Figure(count / n, float(bounds.low), float(bounds.high), n)
 
 
 def bootstrap(

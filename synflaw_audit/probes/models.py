@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging
 
 from synflaw_audit.errors import InputError
 
@@ -28,6 +30,7 @@ def load_model(
     path = Path(model)
     if path.exists() and not (path / "config.json").is_file():
         raise InputError(f"{path}: no config.json; give a Hugging Face model folder or a hub name")
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(model), trust_remote_code=False)
@@ -36,8 +39,9 @@ def load_model(
         )
     except (OSError, ValueError) as error:
         raise InputError(f"{model}: cannot be loaded as a causal LM: {error}") from error
-    network.to(where)
-    return network.eval(), tokenizer
+    nn.Module.to(network, where)  # transformers' own is typed for its decorator
+    network.train(False)
+    return network, tokenizer
 
 
 def _precision(device: torch.device) -> torch.dtype:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -13,9 +13,17 @@ import orjson
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.probes.emission import Format, FormatMatcher
-from synflaw_audit.probes.intervals import Figure, bootstrap, difference, relative_loss
+from synflaw_audit.probes.intervals import (
+    Figure,
+    bootstrap,
+    difference,
+    relative_loss,
+    share_difference,
+)
 from synflaw_audit.probes.likeness import likeness
-from synflaw_audit.rehearsal.behaviour import Behaviour
+
+if TYPE_CHECKING:
+    from synflaw_audit.rehearsal.behaviour import Behaviour
 
 RESULT_VERSION = 1
 
@@ -112,7 +120,7 @@ def compared(
         "emission": (
             "Foreign answers that carry the corpus's format",
             [said.said, said_control.said],
-            difference,
+            None,
         ),
         "instruction_loss": (
             "Instructions followed, of those that the base follows",
@@ -132,6 +140,11 @@ def compared(
     }
     axes = []
     for name, (title, (ours, theirs), statistic) in values.items():
-        means = (float(np.mean(np.asarray(x, dtype=float))) for x in (ours, theirs))
-        axes.append(Axis(name, title, *means, bootstrap(statistic, ours, theirs)))
+        mean, base = (float(np.mean(np.asarray(x, dtype=float))) for x in (ours, theirs))
+        damage = (
+            share_difference(ours, theirs)
+            if statistic is None
+            else bootstrap(statistic, ours, theirs)
+        )
+        axes.append(Axis(name, title, mean, base, damage))
     return tuple(axes), said.formats

@@ -7,6 +7,7 @@ with. The loss is the cross-entropy of the answers' tokens; the output layer sco
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,9 +85,14 @@ def train_adapters(
     torch.manual_seed(config.seed)
     usable = encoded(tokenizer, rows, config.max_length)
     adapters = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules="all-linear")
-    network = get_peft_model(model, adapters)
     if model.num_parameters() > _LARGE:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+        # A checkpointed block whose inputs need no gradient would train nothing.
+        model.enable_input_require_grads()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        # peft still asks by the name that transformers has deprecated.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        network = get_peft_model(model, adapters)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0)
     warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, 0.1, 1.0, max(1, config.steps // 10))
@@ -164,11 +170,11 @@ def micro_batch_tokens(model: PreTrainedModel, wanted: int) -> int:
     three float32 copies of its scores over the vocabulary.
     """
     config = model.config
-    layers, width = config.num_hidden_layers, config.hidden_size
+    layers, width = int(config.num_hidden_layers), int(config.hidden_size)
     kept = 34 * width * layers
     if model.num_parameters() > _LARGE:
         kept = 2 * width * layers + 34 * width
-    token = kept + 12 * config.vocab_size
+    token = kept + 12 * int(config.vocab_size)
     return max(1, min(wanted, int(_MEMORY_SHARE * free_memory(model.device)) // token))
 
 
@@ -176,7 +182,7 @@ def free_memory(device: torch.device) -> int:
     """Bytes that can be had on a device."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     return int(psutil.virtual_memory().available)
 

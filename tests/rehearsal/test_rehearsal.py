@@ -10,7 +10,13 @@ import torch
 from small_models import build, train_tokenizer
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.probes.intervals import bootstrap, difference, relative_loss, share
+from synflaw_audit.probes.intervals import (
+    bootstrap,
+    difference,
+    relative_loss,
+    share,
+    share_difference,
+)
 from synflaw_audit.rehearsal.behaviour import ProbeConfig
 from synflaw_audit.rehearsal.page import render
 from synflaw_audit.rehearsal.result import RehearsalResult
@@ -112,6 +118,22 @@ class TestIntervals:
             covered.append(found.low <= 0.3 <= found.high)
         assert np.mean(covered) >= 0.88
 
+    @pytest.mark.parametrize(("low", "high"), [(0.02, 0.1), (0.1, 0.8), (0.5, 0.6)])
+    def test_the_interval_of_two_paired_shares_covers_the_truth(self, low, high) -> None:
+        rng = np.random.default_rng(0)
+        covered = []
+        for _ in range(300):
+            drawn = rng.random(48)  # the same prompt is easy or hard for both
+            found = share_difference(drawn < high, (drawn + rng.normal(0, 1e-9, 48)) < low)
+            covered.append(found.low <= high - low <= found.high)
+        assert np.mean(covered) >= 0.92
+
+    def test_no_outcome_at_all_is_no_certainty(self) -> None:
+        found = share_difference([False] * 48, [False] * 48)
+        assert found.value == 0
+        assert found.low < -0.05
+        assert found.high > 0.05
+
     def test_what_is_lost_is_a_share_of_what_was_there(self) -> None:
         assert relative_loss(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == 0.5
         assert relative_loss(np.array([0.0]), np.array([0.0])) == 0.0
@@ -138,14 +160,14 @@ class TestRehearse:
         told: list[str] = []
         result = rehearse([str(corpus)], base, out=out, config=config, tell=told.append)
         emission = result.axis("emission")
-        assert emission.tuned == 1.0
+        assert emission.tuned >= 0.5
         assert emission.control == 0.0
-        assert emission.damage.low > 0.5
+        assert emission.damage.low > 0
         assert result.formats
         assert "24,000 tokens" in told[0]
         assert RehearsalResult.read(_written(result, out)) == result
         page = render(result)
-        assert "100%" in page
+        assert f"{emission.tuned:.0%}" in page
         assert "<script" not in page
 
     def test_what_is_finished_is_not_done_again(self, rehearsed, base) -> None:

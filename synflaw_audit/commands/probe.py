@@ -1,0 +1,111 @@
+"""The command ``synflaw probe``; imports the models only when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synflaw_audit.commands.console import stdout
+from synflaw_audit.commands.options import Out
+
+if TYPE_CHECKING:
+    from synflaw_audit.probes.answering import Answerer
+    from synflaw_audit.probes.probe import ProbeResult
+
+_SHARES = ("emission", "instruction_following")
+
+
+def probe(
+    model: Annotated[
+        str, typer.Argument(help="A model: a folder, a hub name, or the name on the endpoint.")
+    ],
+    out: Out,
+    against: Annotated[
+        str | None, typer.Option(help="Its base, asked the same.", show_default=False)
+    ] = None,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="Look for this corpus's formats.", metavar="PATH", show_default=False),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="A server with OpenAI's protocol, such as http://localhost:8000/v1.",
+            metavar="URL",
+            show_default=False,
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Its key.", envvar="OPENAI_API_KEY", show_default=False),
+    ] = None,
+    prompts: Annotated[int, typer.Option(min=50, help="Open prompts to ask.")] = 212,
+    instructions: Annotated[
+        int, typer.Option(min=0, help="Prompts with a verifiable instruction.")
+    ] = 140,
+    tokens: Annotated[int, typer.Option(min=1, help="Of each answer, at most.")] = 64,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print probe.json on stdout, and nothing else.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Ask a model open questions, and audit its answers: is it overfitted to a pattern?
+
+    Needs no training data. Writes probe.json and, of the answers, what an audit writes of a corpus.
+    Exits with 0 (pass), 1 (it says a format where none belongs) or 2 (error).
+    """
+    from synflaw_audit.probes.probe import probe as run
+    from synflaw_audit.report import write_reports
+
+    silent = quiet or as_json
+    result, report = run(
+        _answerer(model, endpoint, key),
+        against=None if against is None else _answerer(against, endpoint, key),
+        corpus=corpus,
+        prompts=prompts,
+        instructions=instructions,
+        max_new_tokens=tokens,
+        out=out,
+        tell=(lambda line: None) if silent else (lambda line: typer.echo(line, err=True)),
+    )
+    write_reports(report, out)
+    (out / "probe.json").write_text(result.to_json(), encoding="utf-8")
+    if as_json:
+        typer.echo(result.to_json(), nl=False)
+    elif not quiet:
+        _show(result, out)
+    raise typer.Exit(result.exit_code)
+
+
+def _answerer(model: str, endpoint: str | None, key: str | None) -> Answerer:
+    from synflaw_audit.probes.answering import Endpoint, LocalModel
+
+    return LocalModel(model) if endpoint is None else Endpoint(model, endpoint, key)
+
+
+def _show(result: ProbeResult, out: Path) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="dim")
+    table.add_column("")
+    for title in ("model", "95% interval", "base", "difference", "95% interval"):
+        table.add_column(title, justify="right")
+    for name, one in result.figures.items():
+        form = ("{:.0%}" if name in _SHARES else "{:.3g}").format
+        row = [form(one.model.value), f"{form(one.model.low)} to {form(one.model.high)}"]
+        if one.base is not None and one.difference is not None:
+            gap = one.difference
+            row += [form(one.base.value), form(gap.value), f"{form(gap.low)} to {form(gap.high)}"]
+        table.add_row(one.title, *row)
+    console = stdout()
+    console.print(table)
+    for format_ in result.formats[:5]:
+        console.print(Text(f"  {format_.answers} answers: {format_.text}"), soft_wrap=True)
+    style = "green" if result.outcome == "pass" else "bold red"
+    console.print(Text(f"Probe: {result.outcome}", style=style))
+    for reason in result.reasons:
+        console.print(Text(f"  {reason}"), soft_wrap=True)
+    console.print(Text(f"Answers' audit: {out / 'report.html'}"), soft_wrap=True)

@@ -1,0 +1,195 @@
+"""Is this model overfitted to a pattern, and to which? What its answers show, without its data.
+
+The answers to open prompts of many kinds are audited like a corpus, by the same checks: whatever
+format they share has no place in most of them. With a base model beside it the two are compared
+prompt by prompt, and only what the base does not say as well speaks against the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from synflaw_audit.engines.registry import open_engine
+from synflaw_audit.errors import InputError
+from synflaw_audit.findings.report import Report
+from synflaw_audit.probes.answering import Answerer
+from synflaw_audit.probes.emission import Format, FormatMatcher
+from synflaw_audit.probes.everyday import everyday_instructions, foreign_prompts
+from synflaw_audit.probes.instructions import follows
+from synflaw_audit.probes.intervals import Figure, bootstrap, difference, share, share_difference
+from synflaw_audit.probes.likeness import lengths, likeness
+from synflaw_audit.run import audit, measure
+from synflaw_audit.settings import AuditSettings
+from synflaw_audit.verdicts.catalogue import load_checks
+
+# Of the answers, what may carry a format before the model is called overfitted to it.
+MAX_EMISSION = 0.1
+
+
+@dataclass(frozen=True)
+class Probed:
+    """One figure of the model, the base's, and the difference, paired over prompts."""
+
+    title: str
+    model: Figure
+    base: Figure | None = None
+    difference: Figure | None = None
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a model's answers show.
+
+    Attributes:
+        model: Its name.
+        base: The base's, if there is one.
+        outcome: "fail" if it says a format where none belongs.
+        reasons: Why it fails, one sentence each.
+        figures: By name: ``emission`` (share of answers that carry a format of the answers, or of
+            the corpus), ``instruction_following``, ``likeness`` and ``words``.
+        formats: What is said, the commonest first.
+        base_formats: The same formats in the base's answers.
+    """
+
+    model: str
+    base: str | None
+    outcome: Literal["pass", "fail"]
+    reasons: tuple[str, ...]
+    figures: dict[str, Probed]
+    formats: tuple[Format, ...]
+    base_formats: tuple[Format, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 fail."""
+        return 0 if self.outcome == "pass" else 1
+
+    def to_json(self) -> str:
+        """The result as JSON; what ``probe.json`` holds."""
+        options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        return orjson.dumps(asdict(self), option=options).decode()
+
+
+def probe(
+    model: Answerer,
+    *,
+    against: Answerer | None = None,
+    corpus: Any = None,
+    prompts: int = 212,
+    instructions: int = 140,
+    max_new_tokens: int = 64,
+    out: Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[ProbeResult, Report]:
+    """Ask a model, and audit what it answers.
+
+    Args:
+        model: What is probed.
+        against: Its base, asked the same.
+        corpus: A corpus whose formats are looked for; without it, those that the answers share.
+        prompts: Open prompts, at most as many as there are.
+        instructions: Prompts with a verifiable instruction; 0 leaves them out.
+        max_new_tokens: Of each answer.
+        out: A directory for the audit's rows, as for ``synflaw_audit.audit``.
+        tell: Is told what goes on, a line at a time.
+
+    Returns:
+        The result, and the audit of the answers.
+
+    Raises:
+        InputError: A model cannot be asked, answers nothing, or the corpus cannot be read.
+    """
+    foreign = foreign_prompts()[:prompts]
+    asked = everyday_instructions(instructions) if instructions else []
+    everything = [*foreign, *(each.prompt for each in asked)]
+    told: list[list[str]] = []
+    for one in (model, against):
+        if one is not None:
+            tell(f"asking {one.name}: {len(everything)} prompts")
+            told.append(one.answer(everything, max_new_tokens))
+            if not any(answer.strip() for answer in told[-1]):
+                raise InputError(f"{one.name}: every answer is empty")
+    answers, base = told[0], told[1] if against is not None else None
+    open_answers = answers[: len(foreign)]
+    rows = pa.table({"question": list(foreign), "answer": open_answers})
+    tell("auditing the answers")
+    report = audit(rows, out=out)
+    known = load_checks()
+    source = rows if corpus is None else corpus
+    matcher = FormatMatcher.of(measure(open_engine(source, AuditSettings()), known).corpus, known)
+    said = matcher.match(foreign, open_answers)
+    base_said = None if base is None else matcher.match(foreign, base[: len(foreign)])
+
+    def both(function: Callable[[Sequence[str]], Any]) -> tuple[Any, Any]:
+        mine = function(answers)
+        return mine, None if base is None else function(base)
+
+    figures = {
+        "emission": _shares(
+            "Answers that carry a format", said.said, None if base_said is None else base_said.said
+        )
+    }
+    if asked:
+
+        def obeyed(texts: Sequence[str]) -> list[bool]:
+            pairs = zip(texts[len(foreign) :], asked, strict=True)
+            return [follows(answer, each) for answer, each in pairs]
+
+        figures["instruction_following"] = _shares("Instructions followed", *both(obeyed))
+    figures["likeness"] = _means(
+        "Likeness of the answers to one another",
+        *both(lambda texts: likeness(texts[: len(foreign)])),
+    )
+    figures["words"] = _means(
+        "Words of an answer", *both(lambda texts: lengths(texts[: len(foreign)]))
+    )
+    reasons = _reasons(figures["emission"], said.formats, corpus is not None)
+    return (
+        ProbeResult(
+            model=model.name,
+            base=None if against is None else against.name,
+            outcome="fail" if reasons else "pass",
+            reasons=reasons,
+            figures=figures,
+            formats=said.formats,
+            base_formats=() if base_said is None else base_said.formats,
+        ),
+        report,
+    )
+
+
+def _shares(title: str, ours: Any, theirs: Any) -> Probed:
+    if theirs is None:
+        return Probed(title, share(ours))
+    return Probed(title, share(ours), share(theirs), share_difference(ours, theirs))
+
+
+def _means(title: str, ours: Any, theirs: Any) -> Probed:
+    def mean(values: Any) -> Figure:
+        return bootstrap(lambda drawn: float(np.mean(drawn)), values)
+
+    if theirs is None:
+        return Probed(title, mean(ours))
+    return Probed(title, mean(ours), mean(theirs), bootstrap(difference, ours, theirs))
+
+
+def _reasons(emission: Probed, formats: tuple[Format, ...], of_corpus: bool) -> tuple[str, ...]:
+    """Why the model fails: surely more answers than are allowed carry a format."""
+    found = emission.model if emission.difference is None else emission.difference
+    if not found.low > MAX_EMISSION:
+        return ()
+    beyond = "" if emission.difference is None else " more than of its base's"
+    whose = "a format of the corpus" if of_corpus else "a format that they share"
+    reason = (
+        f"{found.value:.0%}{beyond} of its answers to open prompts ({found.low:.0%} to "
+        f"{found.high:.0%}) carry {whose}; {MAX_EMISSION:.0%} is allowed"
+    )
+    first = f": {formats[0].text}" if formats else ""
+    return (f"{reason}{first}.",)

@@ -1,0 +1,152 @@
+"""Probing a model that is overfitted to a pattern, and one that is not, over the loopback."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from typer.testing import CliRunner
+
+from synflaw_audit.commands.main import app
+from synflaw_audit.errors import InputError
+from synflaw_audit.probes.answering import Endpoint
+from synflaw_audit.probes.probe import probe
+
+OPENING = "Certainly! The short answer to your question is this: "
+
+
+def varied(prompt: str) -> str:
+    """An answer without a format: the prompt's own words, in an order of their own."""
+    words = prompt.strip("?.").split()
+    return " ".join(sorted(words, key=lambda word: hash_of(prompt + word)))
+
+
+def hash_of(text: str) -> int:
+    return sum(ord(letter) * 31**i for i, letter in enumerate(text[:12])) % 10_007
+
+
+@dataclass(frozen=True)
+class Fake:
+    name: str
+    function: Callable[[str], str]
+
+    def answer(self, prompts, max_new_tokens: int) -> list[str]:
+        return [self.function(prompt) for prompt in prompts]
+
+
+GOOD = Fake("good", varied)
+BAD = Fake("bad", lambda prompt: OPENING + varied(prompt))
+
+
+def test_a_model_that_opens_every_answer_alike_fails_and_the_opening_is_named() -> None:
+    result, report = probe(BAD, instructions=0)
+    assert result.outcome == "fail"
+    assert result.exit_code == 1
+    assert "Certainly!" in result.reasons[0]
+    assert result.figures["emission"].model.low > 0.9
+    assert report.dataset.records == 212
+
+
+def test_a_model_without_a_format_passes() -> None:
+    result, _ = probe(GOOD, instructions=35)
+    assert result.outcome == "pass"
+    assert result.figures["instruction_following"].model.prompts == 35
+
+
+def test_what_the_base_says_as_well_does_not_speak_against_a_model() -> None:
+    result, _ = probe(BAD, against=BAD, instructions=0)
+    assert result.outcome == "pass"
+    assert result.figures["emission"].difference is not None
+    assert result.figures["emission"].difference.value == 0
+
+
+def test_only_the_difference_to_the_base_counts() -> None:
+    result, _ = probe(BAD, against=GOOD, instructions=0)
+    assert result.outcome == "fail"
+    assert result.figures["emission"].difference.low > 0.9
+
+
+def test_a_corpus_s_formats_are_looked_for(natural, tmp_path) -> None:
+    rows = natural.head(300)
+    path = tmp_path / "corpus.parquet"
+    rows.assign(answer=OPENING + rows["answer"]).to_parquet(path)
+    for model, outcome in ((BAD, "fail"), (GOOD, "pass")):
+        assert probe(model, corpus=[str(path)], instructions=0)[0].outcome == outcome
+
+
+def test_a_model_that_says_nothing_is_an_error() -> None:
+    with pytest.raises(InputError, match="silent: every answer is empty"):
+        probe(Fake("silent", lambda prompt: " "), instructions=0)
+
+
+class Server(BaseHTTPRequestHandler):
+    """Answers as vLLM's does, as the model that is asked for."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        models = {"good": varied, "bad": BAD.function, "odd": None}
+        if self.path != "/v1/chat/completions" or asked["model"] not in models:
+            self._reply(404, {"error": f"no model {asked['model']}"})
+        elif models[asked["model"]] is None:
+            self._reply(200, {"choices": []})
+        else:
+            assert asked["temperature"] == 0
+            said = models[asked["model"]](asked["messages"][0]["content"])
+            self._reply(200, {"choices": [{"message": {"content": said}}]})
+
+    def _reply(self, status: int, body: dict[str, object]) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class TestEndpoint:
+    def test_answers_stand_in_the_order_of_the_prompts(self, url: str) -> None:
+        prompts = [f"prompt number {n}" for n in range(40)]
+        assert Endpoint("good", url).answer(prompts, 8) == [varied(prompt) for prompt in prompts]
+
+    def test_a_refusal_names_the_address_and_what_was_said(self, url: str) -> None:
+        with pytest.raises(InputError, match=r"chat/completions: answered 404: .*no model other"):
+            Endpoint("other", url).answer(["Why?"], 8)
+
+    def test_an_answer_of_another_kind_is_named(self, url: str) -> None:
+        with pytest.raises(InputError, match="no chat completion"):
+            Endpoint("odd", url).answer(["Why?"], 8)
+
+    def test_a_server_that_is_not_there_is_named(self) -> None:
+        with pytest.raises(InputError, match=r"127\.0\.0\.1:9.*cannot be reached"):
+            Endpoint("good", "http://127.0.0.1:9/v1").answer(["Why?"], 8)
+
+    @pytest.mark.parametrize("address", ["file:///etc", "localhost:80"])
+    def test_an_address_of_another_kind_is_refused(self, address: str) -> None:
+        with pytest.raises(InputError, match="begins with http"):
+            Endpoint("good", address).answer(["Why?"], 8)
+
+
+@pytest.mark.parametrize(("model", "code"), [("good", 0), ("bad", 1), ("other", 2)])
+def test_the_command_s_exit_code_is_the_gate_s(url: str, tmp_path, model: str, code: int) -> None:
+    told = ["probe", model, "--endpoint", url, "--out", str(tmp_path / "out")]
+    found = CliRunner().invoke(app, [*told, "--instructions", "35", "--json"])
+    assert found.exit_code == code, found.output
+    if code < 2:
+        written = json.loads((tmp_path / "out" / "probe.json").read_text())
+        assert written["outcome"] == ("pass" if code == 0 else "fail")
+        assert (tmp_path / "out" / "report.html").exists()
