@@ -3,7 +3,8 @@
     python benchmarks/calibrate.py
 
 Reads what ``damage.py`` and ``features.py`` wrote to ``results/``; writes ``results/damage.md``
-and the shipped ``synflaw_audit/risk.json``.
+and the fit, ``results/damage_fit.json``. What ships is fitted to a real model: see
+``real_calibrate.py``.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from fitting import (
 )
 
 from synflaw_audit.findings.report import Finding
-from synflaw_audit.verdicts.risk import Calibration, Feature, Floats, risk
+from synflaw_audit.verdicts.risk import Calibration, Feature, Floats, prediction
 
 # What the risk reads: the checks of the answers' wording that foretell damage best. They were
 # chosen with the damage in view; what choosing without a family gives stands beside the result.
@@ -129,8 +130,9 @@ def unseen(table: Table, checks: Sequence[str]) -> pd.DataFrame:
         seen = families != family
         fitted = calibrated(scores[seen], table.damage[seen], families[seen].tolist(), checks)
         for name in part.index:
-            made[name] = asdict(risk(table.findings(name, checks), fitted))
-    return pd.DataFrame(made).T.loc[table.audited.index, ["score", "low", "high"]].astype(float)
+            made[name] = asdict(prediction(table.findings(name, checks), fitted))
+    found = pd.DataFrame(made).T.loc[table.audited.index, ["value", "low", "high"]]
+    return found.astype(float).rename(columns={"value": "score"})
 
 
 def pairs(table: Table, risks: pd.DataFrame, checks: Sequence[str]) -> Iterator[str]:
@@ -321,7 +323,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     here = Path(__file__).parent
     parser.add_argument("--results", type=Path, default=here / "results")
-    parser.add_argument("--risk", type=Path, default=here.parent / "synflaw_audit" / "risk.json")
     options = parser.parse_args()
     runs = pd.read_csv(options.results / "damage.csv")
     table = Table(runs, pd.read_csv(options.results / "damage_features.csv"))
@@ -350,7 +351,7 @@ def main() -> None:
     text = json.dumps(asdict(fitted), indent=1)
     # One refit a line.
     text = re.sub(r"\[[-\d.,\s]+\]", lambda row: " ".join(row[0].split()), text)
-    options.risk.write_text(text + "\n")
+    (options.results / "damage_fit.json").write_text(text + "\n")
     text = "\n".join(report(table, CHECKS, settings)) + "\n"
     (options.results / "damage.md").write_text(text)
     print(text)

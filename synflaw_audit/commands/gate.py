@@ -31,6 +31,12 @@ def gate(
         Path | None,
         typer.Option("--policy", help="A TOML file with thresholds of your own.", metavar="FILE"),
     ] = None,
+    rehearsal: Annotated[
+        Path | None,
+        typer.Option(
+            "--rehearsal", help="A rehearsal.json, for the policy's max_emission.", metavar="FILE"
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Warnings and undecided checks fail too.")
     ] = False,
@@ -64,12 +70,14 @@ def gate(
         applied = rules.applied(checks)
         report = audited(paths, folder, settings, printing, applied, allow=rules.allow, split=True)
         write_reports(report, folder.staging)
-        decision = decide(report, rules, strict=strict)
+        rehearsed = None if rehearsal is None else _rehearsed(rehearsal)
+        decision = decide(report, rules, strict=strict, rehearsed=rehearsed)
         (folder.staging / DECISION_FILE).write_text(decision.to_json(), encoding="utf-8")
         options = options_of(settings) | {"strict": strict, "policy": asdict(rules)}
         inputs = {
             "checks": files_of(settings.checks),
             "policy": [] if policy is None else [policy],
+            "rehearsal": [] if rehearsal is None else [rehearsal],
         }
         folder.publish(manifest_of(report, decision.outcome, inputs=inputs, options=options))
     if suggest_policy is not None:
@@ -78,6 +86,12 @@ def gate(
     if not (printing.json or printing.quiet):
         _show_decision(decision, stdout())
     raise typer.Exit(decision.exit_code)
+
+
+def _rehearsed(path: Path) -> dict[str, float]:
+    from synflaw_audit.rehearsal.result import RehearsalResult
+
+    return {axis.name: axis.damage.value for axis in RehearsalResult.read(path).axes}
 
 
 def _show_decision(decision: Decision, console: Console) -> None:

@@ -28,13 +28,35 @@ class Advice:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What is expected, in [0, 1], and its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Risk:
-    """The pattern-overfitting risk in [0, 1], its interval, and what the number rests on."""
+    """The pattern-overfitting risk: the damage that a little training is expected to do.
+
+    Attributes:
+        score: In [0, 1]: the chance that an answer is spoilt in one of the two ways below.
+        low: Lower bound of the score.
+        high: Upper bound.
+        basis: What the numbers rest on.
+        emission: The share of answers to foreign prompts that will carry the corpus's format; None
+            where only the score is known.
+        instruction_loss: The share of instruction following that will be lost beyond what natural
+            rows cost; likewise.
+    """
 
     score: float
     low: float
     high: float
     basis: str
+    emission: Prediction | None = None
+    instruction_loss: Prediction | None = None
 
 
 # The first character of a stretch of text and one past its last (Python string indices).

@@ -81,6 +81,7 @@ def _template() -> Template:
         "worst_first": explanation.worst_first,
         "what_if": explanation.what_if,
         "apart": explanation.apart,
+        "predictions": words.predictions,
         "remainder": explanation.remainder,
         "example_characters": explanation.EXAMPLE_CHARACTERS,
     }

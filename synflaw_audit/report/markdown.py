@@ -56,7 +56,8 @@ def _summary(report: Report) -> list[str]:
         "",
         f"Pattern-overfitting risk: **{words.number(report.risk.score)}** "
         f"({words.number(report.risk.low)} to {words.number(report.risk.high)}), "
-        f"{escape(report.risk.basis)}. {escape(explanation.remainder(report))}",
+        f"{escape(report.risk.basis)}. {escape(words.predictions(report.risk))} "
+        f"{escape(explanation.remainder(report))}",
         *(
             ["", escape(explanation.what_if(report.what_if_flagged))]
             if report.what_if_flagged

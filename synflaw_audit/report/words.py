@@ -15,7 +15,7 @@ import orjson
 
 from synflaw_audit.findings.finding import MarkedText, within
 from synflaw_audit.findings.groups import Group, Groups
-from synflaw_audit.findings.report import AllowedFormat, Report, TemplateSummary, Verdict
+from synflaw_audit.findings.report import AllowedFormat, Report, Risk, TemplateSummary, Verdict
 from synflaw_audit.untrusted import visible
 
 SLOT = "<*>"
@@ -110,7 +110,21 @@ def remark(report: Report) -> str:
 def risk_words(report: Report) -> str:
     """The risk with its interval and basis."""
     risk = report.risk
-    return f"{number(risk.score)} ({number(risk.low)} to {number(risk.high)}), {risk.basis}"
+    told = f"{number(risk.score)} ({number(risk.low)} to {number(risk.high)}), {risk.basis}"
+    return f"{told}. {predictions(risk)}".strip()
+
+
+def predictions(risk: Risk) -> str:
+    """The two predictions that the risk is made of, or an empty text."""
+    emission, loss = risk.emission, risk.instruction_loss
+    if emission is None or loss is None:
+        return ""
+    return (
+        f"Expected of a little training: {emission.value:.0%} ({emission.low:.0%} to "
+        f"{emission.high:.0%}) of answers to foreign prompts carry the format, and "
+        f"{loss.value:.0%} ({loss.low:.0%} to {loss.high:.0%}) of instruction following is lost "
+        "beyond what natural rows cost."
+    )
 
 
 def place(template: TemplateSummary) -> str:

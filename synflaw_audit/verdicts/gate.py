@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 import orjson
 
+from synflaw_audit.errors import CatalogueError
 from synflaw_audit.findings.report import Finding, Report
 from synflaw_audit.verdicts.policy import Policy
 
@@ -38,7 +39,13 @@ class Decision:
         ).decode()
 
 
-def decide(report: Report, policy: Policy | None = None, *, strict: bool = False) -> Decision:
+def decide(
+    report: Report,
+    policy: Policy | None = None,
+    *,
+    strict: bool = False,
+    rehearsed: Mapping[str, float] | None = None,
+) -> Decision:
     """Judge a report by a policy.
 
     A failed corpus fails. Warnings pass unless ``strict``. A check that could not decide (too few
@@ -49,6 +56,10 @@ def decide(report: Report, policy: Policy | None = None, *, strict: bool = False
         report: The audit of the corpus, by the checks the policy was applied to.
         policy: The default policy if not given.
         strict: Warnings and undecided checks fail too.
+        rehearsed: The damage that a rehearsal measured, by ``emission`` and ``instruction_loss``.
+
+    Raises:
+        CatalogueError: The policy limits what a rehearsal measures, and there is none.
     """
     policy = policy or Policy()
     reasons: list[str] = []
@@ -69,7 +80,7 @@ def decide(report: Report, policy: Policy | None = None, *, strict: bool = False
     if near := [finding for finding in report.checks if finding.near]:
         is_open = any(finding.verdict == "undecided" for finding in near)
         (open_ones if is_open else notices).append(_near(near))
-    reasons += _limits(report, policy)
+    reasons += [*_limits(report, policy), *_measured(policy, rehearsed)]
     return Decision("fail" if reasons else "pass", tuple(reasons), tuple(notices))
 
 
@@ -106,3 +117,24 @@ def _limits(report: Report, policy: Policy) -> Iterator[str]:
             f"The flagged share, {flagged:.4g}, is above the policy's "
             f"{policy.max_flagged_share:.4g}."
         )
+
+
+# What a rehearsal measures, and what it is called in a sentence.
+_REHEARSED = {
+    "emission": "share of foreign answers with the corpus's format",
+    "instruction_loss": "share of instruction following lost",
+}
+
+
+def _measured(policy: Policy, rehearsed: Mapping[str, float] | None) -> Iterator[str]:
+    for name, title in _REHEARSED.items():
+        limit = getattr(policy, f"max_{name}")
+        if limit is None:
+            continue
+        if rehearsed is None:
+            raise CatalogueError(
+                f"the policy's max_{name} needs what a rehearsal measured: run `synflaw rehearse`, "
+                "and give its rehearsal.json with --rehearsal"
+            )
+        if not rehearsed[name] <= limit:
+            yield f"The {title}, measured {rehearsed[name]:.4g}, is above the policy's {limit:.4g}."

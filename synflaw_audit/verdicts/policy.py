@@ -6,6 +6,8 @@ near = "fail"                 # a score's interval holds the limit: "warn" (defa
                               # "undecided", or "score": the score decides, however unsure it is
 max_risk = 0.5                # fail when the risk is above it
 max_flagged_share = 0.10      # fail when more of the records are flagged
+max_emission = 0.10           # fail when a rehearsal measured more (`synflaw rehearse`) ...
+max_instruction_loss = 0.20   # ... or this: both need `synflaw gate --rehearsal rehearsal.json`
 
 [checks.answer-template]      # by name or code
 warn_above = 0.05
@@ -63,6 +65,10 @@ class Policy:
         near: What a score comes to whose interval holds the limit of a failure.
         max_risk: The highest risk that passes; no limit if not given.
         max_flagged_share: The highest share of flagged records that passes; likewise.
+        max_emission: The highest measured share of foreign answers with the corpus's format, beyond
+            the control's, that passes; likewise.
+        max_instruction_loss: The highest measured share of instruction following lost, beyond the
+            control's, that passes; likewise.
         checks: Changes to single checks, by name or code.
         allow: Formats that are intended.
     """
@@ -71,6 +77,8 @@ class Policy:
     near: Near = "warn"
     max_risk: Fraction | None = None
     max_flagged_share: Fraction | None = None
+    max_emission: Fraction | None = None
+    max_instruction_loss: Fraction | None = None
     checks: dict[str, Override] = field(default_factory=dict, hash=False)
     allow: tuple[Allow, ...] = ()
 

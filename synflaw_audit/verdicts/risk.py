@@ -1,8 +1,13 @@
 """The pattern-overfitting risk: the damage to expect, from the findings.
 
-A small language model was trained on each of some corpora, and the damage measured
-(``benchmarks/damage.py``). The risk is a monotone function of a few checks' scores, fitted to that
-damage (``benchmarks/calibrate.py``); its numbers and where they come from stand in ``risk.json``.
+A real instruction-tuned model was trained a little on each of some corpora, and the damage measured
+(``benchmarks/real_damage.py``): the share of answers to foreign prompts that carry the corpus's
+format, and the share of instruction following that is lost beyond what natural rows cost. Each is
+predicted by a monotone function of a few checks' scores, fitted to the damage
+(``benchmarks/real_calibrate.py``); the numbers stand in ``risk.json``.
+
+The headline is the chance that an answer is spoilt in one way or the other, if the two are
+independent: ``1 - (1 - emission) * (1 - instruction loss)``.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from synflaw_audit.findings.report import Finding, Risk
+from synflaw_audit.findings.report import Finding, Prediction, Risk
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,7 +46,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted risk: sigmoid(intercept + sum of weight * score ** power).
+    """A fitted prediction: sigmoid(intercept + sum of weight * score ** power).
 
     Attributes:
         intercept: In logits; the risk where every score is 0.
@@ -77,31 +82,77 @@ class Calibration:
         return np.array([feature.weight for feature in self.features])
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """The two predictions that the risk is made of.
+
+    Attributes:
+        emission: Of the share of foreign answers that will carry the corpus's format.
+        instruction_loss: Of the share of instruction following that will be lost.
+    """
+
+    emission: Calibration
+    instruction_loss: Calibration
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The names of the checks that are read, each once."""
+        read = (*self.emission.features, *self.instruction_loss.features)
+        return tuple(dict.fromkeys(feature.check for feature in read))
+
+
 @cache
-def calibration() -> Calibration:
-    """The calibration that this version ships."""
+def forecast() -> Forecast:
+    """The predictions that this version ships."""
     text = resources.files("synflaw_audit.verdicts").joinpath("risk.json").read_bytes()
-    return msgspec.json.decode(text, type=Calibration)
+    return msgspec.json.decode(text, type=Forecast)
 
 
-def risk(findings: Iterable[Finding], fitted: Calibration | None = None) -> Risk:
+def risk(findings: Iterable[Finding], fitted: Forecast | None = None) -> Risk:
     """The damage that training on the corpus is expected to do, and its interval.
 
     Args:
         findings: Of the audit. Checks that the risk does not read are passed over; one that it
             reads and that was not run counts as average, and as 0 to 1 in the interval.
-        fitted: Instead of the shipped calibration.
+        fitted: Instead of the shipped predictions.
 
     Returns:
-        The score is the expected place of the corpus between the least (0) and the most damaging
-        (1) of the corpora that were trained on. ``low`` and ``high`` are taken at the bounds of the
-        scores, and are the wider of two intervals: that of the fit, by bootstrap, and how far off
-        fits were on corpora that they had not seen. Raising a finding's score, ``low`` or ``high``
-        never lowers the risk's.
+        Both predictions, and the chance that an answer is spoilt by either. Raising a finding's
+        score, ``low`` or ``high`` never lowers any of them.
     """
-    fitted = fitted or calibration()
+    fitted = fitted or forecast()
+    known = tuple(findings)
+    emission, loss = (
+        prediction(known, each) for each in (fitted.emission, fitted.instruction_loss)
+    )
+    ran = {finding.name for finding in known}
+    missing = [check for check in fitted.checks if check not in ran]
+    basis = fitted.emission.basis
+    if missing:
+        basis += f"; not run, so taken as average: {', '.join(missing)}"
+
+    score, low, high = (
+        1 - (1 - said) * (1 - lost)
+        for said, lost in (
+            (emission.value, loss.value),
+            (emission.low, loss.low),
+            (emission.high, loss.high),
+        )
+    )
+    return Risk(score, low, high, basis, emission, loss)
+
+
+def prediction(findings: Iterable[Finding], fitted: Calibration) -> Prediction:
+    """One prediction, and its interval.
+
+    The bounds are taken at the bounds of the scores, and are the wider of two intervals: that of
+    the fit, by bootstrap, and how far off fits were on corpora that they had not seen.
+
+    Args:
+        findings: As for :func:`risk`.
+        fitted: What predicts.
+    """
     found = {finding.name: finding for finding in findings}
-    missing = [feature.check for feature in fitted.features if feature.check not in found]
     at, low, high = (
         np.array(
             [
@@ -116,31 +167,40 @@ def risk(findings: Iterable[Finding], fitted: Calibration | None = None) -> Risk
     )
     own = np.array([[fitted.intercept, *fitted.weights]])
     draws = np.array(fitted.draws) if fitted.draws else own
-    score, lower, upper = (float(predicted(own, scores)[0]) for scores in (at, low, high))
+    value, lower, upper = (float(predicted(own, scores)[0]) for scores in (at, low, high))
     lowest = min(float(np.quantile(predicted(draws, low), INTERVAL[0])), lower - fitted.residual)
     highest = max(float(np.quantile(predicted(draws, high), INTERVAL[1])), upper + fitted.residual)
-    basis = fitted.basis
-    if missing:
-        basis += f"; not run, so taken as average: {', '.join(missing)}"
-    return Risk(score, max(min(lowest, score), 0.0), min(max(highest, score), 1.0), basis)
+    return Prediction(value, max(min(lowest, value), 0.0), min(max(highest, value), 1.0))
 
 
-def shares(findings: Iterable[Finding], fitted: Calibration | None = None) -> dict[str, float]:
+def shares(findings: Iterable[Finding], fitted: Forecast | None = None) -> dict[str, float]:
     """What share of the risk each finding accounts for, by the name of its check.
 
-    The risk beyond that of a corpus whose scores are all 0 is split in proportion to what each
-    score adds in logits, so the shares add up to (risk - risk at 0) / risk. Checks that the risk
-    does not read have no share.
+    The risk beyond that of a corpus whose scores are all 0 is split in proportion to how far the
+    risk would fall without each score, so the shares add up to (risk - risk at 0) / risk. Checks
+    that the risk does not read have no share.
     """
-    fitted = fitted or calibration()
-    weight = {feature.check: feature.weight for feature in fitted.features}
-    read = [finding for finding in findings if finding.name in weight]
-    pull = {finding.name: weight[finding.name] * finding.score**fitted.power for finding in read}
+    fitted = fitted or forecast()
+    read = [finding for finding in findings if finding.name in fitted.checks]
+
+    def without(names: Iterable[str]) -> float:
+        dropped = set(names)
+        return risk(
+            (
+                replace(finding, score=0.0, low=0.0, high=0.0)
+                if finding.name in dropped
+                else finding
+                for finding in read
+            ),
+            fitted,
+        ).score
+
+    whole = without(())
+    pull = {finding.name: whole - without([finding.name]) for finding in read}
     total = sum(pull.values())
-    if not total:
+    if not total > 0:
         return dict.fromkeys(pull, 0.0)
-    floor = risk((replace(finding, score=0.0, low=0.0, high=0.0) for finding in read), fitted).score
-    whole = risk(read, fitted).score
+    floor = without(pull)
     return {name: (whole - floor) / whole * part / total for name, part in pull.items()}
 
 

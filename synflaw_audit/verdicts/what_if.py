@@ -23,7 +23,7 @@ from synflaw_audit.text.tokens import Ints, Mask
 from synflaw_audit.verdicts import strict_toml
 from synflaw_audit.verdicts.catalogue import Check
 from synflaw_audit.verdicts.judge import Judgement, judge
-from synflaw_audit.verdicts.risk import calibration, risk
+from synflaw_audit.verdicts.risk import forecast, risk
 
 FLAGGED = "flagged"
 
@@ -50,7 +50,7 @@ class Sample:
         rows = self._marked([name for name in dropped if name in markers])
         marked = np.zeros(len(self.corpus.sketch), dtype=bool)
         marked[self.corpus.order[rows]] = True
-        asked = {feature.check for feature in calibration().features} | set(self._names(checks))
+        asked = set(forecast().checks) | set(self._names(checks))
         asked |= {f.name for f in self.judgement.findings if f.verdict in ("warn", "fail")}
         left = without(self.corpus.sketch, marked)
         judged = judge(

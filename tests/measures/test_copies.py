@@ -14,7 +14,7 @@ from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import Answers, Sketch
 from synflaw_audit.text.tokens import tokenize
 from synflaw_audit.verdicts.catalogue import find_check, load_checks
-from synflaw_audit.verdicts.risk import calibration
+from synflaw_audit.verdicts.risk import forecast
 
 REFUSAL = "I am sorry, but as a language model I cannot help you with that request of yours."
 RECORDS_EACH = 30_000  # ten times what the sample holds
@@ -77,8 +77,9 @@ def test_one_answer_over_and_over_has_the_highest_risk_there_is(question: str, a
     rows = pd.DataFrame({"question": [question.format(n) for n in range(805)], "answer": answer})
     report = audit(rows)
     found = {check.name: check.score for check in report.checks}
-    assert {feature.check: found[feature.check] for feature in calibration().features} == {
-        feature.check: pytest.approx(1, abs=0.01) for feature in calibration().features
+    assert {check: found[check] for check in forecast().checks} == {
+        check: pytest.approx(1, abs=0.01) for check in forecast().checks
     }
+    assert report.risk.score > 0.9
     assert found["answer-duplicate"] == pytest.approx(1, abs=0.01)
     assert report.flagged_summary.records == 805

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from synflaw_audit.commands.main import app
 from synflaw_audit.findings.report import Report, schema
+from synflaw_audit.report.words import percent
 
 
 def synflaw(*arguments: object) -> Result:
@@ -41,16 +42,23 @@ def test_a_finding_is_explained_from_the_report(audited: Path, report: Report) -
     shown = " ".join(done.stdout.split())
     finding = next(finding for finding in report.checks if finding.code == "SF101")
     assert finding.flagged is not None
-    assert finding.risk_share is not None
     said = [finding.title, " ".join(finding.why.split()), *(a.text for a in finding.advice)]
     said += [
         f"It flags {finding.flagged.records} records",
         f"It rests on {finding.rows} records: with 95% confidence",
     ]
     said += [f"row {example.row}:" for example in finding.flagged.examples]
-    for text in [*said, f"It accounts for {100 * finding.risk_share:.0f}% of the risk"]:
+    for text in said:
         assert text in shown
     assert "SF102" not in shown
+
+
+def test_a_finding_that_the_risk_reads_says_its_share(audited: Path, report: Report) -> None:
+    read = [each for each in report.checks if each.risk_share and each.verdict in ("warn", "fail")]
+    assert read
+    for finding in read:
+        shown = " ".join(synflaw("explain", finding.code, "--report", audited).stdout.split())
+        assert f"It accounts for {percent(finding.risk_share)} of the risk" in shown
 
 
 def test_without_a_check_all_that_did_not_pass_is_explained(audited: Path, report: Report) -> None:

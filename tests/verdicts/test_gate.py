@@ -71,6 +71,32 @@ def test_what_passes(made: Report, policy: Policy, strict: bool, code: int) -> N
     assert orjson.loads(decision.to_json())["outcome"] == decision.outcome
 
 
+@pytest.mark.parametrize(
+    ("policy", "code"),
+    [
+        (Policy(max_emission=0.4, max_instruction_loss=0.1), 0),
+        (Policy(max_emission=0.39), 1),
+        (Policy(max_instruction_loss=0.09), 1),
+        (Policy(), 0),
+    ],
+)
+def test_a_policy_may_rest_on_a_rehearsal(policy: Policy, code: int) -> None:
+    measured = {"emission": 0.4, "instruction_loss": 0.1}
+    decision = decide(PASSED, policy, rehearsed=measured)
+    assert decision.exit_code == code
+    assert all("measured" in reason for reason in decision.reasons)
+
+
+def test_a_damage_that_could_not_be_measured_does_not_pass() -> None:
+    measured = {"emission": float("nan"), "instruction_loss": 0.0}
+    assert decide(PASSED, Policy(max_emission=0.5), rehearsed=measured).exit_code == 1
+
+
+def test_a_policy_that_needs_a_rehearsal_says_so() -> None:
+    with pytest.raises(CatalogueError, match=r"max_emission needs .* --rehearsal"):
+        decide(PASSED, Policy(max_emission=0.5))
+
+
 def test_what_passes_with_a_flaw_is_said() -> None:
     assert "SF101 check-sf101 (0.30 is above 0.20)" in decide(WARNED).notices[0]
     assert "12 records: too few to decide check-sf101" in decide(UNDECIDED).notices[0]

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from synflaw_audit import audit
 from synflaw_audit.findings.report import Finding
 from synflaw_audit.verdicts.catalogue import load_checks
-from synflaw_audit.verdicts.risk import Calibration, Feature, calibration, risk, shares
+from synflaw_audit.verdicts.risk import (
+    Calibration,
+    Feature,
+    Forecast,
+    forecast,
+    prediction,
+    risk,
+    shares,
+)
 
 FITTED = Calibration(
     intercept=-1.0,
@@ -22,6 +30,7 @@ FITTED = Calibration(
     basis="calibrated: for a test",
     provenance={},
 )
+TWICE = Forecast(FITTED, replace(FITTED, intercept=-2.0))
 BOUNDS = st.lists(st.floats(0, 1), min_size=3, max_size=3).map(sorted)
 
 
@@ -34,52 +43,51 @@ def findings(*bounds: Iterable[float], fitted: Calibration = FITTED) -> list[Fin
     return [finding(name, *each) for name, each in zip(names, bounds, strict=True)]
 
 
-def test_the_risk_is_the_logistic_curve_of_the_weighted_scores() -> None:
+def test_a_prediction_is_the_logistic_curve_of_the_weighted_scores() -> None:
     # -1 + 3 * 0.3 + 1 * 0.1 = 0
-    found = risk(findings((0.3, 0.3, 0.3), (0.1, 0.1, 0.1)), FITTED)
-    assert found.score == pytest.approx(0.5)
-    assert found.basis == "calibrated: for a test"
+    found = prediction(findings((0.3, 0.3, 0.3), (0.1, 0.1, 0.1)), FITTED)
+    assert found.value == pytest.approx(0.5)
 
 
 def test_scores_are_transformed_before_they_are_weighed() -> None:
     # -1 + 3 * sqrt(0.09) + 1 * sqrt(0.01) = 0
-    found = risk(findings((0.09,) * 3, (0.01,) * 3), replace(FITTED, power=0.5))
-    assert found.score == pytest.approx(0.5)
+    found = prediction(findings((0.09,) * 3, (0.01,) * 3), replace(FITTED, power=0.5))
+    assert found.value == pytest.approx(0.5)
 
 
 def test_the_interval_is_at_least_the_error_on_unseen_corpora() -> None:
     exact = findings((0.3, 0.3, 0.3), (0.1, 0.1, 0.1))
-    found = risk(exact, replace(FITTED, draws=()))
+    found = prediction(exact, replace(FITTED, draws=()))
     assert (found.low, found.high) == (pytest.approx(0.4), pytest.approx(0.6))
 
 
 def test_refits_that_disagree_widen_the_interval() -> None:
     exact = findings((0.3, 0.3, 0.3), (0.1, 0.1, 0.1))
     apart = replace(FITTED, draws=((-3.0, 3.0, 1.0), (1.0, 3.0, 1.0)))
-    narrow, wide = risk(exact, FITTED), risk(exact, apart)
+    narrow, wide = prediction(exact, FITTED), prediction(exact, apart)
     assert wide.low < narrow.low
     assert wide.high > narrow.high
-    assert wide.score == narrow.score
+    assert wide.value == narrow.value
 
 
-def test_an_uncertain_score_makes_an_uncertain_risk() -> None:
-    sure = risk(findings((0.3, 0.3, 0.3), (0.1, 0.1, 0.1)), FITTED)
-    unsure = risk(findings((0.0, 0.3, 0.9), (0.1, 0.1, 0.1)), FITTED)
-    assert unsure.score == sure.score
+def test_an_uncertain_score_makes_an_uncertain_prediction() -> None:
+    sure = prediction(findings((0.3, 0.3, 0.3), (0.1, 0.1, 0.1)), FITTED)
+    unsure = prediction(findings((0.0, 0.3, 0.9), (0.1, 0.1, 0.1)), FITTED)
+    assert unsure.value == sure.value
     assert unsure.low < sure.low
     assert unsure.high > sure.high
 
 
 @given(st.lists(BOUNDS, min_size=2, max_size=2), st.integers(0, 1), BOUNDS)
-def test_raising_a_score_never_lowers_the_risk(
+def test_raising_a_score_never_lowers_the_prediction(
     bounds: list[list[float]], which: int, other: list[float]
 ) -> None:
     raised = [list(each) for each in bounds]
     raised[which] = [max(pair) for pair in zip(bounds[which], other, strict=True)]
     for fitted in (FITTED, calibration_of_two()):
-        before, after = (risk(findings(*b, fitted=fitted), fitted) for b in (bounds, raised))
-        assert 0 <= before.low <= before.score <= before.high <= 1
-        for bound in ("low", "score", "high"):
+        before, after = (prediction(findings(*b, fitted=fitted), fitted) for b in (bounds, raised))
+        assert 0 <= before.low <= before.value <= before.high <= 1
+        for bound in ("low", "value", "high"):
             assert getattr(after, bound) >= getattr(before, bound) - 1e-12
 
 
@@ -89,33 +97,44 @@ def calibration_of_two() -> Calibration:
 
 
 def test_a_check_that_was_not_run_is_named_and_leaves_the_risk_open() -> None:
-    both = risk(findings((0.3, 0.3, 0.3), (0.1, 0.1, 0.1)), FITTED)
-    one = risk([finding("answer-opening", 0.1, 0.1, 0.1)], FITTED)
+    both = risk(findings((0.3, 0.3, 0.3), (0.1, 0.1, 0.1)), TWICE)
+    one = risk([finding("answer-opening", 0.1, 0.1, 0.1)], TWICE)
     assert one.basis.endswith("not run, so taken as average: answer-template")
     assert one.high - one.low > both.high - both.low
     # 3 * 0.2, its mean, in place of 3 * 0.3.
-    assert one.score == risk(findings((0.2, 0.2, 0.2), (0.1, 0.1, 0.1)), FITTED).score
+    assert one.score == risk(findings((0.2, 0.2, 0.2), (0.1, 0.1, 0.1)), TWICE).score
 
 
 def test_checks_that_the_risk_does_not_read_do_not_move_it() -> None:
     read = findings((0.2, 0.3, 0.4), (0.1, 0.1, 0.1))
-    assert risk([*read, finding("compression", 0.9, 0.9, 0.9)], FITTED) == risk(read, FITTED)
+    assert risk([*read, finding("compression", 0.9, 0.9, 0.9)], TWICE) == risk(read, TWICE)
 
 
 def test_the_order_of_findings_does_not_matter() -> None:
     read = findings((0.2, 0.3, 0.4), (0.1, 0.1, 0.1))
-    assert risk(read[::-1], FITTED) == risk(read, FITTED)
+    assert risk(read[::-1], TWICE) == risk(read, TWICE)
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=2))
 def test_shares_add_up_to_what_the_scores_do(scores: list[float]) -> None:
     read = findings(*[(score,) * 3 for score in scores])
-    whole = risk(read, FITTED).score
-    floor = risk(findings((0.0,) * 3, (0.0,) * 3), FITTED).score
-    found = shares(read, FITTED)
+    whole = risk(read, TWICE).score
+    floor = risk(findings((0.0,) * 3, (0.0,) * 3), TWICE).score
+    found = shares(read, TWICE)
     assert sum(found.values()) == pytest.approx((whole - floor) / whole)
     assert all(part >= 0 for part in found.values())
     assert set(found) == {"answer-template", "answer-opening"}
+
+
+def test_the_risk_is_the_chance_that_either_damage_is_done() -> None:
+    found = risk(findings((0.3, 0.3, 0.3), (0.1, 0.1, 0.1)), TWICE)
+    assert found.emission is not None
+    assert found.instruction_loss is not None
+    assert found.emission.value == pytest.approx(0.5)
+    assert found.instruction_loss.value == pytest.approx(1 / (1 + 2.718281828))
+    assert found.score == pytest.approx(1 - 0.5 * (1 - found.instruction_loss.value))
+    assert found.low <= found.score <= found.high
+    assert found.basis == "calibrated: for a test"
 
 
 def test_a_calibration_whose_risk_could_fall_is_refused() -> None:
@@ -130,20 +149,20 @@ def test_a_calibration_whose_risk_could_fall_is_refused() -> None:
 class TestShipped:
     def test_reads_checks_of_the_catalogue(self) -> None:
         names = {check.name for check in load_checks()}
-        assert {feature.check for feature in calibration().features} <= names
+        assert set(forecast().checks) <= names
 
     def test_says_what_it_rests_on(self) -> None:
-        fitted = calibration()
-        assert fitted.basis.startswith("calibrated: ")
-        assert "parameters" in fitted.basis
-        assert fitted.provenance["command"].startswith("python benchmarks/")
-        assert len(fitted.provenance["corpora"]) >= 15
-        assert fitted.provenance["seeds"]
-        assert len(fitted.draws) >= 100
+        for fitted in (forecast().emission, forecast().instruction_loss):
+            assert fitted.basis.startswith("calibrated: ")
+            assert "parameters" in fitted.basis
+            assert fitted.provenance["command"].startswith("python benchmarks/")
+            assert len(fitted.provenance["corpora"]) >= 15
+            assert len(fitted.draws) >= 100
 
     def test_a_format_planted_in_natural_rows_raises_the_risk(self, natural: pd.DataFrame) -> None:
         rows = natural.head(600)
         framed = rows.assign(answer="Certainly! The short answer is this: " + rows["answer"])
         low, high = (audit(corpus).risk for corpus in (rows, framed))
         assert high.score > low.score
-        assert high.basis == calibration().basis
+        assert low.score < 0.25
+        assert high.basis == forecast().emission.basis

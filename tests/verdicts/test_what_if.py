@@ -16,7 +16,7 @@ from synflaw_audit import Report, audit
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import Finding
 from synflaw_audit.sample.sketch import Answers, Sketch
-from synflaw_audit.verdicts.risk import calibration
+from synflaw_audit.verdicts.risk import forecast
 from synflaw_audit.verdicts.what_if import without
 
 BEFORE, AFTER = "Certainly! Here is my considered answer: ", "\n\nI hope this was helpful."
@@ -83,7 +83,7 @@ def test_without_dropping_anything_nothing_changes(report: Report) -> None:
 
 def test_the_checks_of_the_risk_and_those_that_were_raised_are_judged(report: Report) -> None:
     raised = {f.name for f in report.checks if f.verdict in ("warn", "fail")}
-    read = {feature.check for feature in calibration().features}
+    read = set(forecast().checks)
     assert set(report.what_if().verdicts) == raised | read
 
 
