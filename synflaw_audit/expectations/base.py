@@ -79,6 +79,14 @@ class AuditExpectation(Sealed, BatchExpectation):
     row_condition: RowConditionType = None
     condition_parser: ConditionParser | None = None
 
+    library_metadata: ClassVar[dict[str, Any]] = {
+        "maturity": "experimental",
+        "tags": ["synflaw", "format uniformity"],
+        "contributors": ["synflaw-audit"],
+        "requirements": ["synflaw-audit"],
+        "has_full_test_suite": True,
+        "manually_reviewed_code": False,
+    }
     domain_keys: ClassVar[tuple[str, ...]] = DOMAIN
     success_keys: ClassVar[tuple[str, ...]] = (*VALUE_KEYS, "allow_undecided", "max_rejected_share")
     metric_dependencies: ClassVar[tuple[str, ...]] = (REQUEST,)

@@ -87,7 +87,11 @@ try:
         RendererConfiguration,
         RendererValueType,
     )
-    from great_expectations.util import camel_to_snake
+    from great_expectations.types import SerializableDictDot
+    from great_expectations.util import (
+        camel_to_snake,
+        convert_to_json_serializable,
+    )
     from great_expectations.validator.metric_configuration import MetricConfiguration
     from great_expectations.validator.validator import ValidationDependencies
 except ImportError as error:
@@ -131,6 +135,7 @@ __all__ = [
     "RendererConfiguration",
     "RendererValueType",
     "RowConditionType",
+    "SerializableDictDot",
     "SparkDFExecutionEngine",
     "SqlAlchemyExecutionEngine",
     "SuiteParameterDict",
@@ -138,6 +143,7 @@ __all__ = [
     "ValidationAction",
     "ValidationDependencies",
     "camel_to_snake",
+    "convert_to_json_serializable",
     "deserialize_row_condition",
     "get_expectation_impl",
     "installed_version",

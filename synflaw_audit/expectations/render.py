@@ -46,8 +46,8 @@ _EVIDENCE = """\
 <tbody>
 {%- for template in templates %}
 <tr><td style="{{ wrapped }};font-family:monospace">{{ template.pattern }}
-{%- if template.kind == "family" %}<br>a family of wordings:{% endif %}
-{%- for variant in template.variants[:3] %}<br>{{ variant }}{% endfor %}</td>
+{%- if template.get("kind") == "family" %}<br>a family of wordings:{% endif %}
+{%- for variant in template.get("variants", [])[:3] %}<br>{{ variant }}{% endfor %}</td>
 <td style="{{ number }}">{{ "{:,}".format(template.records) }}</td>
 <td style="{{ number }}">{{ "{:.1%}".format(template.share) }}</td></tr>
 {%- endfor %}
@@ -55,7 +55,7 @@ _EVIDENCE = """\
 {%- endif %}
 {%- if examples %}
 <details><summary style="cursor:pointer">{{ examples | length }} of {{ "{:,}".format(count) }}
-flagged rows, format marked</summary>
+flagged rows, format marked, the worst first</summary>
 <table style="{{ grid }}">
 <thead><tr>
 {%- for heading in ("Row", "Question", "Answer", "Why") %}
@@ -69,6 +69,10 @@ flagged rows, format marked</summary>
 {%- endfor %}
 </tbody></table></details>
 {%- endif %}
+<p style="margin:.5rem 0">Next: the checkpoint's WriteFlaggedSubsetAction has written all of these
+rows. <code>synflaw gx latest DIRECTORY</code> prints where, and
+<code>synflaw repair MODEL --forget flagged.parquet</code> takes their format out of a model that
+has been trained on them.</p>
 </div>"""
 
 
@@ -97,7 +101,7 @@ def observed(result: Any) -> str:
     """The score with its interval, or why there is none."""
     body = (result.result if result else None) or {}
     score, details = body.get("observed_value"), body.get("details") or {}
-    if score is None:
+    if score is None:  # nothing was measured, or too little to decide
         return html.escape(str(details.get("verdict", "--")))
     low, high = details.get("low"), details.get("high")
     interval = "" if low is None or high is None else f" (95%: {low:.3f} to {high:.3f})"

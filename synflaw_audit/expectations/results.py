@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from synflaw_audit.expectations.compat import SerializableDictDot, convert_to_json_serializable
 from synflaw_audit.expectations.decisions import Decision
 from synflaw_audit.expectations.runs import META, AuditId, AuditRun
 from synflaw_audit.expectations.subset import Subset
@@ -94,8 +95,12 @@ def _templates(decision: Decision, run: AuditRun, subset: Subset) -> list[dict[s
 def _exclude_texts(details: dict[str, Any]) -> None:
     """Takes out of the details what is a text of the batch, or words that its texts share."""
     details["observed"] = {}
-    for template in details.get("templates") or []:
-        template["pattern"] = ""
+    kept = ("id", "kind", "records", "share")
+    if "templates" in details:
+        details["templates"] = [
+            {"pattern": "", "variants": [], **{name: template[name] for name in kept}}
+            for template in details["templates"]
+        ]
 
 
 def _unexpected(
@@ -120,6 +125,21 @@ def _unexpected(
     if level == "COMPLETE":
         body |= shown.complete()
     return body
+
+
+class _Shared(list[Any], SerializableDictDot):
+    """A list of JSON values that nobody changes: copies share it, and it need not be converted.
+
+    Great Expectations copies and converts a result, value by value, each time that it stores it or
+    shows it, and there may be a hundred thousand rows in one.
+    """
+
+    def __deepcopy__(self, memo: object) -> _Shared:
+        return self
+
+    def to_json_dict(self) -> Any:
+        """The list, as JSON; the name is Great Expectations'."""
+        return self
 
 
 class _Shown:
@@ -164,10 +184,10 @@ class _Shown:
         """What COMPLETE adds."""
         columns = ["row", "question", "answer"] if self._values else ["row"]
         every = self._subset.rows(self._checks, None, columns)
-        index = [self._index(row) for row in every]
+        index = _Shared(self._index(row) for row in every)
         body: dict[str, Any] = {"unexpected_index_list": index}
         if self._values:
-            body["unexpected_list"] = [self._value(row) for row in every]
+            body["unexpected_list"] = _Shared(self._value(row) for row in every)
         if self._query and (query := self._index_query(every, index)):
             body["unexpected_index_query"] = query
         return body
@@ -192,8 +212,7 @@ class _Shown:
         frame = self._run.batch.frame
         if frame is None:
             return row
-        label = frame.index[row]
-        return label.item() if hasattr(label, "item") else label
+        return convert_to_json_serializable(frame.index[row])
 
     def _whole_rows(self) -> Any:
         """The rows themselves, with all columns where they are at hand."""

@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.rows import Columns, Input, Piece, Row
+
+# What JSON does not know is written as Python shows it.
+_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Index:
             for column in (self.columns[name] for name in names)
         ]
         values = (dict(zip(names, row, strict=True)) for row in zip(*chosen, strict=True))
-        return pa.array([json.dumps(value, default=str) for value in values], pa.string())
+        return pa.array(list(map(_json, values)), pa.string())
 
 
 class Indexed:
@@ -90,6 +94,13 @@ class Indexed:
             fields = value if isinstance(value, dict) else {}
             self._rows[number] = [fields.get(name) for name in self._names]
             yield row
+
+
+def _json(value: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(value, default=str, option=_PLAIN).decode()
+    except orjson.JSONEncodeError:  # a number of more than 64 bits, or text that is no Unicode
+        return json.dumps(value, default=str)
 
 
 def require_columns(name: str, index: Sequence[str], columns: Sequence[str]) -> None:

@@ -198,3 +198,12 @@ def test_a_parameter_reads_as_words() -> None:
         (content,) = expectation._prescriptive_renderer(configuration=expectation.configuration)
         shown = content.to_json_dict()["string_template"]["params"]
         assert any(words in str(value) for value in shown.values())
+
+
+def test_the_library_metadata_is_what_great_expectations_asks_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checklist = template_share().print_diagnostic_checklist()
+    assert "✔ Has a valid library_metadata object" in checklist
+    assert "✔ Has both statement Renderers: prescriptive and diagnostic" in checklist
+    assert checklist.strip() in capsys.readouterr().out

@@ -102,7 +102,8 @@ def test_the_page_shows_score_limit_templates_and_marked_rows(
     assert "the score must be at most" in text
     assert "(95%: " in text
     assert "is above the limit 0.2" in text
-    assert "flagged rows, format marked" in text
+    assert "flagged rows, format marked, the worst first" in text
+    assert "synflaw gx latest DIRECTORY" in text
     fragment = html[html.index('<div class="synflaw-evidence"') :]
     fragment = fragment[: fragment.index("</details>")]
     assert "<mark " in fragment
@@ -115,6 +116,17 @@ def test_a_failure_to_audit_is_told_without_a_traceback(project: Any) -> None:
     html = pages(project, pd.DataFrame({"x": ["a"] * 60}), [template_share()])
     assert "no question and answer found" in html
     assert "Traceback" not in html
+
+
+def test_what_is_undecided_is_shown_as_undecided_and_unread_rows_are_named(
+    project: Any, natural: pd.DataFrame
+) -> None:
+    few = natural.head(5).astype({"answer": object})
+    few.loc[0, "answer"] = None
+    text = " ".join(pages(project, few, [template_share()]).split())
+    assert "undecided" in text
+    assert "0.000" not in text
+    assert "1 of 5 rows (20.0%) could not be read" in text
 
 
 def test_marking_keeps_the_text_and_escapes_it() -> None:
