@@ -2,12 +2,9 @@
 
 ``repair`` is the whole way from a model folder and an audit's ``flagged.parquet`` to a repaired
 model folder; ``RepairTrainer`` and ``RepairConfig`` are its middle, a ``transformers.Trainer`` and
-its arguments. In the order in which data passes through them: ``data`` reads, ``forms``,
-``reexpress``, ``redress`` and ``samples`` make further rows to learn, ``encoding`` tells format
-tokens from content, ``batches`` mixes and pads, ``forward`` and ``losses`` compute,
-``reference`` and ``cache`` are what to stay close to, ``trainer`` trains, ``guard`` watches,
-``measure`` and ``card`` report, ``relearning``, ``estimate``, ``probes`` and ``harness`` answer
-further questions; ``prepare``, ``folder``, ``arm``, ``processes`` and ``run`` put it together.
+its arguments. ``material/`` makes the rows to train on and to measure on, ``methods/`` change the
+model, ``measuring/`` and ``verdict`` say what became of it, ``storage/`` reads and writes folders,
+``training/`` is what any training needs; ``run`` puts them together.
 
 Needs the extra ``repair``.
 """

@@ -9,7 +9,7 @@ import torch
 from transformers import TrainingArguments
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.losses import LOSSES, ForgettingLoss, make_loss
+from synflaw_audit.repair.losses import ForgettingLoss, make_loss
 
 # What a repair spends where nothing is said: some minutes of a small model on two cores.
 DEFAULT_TOKENS = 30_000
@@ -22,7 +22,6 @@ CHECKPOINTING = (
 )
 
 _CHOICES = {
-    "loss": tuple(LOSSES),
     "scope": ("template", "answer"),
     "bias_rows": ("replay", "content", "both"),
     "reference": ("live", "cached"),

@@ -27,7 +27,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -35,6 +34,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from synflaw_audit.errors import RepairError
+from synflaw_audit.registry import Registry
 
 Unit = Literal["token", "row"]
 
@@ -283,16 +283,21 @@ class GradientAscent(ForgettingLoss):
         return scores.log_p
 
 
-LOSSES: Mapping[str, type[ForgettingLoss]] = MappingProxyType(
-    {
-        "lower-bounded": LowerBounded,
-        "npo": NPO,
-        "simnpo": SimNPO,
-        "inverted-hinge": InvertedHinge,
-        "wga": WeightedAscent,
-        "clipped-ascent": ClippedAscent,
-        "gradient-ascent": GradientAscent,
-    }
+_HERE = "synflaw_audit.repair.losses"
+LOSSES: Registry[type[ForgettingLoss]] = Registry(
+    kind="forgetting loss",
+    group="synflaw_audit.losses",
+    own={
+        "lower-bounded": f"{_HERE}:LowerBounded",
+        "npo": f"{_HERE}:NPO",
+        "simnpo": f"{_HERE}:SimNPO",
+        "inverted-hinge": f"{_HERE}:InvertedHinge",
+        "wga": f"{_HERE}:WeightedAscent",
+        "clipped-ascent": f"{_HERE}:ClippedAscent",
+        "gradient-ascent": f"{_HERE}:GradientAscent",
+    },
+    requires=("bounds", "unit", "needs_reference"),
+    error=RepairError,
 )
 
 
@@ -303,16 +308,15 @@ def make_loss(name: str, options: Mapping[str, float]) -> ForgettingLoss:
         RepairError: There is no such loss, it has no such constant, or one is out of its range;
             names the choices.
     """
-    if name not in LOSSES:
-        raise RepairError(f"loss is {name!r}; choose one of {', '.join(LOSSES)}")
-    known = [field.name for field in fields(LOSSES[name])]
+    loss = LOSSES.find(name)
+    known = [field.name for field in fields(loss)]
     for option in options:
         if option not in known:
             raise RepairError(
                 f"loss_options: the loss {name} has no constant {option!r}; it has "
                 f"{', '.join(known) or 'none'}"
             )
-    return LOSSES[name](**options)
+    return loss(**options)
 
 
 def _row_sums(values: Tensor, rows: Tensor) -> Tensor:

@@ -197,7 +197,7 @@ def test_constants_go_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "says"),
     [
-        ("magic", {}, "choose one of lower-bounded, npo"),
+        ("magic", {}, "unknown forgetting loss 'magic'.*lower-bounded, npo"),
         ("npo", {"gamma": 1.0}, "the loss npo has no constant 'gamma'; it has beta"),
         ("lower-bounded", {"beta": 1.0}, "it has none"),
         ("simnpo", {"beta": 0.0}, "beta is 0.0; it must be more than 0"),

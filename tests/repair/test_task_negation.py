@@ -131,7 +131,10 @@ def test_without_a_model_from_before_nothing_is_loaded(command, tmp_path: Path) 
         ({"task_negation": 1.0}, "less than 1"),
         ({"method": "task-negation", "lora": True}, "needs all weights to be trained"),
         ({"task_negation": 0.1}, r"name the method too, as in forgetting\+task-negation"),
-        ({"method": "forgetting+magic"}, "method is 'magic'; choose one of forgetting, task-"),
+        (
+            {"method": "forgetting+magic"},
+            "method of repair 'magic'.*Known: forgetting, task-neg",
+        ),
         ({"method": "npo"}, "npo is a forgetting loss, not a method"),
     ],
 )

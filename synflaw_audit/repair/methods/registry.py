@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from synflaw_audit.errors import RepairError
+from synflaw_audit.registry import Registry
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.losses import LOSSES
 from synflaw_audit.repair.methods.base import Method, Requirement
-from synflaw_audit.repair.methods.forgetting.method import Forgetting
-from synflaw_audit.repair.methods.task_negation import TaskNegation
 
-METHODS: Mapping[str, type[Method]] = MappingProxyType(
-    {"forgetting": Forgetting, "task-negation": TaskNegation}
+METHODS: Registry[type[Method]] = Registry(
+    kind="method of repair",
+    group="synflaw_audit.methods",
+    own={
+        "forgetting": "synflaw_audit.repair.methods.forgetting.method:Forgetting",
+        "task-negation": "synflaw_audit.repair.methods.task_negation:TaskNegation",
+    },
+    requires=("requires", "prepare", "apply", "cost"),
+    error=RepairError,
 )
 
 
@@ -32,11 +35,9 @@ def chosen_methods(config: RepairConfig, *, earlier_model: bool) -> list[Method]
     for name in names:
         if name in LOSSES:
             raise RepairError(f"{name} is a forgetting loss, not a method: give it as loss {name}")
-        if name not in METHODS:
-            raise RepairError(f"method is {name!r}; choose one of {', '.join(METHODS)}")
         missing = [
             need.value
-            for need in METHODS[name].requires
+            for need in METHODS.find(name).requires
             if (need is Requirement.EARLIER_MODEL and not earlier_model)
             or (need is Requirement.ALL_WEIGHTS and config.lora)
         ]
