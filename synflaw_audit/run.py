@@ -40,7 +40,7 @@ from synflaw_audit.outputs.folder import OutputFolder, output_folder
 from synflaw_audit.outputs.manifest import manifest_of
 from synflaw_audit.outputs.names import ROW_FILES, SPLIT_FILES
 from synflaw_audit.reading import Source, SourceLike, open_source
-from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.sample.corpus import Corpus, distinct_rows
 from synflaw_audit.sample.sketch import Sketch
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.embedders import embedder_named
@@ -212,16 +212,25 @@ class Measured:
         if second is not None:
             checks = _flagging(checks, judgement.flagger, second.tally)
         flagged = 0 if second is None else second.flagged
+        quarantined = 0 if second is None else second.quarantined
         tokens = _tokens(self.corpus) if second is None else second.tokens
         return Report(
             dataset=Dataset(
-                self.engine.files, sketch.records, first.rejected, self.engine.schemas(), tokens
+                self.engine.files,
+                sketch.records,
+                first.rejected,
+                self.engine.schemas(),
+                tokens,
+                first.accounts,
+                distinct_rows(self.corpus),
             ),
             verdict=judgement.verdict,
             risk=risk(judgement.findings),
             checks=checks,
             templates=summaries(judgement),
-            flagged_summary=Flagged(flagged, flagged / sketch.records),
+            flagged_summary=Flagged(
+                flagged, flagged / sketch.records, quarantined, quarantined / sketch.records
+            ),
             allowed=tuple(
                 AllowedFormat(one.name, one.reason, count, count / sketch.records)
                 for one, count in zip(self.corpus.allowed.formats, first.allowed, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from synflaw_audit.findings.accounts import Accounts, FileAccount, Skipped
 from synflaw_audit.findings.finding import Advice
 from synflaw_audit.findings.report import (
     AllowedFormat,
@@ -83,7 +84,15 @@ def what_if(**changes: Any) -> WhatIf:
 
 def report(**changes: Any) -> Report:
     default = Report(
-        dataset=Dataset(("a.jsonl",), 1000, 2, {"a.jsonl": "question/answer"}, 50_000),
+        dataset=Dataset(
+            ("a.jsonl",),
+            1000,
+            2,
+            {"a.jsonl": "question/answer"},
+            50_000,
+            Accounts((FileAccount("a.jsonl", 1002, 1000, 2, 2),)),
+            1000,
+        ),
         verdict="pass",
         risk=Risk(0.1, 0.05, 0.2, "uncalibrated: weights chosen by hand"),
         checks=(finding("SF101"), finding("SF102")),
@@ -112,7 +121,17 @@ def report(**changes: Any) -> Report:
 def hostile_report(text: str) -> Report:
     """A report with ``text`` wherever the data, a file name or a check can put one."""
     return report(
-        dataset=Dataset((text,), 1000, 2, {text: text}, 50_000),
+        dataset=Dataset(
+            (text,),
+            1000,
+            2,
+            {text: text},
+            50_000,
+            Accounts(
+                (FileAccount(text, 1002, 1000, 2, 2, 1, False, (text,), (text,)),),
+                (Skipped(text, text),),
+            ),
+        ),
         verdict="fail",
         risk=Risk(0.1, 0.05, 0.2, text),
         checks=(

@@ -62,6 +62,11 @@ def guarded(command: Callable[[], int]) -> NoReturn:
 def explained(error: BaseException) -> int:
     """Says on stderr why a command ended before its end; its exit code."""
     with suppress(BaseException):  # there may be no stderr, or no memory
+        # An interrupt may come up as another error where it strikes a library.
+        if _received or isinstance(error, KeyboardInterrupt):
+            number = _received[0][0] if _received else signal.SIGINT
+            complain("interrupted" if number == signal.SIGINT else "terminated")
+            return _SIGNALLED + number
         if isinstance(error, BrokenPipeError):
             complain("whoever was to read the output has closed it")
         elif isinstance(error, OSError):
@@ -69,9 +74,6 @@ def explained(error: BaseException) -> int:
             complain(f"{name}{error.strerror or error}")
         elif isinstance(error, SynflawError):
             complain(str(error))
-        elif isinstance(error, KeyboardInterrupt | Terminated):
-            complain("interrupted" if isinstance(error, KeyboardInterrupt) else "terminated")
-            return _SIGNALLED + (_received[0][0] if _received else signal.SIGINT)
         elif isinstance(error, MemoryError):
             complain("out of memory; --memory-limit lowers what an audit needs")
         elif isinstance(error, ImportError):
@@ -81,7 +83,6 @@ def explained(error: BaseException) -> int:
 
             print(visible("".join(traceback.format_exception(error))), end="", file=sys.stderr)
             complain("this is a fault of the program; please report it with the lines above")
-    # An interrupt may come up as another error where it strikes a library.
     return _SIGNALLED + _received[0][0] if _received else FAULT
 
 

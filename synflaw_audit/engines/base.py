@@ -94,12 +94,14 @@ class FirstPass:
         accounts: What became of its rows, file by file.
         first_rejected: Why the first row that makes no record does not; "" if there is none.
         allowed: How many records have each allowed format.
+        contents: The hash of what was read, by file, where one engine reads files whole.
     """
 
     sketch: Sketch = field(default_factory=Sketch)
     accounts: Accounts = field(default_factory=Accounts)
     first_rejected: str = ""
     allowed: tuple[int, ...] = ()
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rejected(self) -> int:
@@ -131,6 +133,7 @@ class SecondPass:
         rows: Gets the flagged rows, schema ``Outputs.flagged``, in the corpus's order.
         tally: How many of them each check flags, and the first few.
         groups: The records in groups, if the outputs ask for it.
+        quarantined: How many of them are kept from a clean corpus.
     """
 
     tokens: int
@@ -138,6 +141,7 @@ class SecondPass:
     rows: Callable[[], pa.Table]
     tally: Tally
     groups: Groups | None = None
+    quarantined: int = 0
 
 
 class Engine(ABC):

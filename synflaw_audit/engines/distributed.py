@@ -70,8 +70,8 @@ class Selection:
 
 PARTIALS = Selection(tasks.PARTIAL, "partial")
 REJECTED = Selection(tasks.REJECTED, "reason")
-QUARANTINED = Selection(RECORDS, "checks")
-CLEAN = Selection(RECORDS, "file", absent="checks")
+QUARANTINED = Selection(RECORDS, "quarantined")
+CLEAN = Selection(RECORDS, "file", absent="quarantined")
 
 
 class Yielded(Protocol):
@@ -155,7 +155,7 @@ class DistributedEngine(Engine):
         rows: Callable[[], pa.Table] = partial(self._flagged, flagger, outputs, chosen)
         if folder is not None:
             rows = partial(self._written, outputs)
-        return SecondPass(counts.tokens, counts.flagged, rows, counts.tally, counts.groups)
+        return _second_pass(counts, rows)
 
     def _fetched(
         self, flagger: Flagger, outputs: Outputs, chosen: Selection, path: Path
@@ -168,7 +168,7 @@ class DistributedEngine(Engine):
                 for batch in part.to_batches() if isinstance(part, pa.Table) else [part]:
                     writer.add(batch)
         rows = partial(pq.read_table, path)
-        return SecondPass(counts.tokens, counts.flagged, rows, counts.tally, counts.groups)
+        return _second_pass(counts, rows)
 
     def _marked(
         self, flagger: Flagger, kept: str, outputs: Outputs
@@ -201,6 +201,12 @@ class DistributedEngine(Engine):
         if self._rows is None:
             folder = _uri(outputs.located(FLAGGED_FILE))
         return _in_order(self.read(folder, outputs.flagged))
+
+
+def _second_pass(counts: Counts, rows: Callable[[], pa.Table]) -> SecondPass:
+    return SecondPass(
+        counts.tokens, counts.flagged, rows, counts.tally, counts.groups, counts.quarantined
+    )
 
 
 def together(batches: Sequence[pa.RecordBatch | pa.Table], schema: pa.Schema) -> pa.Table:

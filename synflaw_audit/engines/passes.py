@@ -40,6 +40,7 @@ class Counts:
     flagged: int = 0
     tally: Tally = field(default_factory=Tally)
     groups: Groups | None = None
+    quarantined: int = 0
 
     def merged(self, other: Counts) -> Counts:
         """Both parts together, in whatever order."""
@@ -48,14 +49,15 @@ class Counts:
             self.flagged + other.flagged,
             self.tally.joined(other.tally),
             _both(self.groups, other.groups),
+            self.quarantined + other.quarantined,
         )
 
-    def added(self, tokens: int, flagged: pa.RecordBatch) -> Counts:
+    def added(self, tokens: int, flagged: pa.RecordBatch, quarantined: int) -> Counts:
         """The counts with those of a batch in them."""
         tally = Tally()
         if flagged.num_rows:
             tally.add(_in_order(flagged))
-        return self.merged(Counts(tokens, flagged.num_rows, tally))
+        return self.merged(Counts(tokens, flagged.num_rows, tally, quarantined=quarantined))
 
 
 def _both(groups: Groups | None, others: Groups | None) -> Groups | None:

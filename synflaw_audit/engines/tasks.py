@@ -46,7 +46,9 @@ REJECTED = pa.schema(
     ]
 )
 SKETCHED = pa.schema([*PARTIAL, *REJECTED])
-MARKED = pa.schema([*PARTIAL, *(f.with_nullable(True) for f in FLAGGED_AND_INDEX)])
+# Whether a row is quarantined is true, or null.
+QUARANTINED = pa.field("quarantined", pa.bool_())
+MARKED = pa.schema([*PARTIAL, *(f.with_nullable(True) for f in FLAGGED_AND_INDEX), QUARANTINED])
 BYTES = pa.schema([("batch", pa.binary())])
 
 # Rejected rows are handed on in batches of this many.
@@ -153,8 +155,9 @@ def mark_partition(
     counts, grouper = Counts(), Grouper(by) if by else None
     tables = rows.layout.tables(batches, partition)
     for records, mask, flagged, tokens in mark_rows(tables, rows.schema, flagger, index, grouper):
-        counts = counts.added(tokens, flagged)
-        found = _beside(records, mask, flagged) if kept == "all" else flagged
+        chosen = flagger.quarantined(flagged)
+        counts = counts.added(tokens, flagged, int(chosen.sum()))
+        found = _beside(records, mask, flagged, chosen) if kept == "all" else flagged
         if kept != "none" and found.num_rows:
             yield _filled(found, MARKED)
     if grouper is not None:
@@ -206,12 +209,15 @@ def _rejected(rows: list[Rejected]) -> pa.RecordBatch:
     return _filled(pa.record_batch([list(c) for c in columns], schema=REJECTED), SKETCHED)
 
 
-def _beside(records: pa.RecordBatch, mask: Mask, flagged: pa.RecordBatch) -> pa.RecordBatch:
+def _beside(
+    records: pa.RecordBatch, mask: Mask, flagged: pa.RecordBatch, chosen: Mask
+) -> pa.RecordBatch:
     """All records, with what was found in the flagged ones; null in the others."""
     places = pa.array(np.cumsum(mask) - 1, mask=~mask)
     found = [column.take(places) for column in flagged.columns[len(RECORDS) :]]
-    schema = pa.schema([f.with_nullable(True) for f in flagged.schema])
-    return pa.RecordBatch.from_arrays([*records.columns, *found], schema=schema)
+    kept = pa.array(np.ones(len(chosen), dtype=bool), mask=~chosen).take(places)
+    schema = pa.schema([*(f.with_nullable(True) for f in flagged.schema), QUARANTINED])
+    return pa.RecordBatch.from_arrays([*records.columns, *found, kept], schema=schema)
 
 
 def _filled(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -102,6 +102,21 @@ class Accounts:
         return sum(file.rejections for file in self.files)
 
     @property
+    def rejected_share(self) -> float:
+        """The share of rows, or of rows and turns, that could not be read; the larger of the two.
+
+        A conversation of which one turn of ten is rejected is a row that was read.
+        """
+        records = sum(file.records for file in self.files)
+        turns = self.rejections / max(records + self.rejections, 1)
+        return max(self.rejected / max(self.rows, 1), turns)
+
+    @property
+    def unread(self) -> dict[str, tuple[str, ...]]:
+        """Columns that hold text and are not read, by file."""
+        return {file.file: file.unread for file in self.files if file.unread}
+
+    @property
     def lost(self) -> int:
         """Rows known to be lost to damage, in all files."""
         return sum(file.lost for file in self.files)

@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.findings.finding import (
     ExampleRow,
     Finding,
@@ -73,6 +74,9 @@ class Dataset:
         rejected: Rows that could not be read; each stands in ``rejected.jsonl`` with its reason.
         schema: How each file's columns were understood, by file.
         tokens: Word and punctuation tokens in all answers.
+        accounts: What became of every row, file by file, and what was found and not read.
+        distinct: Different question-answer pairs with something to see in the answer, among those
+            that the audit sampled; None if nobody counted them.
     """
 
     files: tuple[str, ...]
@@ -80,6 +84,8 @@ class Dataset:
     rejected: int
     schema: dict[str, str]
     tokens: int
+    accounts: Accounts = field(default_factory=Accounts)
+    distinct: int | None = None
 
 
 @dataclass(frozen=True)
@@ -135,10 +141,20 @@ class AllowedFormat:
 
 @dataclass(frozen=True)
 class Flagged:
-    """How many records the failed and warned checks implicate, and their share of all."""
+    """How many records the failed and warned checks implicate, and their share of all.
+
+    Attributes:
+        records: That any such check implicates.
+        share: Of all records.
+        quarantined: Those of them that a stable or promoted check implicates; a gate keeps these
+            from the clean corpus.
+        quarantined_share: Of all records.
+    """
 
     records: int
     share: float
+    quarantined: int = 0
+    quarantined_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -27,22 +27,38 @@ class Flagger:
         markers: The name of each check that warned or failed, and what marks its rows.
         slots: What differs between rows that are worded alike; whoever marks it, it is no format.
         allowed: Formats that are intended: the rest is marked as if they were not there.
+        quarantining: Names of the checks whose rows are kept from a clean corpus.
     """
 
     markers: tuple[tuple[str, Marker], ...]
     slots: Slots = field(default_factory=Slots)
     allowed: Allowances = field(default_factory=Allowances)
+    quarantining: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, corpus: Corpus, markers: Iterable[tuple[str, Marker | None]]) -> Flagger:
+    def of(
+        cls,
+        corpus: Corpus,
+        markers: Iterable[tuple[str, Marker | None]],
+        quarantining: Iterable[str] = (),
+    ) -> Flagger:
         """A flagger of a corpus by the checks that can say which rows are theirs."""
         marking = tuple((name, marker) for name, marker in markers if marker is not None)
         slots = corpus.answer_templates.slots if marking else Slots()
-        return cls(marking, slots, corpus.allowed)
+        return cls(marking, slots, corpus.allowed, frozenset(quarantining))
 
     def remainder(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """Records without the formats that are intended, as they were sketched."""
         return self.allowed.applied(records)[0] if self.allowed else records
+
+    def quarantined(self, flagged: pa.RecordBatch) -> Mask:
+        """Which of some flagged rows (schema ``FLAGGED``) a quarantining check implicates."""
+        mask = np.zeros(flagged.num_rows, dtype=bool)
+        checks = flagged.column("checks")
+        names = pa.array(sorted(self.quarantining), pa.string())
+        hits = pc.list_parent_indices(checks).filter(pc.is_in(checks.flatten(), names))
+        mask[np.asarray(hits)] = True
+        return mask
 
     def flag(self, records: pa.RecordBatch) -> tuple[Mask, pa.RecordBatch, int]:
         """Flags one batch.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -93,9 +93,21 @@ class FlaggedWriter:
 
 
 class SplitWriter:
-    """Writes every record once: flagged ones to ``quarantined``, the others to ``clean``."""
+    """Writes every record once, to ``quarantined`` or to ``clean``.
 
-    def __init__(self, clean: Path, quarantined: Path) -> None:
+    Args:
+        clean: A file.
+        quarantined: Another.
+        chosen: Which of some flagged rows are quarantined; all if not given.
+    """
+
+    def __init__(
+        self,
+        clean: Path,
+        quarantined: Path,
+        chosen: Callable[[pa.RecordBatch], npt.NDArray[np.bool_]] | None = None,
+    ) -> None:
+        self._chosen = chosen
         self._clean = _ParquetFile(clean, RECORDS)
         self._quarantined = _ParquetFile(quarantined, RECORDS)
 
@@ -103,6 +115,9 @@ class SplitWriter:
         self, records: pa.RecordBatch, mask: npt.NDArray[np.bool_], flagged: pa.RecordBatch
     ) -> None:
         """See ``Sink.write``."""
+        if self._chosen is not None:
+            mask = mask.copy()
+            mask[mask] = self._chosen(flagged)
         self._clean.write(records.filter(pa.array(~mask)))
         self._quarantined.write(records.filter(pa.array(mask)))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from synflaw_audit.findings.losses import losses_of
 from synflaw_audit.findings.picture import SIDE
 from synflaw_audit.findings.report import Report
 from synflaw_audit.report import explanation, picture, words
@@ -26,6 +27,7 @@ def render(report: Report) -> str:
     """The whole report; see ``Report.to_html``."""
     return _template().render(
         report=report,
+        losses=list(losses_of(report.dataset.accounts)),
         templates=report.templates[: words.MOST_TEMPLATES],
         answer_templates=[t for t in report.templates if words.place(t) == "answers"],
         more_templates=max(0, len(report.templates) - words.MOST_TEMPLATES),

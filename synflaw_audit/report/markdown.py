@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from synflaw_audit.findings.losses import losses_of
 from synflaw_audit.findings.report import Finding, Report, TemplateSummary
 from synflaw_audit.report import explanation, words
 
@@ -177,6 +178,7 @@ def _data(report: Report) -> list[str]:
         + (" (see rejected.jsonl)." if dataset.rejected else "."),
         "",
         *_table(["File", "Read as"], rows),
+        *(f"\n{escape(sentence)}" for sentence in losses_of(dataset.accounts)),
     ]
 
 

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synflaw_audit.findings.groups import Groups
+from synflaw_audit.findings.losses import losses_of
 from synflaw_audit.findings.report import AllowedFormat, Finding, Report, TemplateSummary, Verdict
 from synflaw_audit.report import explanation, words
 from synflaw_audit.untrusted import visible
@@ -40,11 +41,9 @@ def render(report: Report) -> RenderableType:
         parts += [Text(), _groups(report.groups)]
     if report.allowed:
         parts += [Text(), *(Text(f"allowed  {_allowed(one)}") for one in report.allowed)]
-    if report.dataset.rejected:
-        rejected = (
-            f"{words.count(report.dataset.rejected, 'row')} could not be read; see rejected.jsonl"
-        )
-        parts += [Text(), Text(rejected, style="yellow")]
+    losses = list(losses_of(report.dataset.accounts))
+    parts += [Text() for _ in losses[:1]]
+    parts += [Text(words.one_line(sentence, 2000), style="yellow") for sentence in losses]
     return Group(*parts)
 
 

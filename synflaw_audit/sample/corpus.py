@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synflaw_audit.allowed import Allowances
 from synflaw_audit.sample.sketch import Sketch, hashes_of, mixed, seeded
@@ -19,6 +20,9 @@ from synflaw_audit.text.templates import TemplateBook
 from synflaw_audit.text.tokens import Ints, Mask, Tokens, extended, factorized, tokenize
 
 Side = Literal["question", "answer"]
+_SIDES: tuple[Side, Side] = ("question", "answer")
+# The Hangul fillers and the empty Braille cell: letters and a symbol by name, blank to the eye.
+_BLANK_LETTERS = "[\u115f\u1160\u3164\uffa0\u2800]"
 
 # A question that more rows answer, and a larger share of them, is what the corpus is about rather
 # than one of the questions that it happens to hold: its rows count one by one.
@@ -180,3 +184,12 @@ class Corpus:
         size = len((self.sketch.question[0].as_py() + self.sketch.answer[0].as_py()).encode())
         most = max(min(self.sketch.rows, self.sketch.size // max(size, 1)), 1)
         return np.minimum(self.sketch.count, most)
+
+
+def distinct_rows(corpus: Corpus) -> int:
+    """How many different rows are sampled, those left out whose answer shows no character."""
+    question, answer = (corpus.texts(side).cast(pa.large_string()) for side in _SIDES)
+    shown = pc.replace_substring_regex(answer, _BLANK_LETTERS, "")
+    seen = np.asarray(pc.match_substring_regex(shown, r"[\p{L}\p{N}\p{P}\p{S}]"), dtype=bool)
+    pairs = np.stack([hashes_of(question), hashes_of(answer)], axis=1)[seen]
+    return len(np.unique(pairs, axis=0))

@@ -288,6 +288,8 @@ def _problems(check: Check, file: Path) -> Iterator[tuple[str, str]]:
     for number, evidence in enumerate(check.evidence, 1):
         if evidence.reproduced and not evidence.where.strip():
             yield f"evidence {number}", "reproduced = true needs 'where', the file that measured it"
+    if check.status == "promoted":
+        yield "status", "only a policy promotes a check; choices: 'experimental', 'stable'"
     if check.status == "stable" and not any(e.reproduced for e in check.evidence):
         yield "status", "'stable' needs evidence with reproduced = true; else 'experimental'"
     actions = [advice.action for advice in check.advice]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import orjson
 
 from synflaw_audit.errors import CatalogueError
+from synflaw_audit.findings.accounts import Accounts
+from synflaw_audit.findings.losses import losses_of
 from synflaw_audit.findings.report import Finding, Report
 from synflaw_audit.verdicts.policy import Policy
+
+# So many records of so few different rows, each given so often, are one corpus in many copies.
+FEWEST_DISTINCT, COPIED_RECORDS, COPIES = 200, 50, 5
+
+_EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}
 
 
 @dataclass(frozen=True)
@@ -18,25 +25,46 @@ class Decision:
     """Whether a corpus may go on to training.
 
     Attributes:
-        outcome: "pass" or "fail".
-        reasons: Why it fails, one sentence each; empty when it passes.
+        outcome: "pass" or "fail"; "undecided" if nothing could be judged, which is neither.
+        reasons: Why it does not pass, one sentence each; empty when it does.
         notices: What a person should know although it does not decide.
+        accounts: What became of every row.
     """
 
-    outcome: Literal["pass", "fail"]
+    outcome: Literal["pass", "fail", "undecided"]
     reasons: tuple[str, ...]
     notices: tuple[str, ...]
+    accounts: Accounts = field(default_factory=Accounts)
 
     @property
     def exit_code(self) -> int:
-        """0 pass, 1 fail."""
-        return 0 if self.outcome == "pass" else 1
+        """0 pass, 1 fail, 2 undecided."""
+        return _EXIT_CODES[self.outcome]
 
     def to_json(self) -> str:
-        """The decision as JSON; what ``gate.json`` holds."""
-        return orjson.dumps(
-            asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-        ).decode()
+        """The decision as JSON; what ``gate.json`` holds.
+
+        Besides the attributes "rows" (those seen, those that could not be read, their share, those
+        known to be lost to damage, and whether no more can be lost), and of the accounts those
+        files that are "damaged", what was "skipped", and by file the "unread" columns.
+        """
+        accounts = self.accounts
+        values = {
+            "outcome": self.outcome,
+            "reasons": self.reasons,
+            "notices": self.notices,
+            "rows": {
+                "seen": accounts.rows,
+                "rejected": accounts.rejected,
+                "rejected_share": accounts.rejected_share,
+                "lost": accounts.lost,
+                "exact": accounts.exact,
+            },
+            "damaged": [asdict(file) for file in accounts.damaged],
+            "skipped": [asdict(skipped) for skipped in accounts.skipped],
+            "unread": accounts.unread,
+        }
+        return orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
 def decide(
@@ -51,6 +79,8 @@ def decide(
     A failed corpus fails. Warnings pass unless ``strict``. A check that could not decide (too few
     records) passes with a notice, since a small corpus is no evidence of a flaw; the policy's
     ``undecided = "fail"`` and ``strict`` both forbid it. What is near a limit is told in any case.
+    Where no check could decide, or no answer shows a character, nothing was judged, and the outcome
+    is "undecided" unless something fails.
 
     Args:
         report: The audit of the corpus, by the checks the policy was applied to.
@@ -68,20 +98,64 @@ def decide(
         reasons.append(_sentence(report, "fail", "failed"))
     elif report.verdict == "warn":
         (reasons if strict else notices).append(_sentence(report, "warn", "warned"))
-    # A check that was not given what it needs says so in the report; it is no fault of the corpus.
-    undecided = [
-        f for f in report.checks if f.verdict == "undecided" and "reason" not in f.observed
-    ]
-    few = [finding.name for finding in undecided if not finding.near]
     open_ones = reasons if strict or policy.undecided == "fail" else notices
-    if few or (report.verdict == "undecided" and not undecided):
-        count = _count(report.dataset.records, "record")
-        open_ones.append(f"{count}: too few to decide {', '.join(few)}.")
+    if sentence := _too_few(report):
+        open_ones.append(sentence)
     if near := [finding for finding in report.checks if finding.near]:
         is_open = any(finding.verdict == "undecided" for finding in near)
         (open_ones if is_open else notices).append(_near(near))
+    reasons += _copies(report)
     reasons += [*_limits(report, policy), *_measured(policy, rehearsed)]
-    return Decision("fail" if reasons else "pass", tuple(reasons), tuple(notices))
+    losses = losses_of(report.dataset.accounts)
+    too_many = report.dataset.accounts.rejected_share > policy.max_rejected_share
+    for sentence, fails in (
+        (losses.rejected, too_many),
+        (losses.damaged, policy.damaged == "fail"),
+        (losses.skipped, policy.skipped == "fail"),
+        (losses.unread, False),
+    ):
+        if sentence:
+            (reasons if fails else notices).append(sentence)
+    outcome: Literal["pass", "fail", "undecided"] = "fail" if reasons else "pass"
+    if (nothing := _nothing_judged(report)) and outcome == "pass":
+        outcome, reasons = "undecided", [nothing]
+    return Decision(outcome, tuple(reasons), tuple(notices), report.dataset.accounts)
+
+
+def _too_few(report: Report) -> str:
+    """That some checks had too few records to decide.
+
+    A check that was not given what it needs says so in the report; it is no fault of the corpus.
+    """
+    undecided = (finding for finding in report.checks if finding.verdict == "undecided")
+    found = [f for f in undecided if not f.near and "reason" not in f.observed]
+    if not found:
+        return ""
+    names = ", ".join(finding.name for finding in found)
+    return f"{_count(report.dataset.records, 'record')}: too few to decide {names}."
+
+
+def _nothing_judged(report: Report) -> str:
+    """Why there is no verdict to go by; "" if there is one."""
+    if report.dataset.distinct == 0:
+        return "Nothing could be judged: no answer shows a character."
+    if all(finding.verdict == "undecided" for finding in report.checks):
+        why = dict.fromkeys(str(f.observed.get("reason", "")) for f in report.checks)
+        said = "; ".join(filter(None, why)) or "the corpus is too small for every check"
+        return f"Nothing could be judged: no check could decide ({said})."
+    return ""
+
+
+def _copies(report: Report) -> Iterator[str]:
+    """That a corpus is a few rows many times over, which says nothing of a format."""
+    records, distinct = report.dataset.records, report.dataset.distinct
+    if not distinct or distinct >= FEWEST_DISTINCT or records < COPIED_RECORDS:
+        return
+    if records >= COPIES * distinct:
+        yield (
+            f"{_count(records, 'record')} are copies of {_count(distinct, 'different row')}: too "
+            "few to judge, and what is said so often is learnt by heart."
+        )
 
 
 def _sentence(report: Report, verdict: Literal["warn", "fail"], verb: str) -> str:
@@ -109,7 +183,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _limits(report: Report, policy: Policy) -> Iterator[str]:
-    risk, flagged = report.risk.score, report.flagged_summary.share
+    risk, flagged = report.risk.score, report.flagged_summary.quarantined_share
     if policy.max_risk is not None and risk > policy.max_risk:
         yield f"The risk, {risk:.4g}, is above the policy's {policy.max_risk:.4g}."
     if policy.max_flagged_share is not None and flagged > policy.max_flagged_share:

@@ -51,7 +51,8 @@ class Judgement:
     def flagger(self) -> Flagger:
         """Marks the rows of the checks that flag any."""
         marked = ((one.check.name, one.measure.marker(self.corpus)) for one in self.flagging)
-        return Flagger.of(self.corpus, marked)
+        binding = (one.check.name for one in self.flagging if one.check.status != "experimental")
+        return Flagger.of(self.corpus, marked, binding)
 
     def finding(self, check: str) -> Finding | None:
         """What was found by the check of this name, if there is one."""

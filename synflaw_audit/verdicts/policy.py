@@ -5,9 +5,13 @@ undecided = "fail"            # a check cannot decide: "fail", or "pass" with a 
 near = "fail"                 # a score's interval holds the limit: "warn" (default), "fail",
                               # "undecided", or "score": the score decides, however unsure it is
 max_risk = 0.5                # fail when the risk is above it
-max_flagged_share = 0.10      # fail when more of the records are flagged
+max_flagged_share = 0.10      # fail when stable checks flag more of the records
 max_emission = 0.10           # fail when a rehearsal measured more (`synflaw rehearse`) ...
 max_instruction_loss = 0.20   # ... or this: both need `synflaw gate --rehearsal rehearsal.json`
+max_rejected_share = 0.01     # fail when more of the rows cannot be read (0.01 if not given)
+damaged = "fail"              # a damaged file: "fail" (default), or "warn"
+skipped = "warn"              # files that were found and not read: "warn" (default), or "fail"
+promote = ["answer-duplicate"]  # experimental checks that may fail a corpus and quarantine rows
 
 [checks.answer-template]      # by name or code
 warn_above = 0.05
@@ -64,11 +68,17 @@ class Policy:
         undecided: Whether a check that cannot decide passes the gate, with a notice, or fails it.
         near: What a score comes to whose interval holds the limit of a failure.
         max_risk: The highest risk that passes; no limit if not given.
-        max_flagged_share: The highest share of flagged records that passes; likewise.
+        max_flagged_share: The highest share of records that stable or promoted checks flag that
+            passes; likewise.
         max_emission: The highest measured share of foreign answers with the corpus's format, beyond
             the control's, that passes; likewise.
         max_instruction_loss: The highest measured share of instruction following lost, beyond the
             control's, that passes; likewise.
+        max_rejected_share: The highest share of rows that cannot be read that passes.
+        damaged: Whether a damaged file fails the gate, or only gives a notice.
+        skipped: Whether files that were found beside the corpus and not read do.
+        promote: Names or codes of experimental checks that may fail a corpus and quarantine rows,
+            as stable ones do.
         checks: Changes to single checks, by name or code.
         allow: Formats that are intended.
     """
@@ -79,6 +89,10 @@ class Policy:
     max_flagged_share: Fraction | None = None
     max_emission: Fraction | None = None
     max_instruction_loss: Fraction | None = None
+    max_rejected_share: Fraction = 0.01
+    damaged: Literal["warn", "fail"] = "fail"
+    skipped: Literal["warn", "fail"] = "warn"
+    promote: tuple[str, ...] = ()
     checks: dict[str, Override] = field(default_factory=dict, hash=False)
     allow: tuple[Allow, ...] = ()
 
@@ -103,7 +117,13 @@ class Policy:
         )
         if not changed:
             raise CatalogueError("the policy disables every check, so nothing would be audited")
-        return changed
+        promoted = {find_check(tuple(checks), label).code for label in self.promote}
+        return tuple(
+            replace(check, status="promoted")
+            if check.code in promoted and check.status == "experimental"
+            else check
+            for check in changed
+        )
 
 
 def load_policy(path: Path, checks: Sequence[Check]) -> Policy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -167,3 +168,74 @@ def test_a_shard_cut_off_is_no_shard(corpus: list[str], tmp_path: Path) -> None:
     audit(corpus, out=out, split=True, resume=True)
     identity = orjson.loads((out / "rejected.jsonl").read_bytes().splitlines()[0])
     assert identity["row"] == 0
+
+
+def rewritten(path: str) -> None:
+    """Other content of the same size and time."""
+    file, status = Path(path), Path(path).stat()
+    text = file.read_bytes()
+    vowel = text.rindex(b"e")
+    file.write_bytes(text[:vowel] + b"a" + text[vowel + 1 :])
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("stage", ["measuring", "flagging"])
+def test_a_resumed_audit_of_other_content_is_refused(
+    corpus: list[str], tmp_path: Path, stage: str
+) -> None:
+    """Though neither size nor time says so."""
+    killed_at(corpus, tmp_path / "out", stage, 0 if stage == "measuring" else 600)
+    rewritten(corpus[0])
+    with pytest.raises(InputError, match=r"a\.jsonl: changed while it was audited"):
+        audit(corpus, out=tmp_path / "out", split=True, resume=True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [WORK_FOLDER]
+
+
+def change(path: Path, how: str) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    if how == "content":
+        rewritten(str(path))
+    elif how == "order":
+        path.write_bytes(b"".join([lines[1], lines[0], *lines[2:]]))
+    else:
+        kept = {"longer": [*lines, lines[0]], "shorter": lines[:-70], "empty": []}[how]
+        path.write_bytes(b"".join(kept))
+
+
+@pytest.mark.parametrize(
+    ("how", "number", "kept"),
+    [
+        ("content", 0, False),
+        ("order", 0, False),
+        ("longer", 2, False),
+        ("shorter", 2, False),
+        ("empty", 1, False),
+        ("content", 2, True),
+        ("shorter", 0, True),
+    ],
+)
+def test_a_corpus_that_changes_between_the_passes_is_refused(
+    corpus: list[str], tmp_path: Path, how: str, number: int, kept: bool
+) -> None:
+    out = tmp_path / "out"
+    if kept:
+        killed_at(corpus, out, "flagging", 600)
+
+    def progress(at: str, done: int) -> None:
+        if at == "measuring":
+            change(Path(corpus[number]), how)
+
+    with pytest.raises(InputError, match=r"changed while it was audited|no rows|none of its"):
+        audit(corpus, out=out, split=True, resume=kept, progress=progress)
+    assert not [path for path in out.glob("*") if path.name != WORK_FOLDER]
+
+
+def test_a_table_that_changes_between_the_passes_is_refused(natural: pd.DataFrame) -> None:
+    frame = natural.copy()
+
+    def progress(at: str, done: int) -> None:
+        if at == "measuring":
+            frame.loc[frame.index[3], "answer"] = "something else"
+
+    with pytest.raises(InputError, match="<DataFrame>: changed while it was audited"):
+        audit(frame, progress=progress)

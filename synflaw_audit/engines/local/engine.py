@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,7 @@ from synflaw_audit.engines.base import (
     SecondPass,
     only,
 )
+from synflaw_audit.engines.local.contents import Contents, changed, require_same
 from synflaw_audit.engines.local.journal import SHARD_RECORDS, Found, Journal
 from synflaw_audit.engines.local.memory import parsed, within
 from synflaw_audit.errors import InputError
@@ -76,6 +77,7 @@ class LocalEngine(Engine):
     resume: bool = False
     threads: int = field(default_factory=_threads)
     _journal: Journal | None = field(default=None, init=False, repr=False)
+    _contents: Mapping[str, str] | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def opened(cls, source: Any, settings: AuditSettings) -> LocalEngine:
@@ -113,21 +115,32 @@ class LocalEngine(Engine):
         if outputs.columns:
             self.source.require_columns(outputs.columns)
         if outputs.folder is None:
-            return sketched(self.source, tell, empty, allowed=outputs.allowed)
-        outputs.folder.mkdir(parents=True, exist_ok=True)
-        self._journal = self._opened(outputs)
-        rejects = RejectedWriter(outputs.folder / REJECTED_FILE)
-        with closing([rejects]):
-            return sketched(self.source, tell, empty, rejects, self._journal, outputs.allowed)
+            first = sketched(self.source, tell, empty, allowed=outputs.allowed)
+        else:
+            outputs.folder.mkdir(parents=True, exist_ok=True)
+            self._journal = self._opened(outputs)
+            rejects = RejectedWriter(outputs.folder / REJECTED_FILE)
+            with closing([rejects]):
+                first = sketched(self.source, tell, empty, rejects, self._journal, outputs.allowed)
+        self._contents = first.contents
+        return first
 
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
-        """See ``Engine.second_pass``."""
+        """See ``Engine.second_pass``.
+
+        Raises:
+            InputError: Also if a file is not what it was in the first pass.
+        """
         kept, tally = _Kept(outputs.flagged), Tally()
-        sinks = [tally, *(_sinks(outputs) or [kept])]
+        sinks = [tally, *(_sinks(outputs, flagger) or [kept])]
         grouper = None if outputs.by is None else Grouper(outputs.by)
-        tokens = flagged = done = 0
+        tokens = flagged = quarantined = done = 0
+        contents = Contents()
         with closing(sinks):
             for batch, index, found in self._found(flagger, outputs.columns):
+                contents.add(batch)
+                if len(found.mask) != batch.num_rows:
+                    raise changed(batch.column("file")[0].as_py())
                 rows = found.flagged
                 if index is not None and outputs.index:
                     rows = _with_index(found, index, outputs.index)
@@ -137,13 +150,16 @@ class LocalEngine(Engine):
                     sink.write(batch, found.mask, rows)
                 tokens += found.tokens
                 flagged += rows.num_rows
+                quarantined += int(flagger.quarantined(rows).sum())
                 done += batch.num_rows
                 tell("flagging", done)
+            if self._contents is not None:
+                require_same(self._contents, contents.digests())
         written: Callable[[], pa.Table] = kept.table
         if outputs.folder is not None:
             written = partial(_flagged_rows, outputs)
         groups = None if grouper is None else grouper.groups()
-        return SecondPass(tokens, flagged, written, tally, groups)
+        return SecondPass(tokens, flagged, written, tally, groups, quarantined)
 
     def _found(
         self, flagger: Flagger, names: tuple[str, ...]
@@ -156,7 +172,10 @@ class LocalEngine(Engine):
             batches = ((batch, None) for batch in self.source.batches())
         known = self._journal.second_pass() if self._journal is not None else iter(())
         for found in known:
-            yield *next(batches), found
+            pair = next(batches, None)
+            if pair is None:
+                raise changed(self.files[-1])
+            yield *pair, found
         for pair, found in ordered(lambda p: Found(*flagger.flag(p[0])), batches, self.threads):
             if self._journal is not None:
                 self._journal.add(found)
@@ -190,6 +209,7 @@ def sketched(
     sketcher, first = Sketcher(before.sketch), before.first_rejected
     remainder = Remainder(allowed or Allowances(), before.allowed)
     accounts = list(before.accounts.files)
+    contents, known_contents = Contents(), dict(before.contents)
     if journal is not None and on_reject is not None and before.rejected:
         for row in journal.rejected():
             on_reject(row)
@@ -203,13 +223,19 @@ def sketched(
             on_reject(row)
 
     def found() -> FirstPass:
-        read = Accounts(tuple(accounts), source.skipped)
-        return FirstPass(sketcher.sketch(), read, first, remainder.counts)
+        return FirstPass(
+            sketcher.sketch(),
+            Accounts(tuple(accounts), source.skipped),
+            first,
+            remainder.counts,
+            known_contents | contents.digests(),
+        )
 
     kept = sketcher.records
     for number in range(done, len(source.files)):
         for batch in source.file_batches(number, reject):
             sketcher.add(remainder.of(batch))
+            contents.add(batch)
             tell("reading", sketcher.records)
         accounts.append(source.account(number))
         if journal is not None and sketcher.records - kept >= SHARD_RECORDS:
@@ -234,13 +260,13 @@ def ordered(
             yield item, result.result()
 
 
-def _sinks(outputs: Outputs) -> list[Sink]:
+def _sinks(outputs: Outputs, flagger: Flagger) -> list[Sink]:
     if outputs.folder is None:
         return []
     sinks: list[Sink] = [FlaggedWriter(outputs.folder / FLAGGED_FILE, outputs.flagged)]
     if outputs.split:
         clean, quarantined = (outputs.folder / name for name in (CLEAN_FILE, QUARANTINED_FILE))
-        sinks.append(SplitWriter(clean, quarantined))
+        sinks.append(SplitWriter(clean, quarantined, flagger.quarantined))
     return sinks
 
 

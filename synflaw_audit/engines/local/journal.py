@@ -84,7 +84,9 @@ class Journal:
             files = orjson.loads(kept["accounts"].tobytes())
             accounts = Accounts(tuple(msgspec.convert(files, list[FileAccount])))
             first = bytes(kept["first_rejected"]).decode()
-            found = FirstPass(_unpacked(kept), accounts, first, tuple(kept["allowed"].tolist()))
+            allowed = tuple(kept["allowed"].tolist())
+            contents = orjson.loads(kept["contents"].tobytes())
+            found = FirstPass(_unpacked(kept), accounts, first, allowed, contents)
             return int(kept["files"]), found
 
     def rejected(self) -> Iterator[Rejected]:
@@ -116,6 +118,7 @@ class Journal:
                 files=np.int64(files),
                 accounts=np.frombuffer(orjson.dumps(list(found.accounts.files)), np.uint8),
                 allowed=np.array(found.allowed, dtype=np.int64),
+                contents=np.frombuffer(orjson.dumps(dict(found.contents)), np.uint8),
                 first_rejected=np.frombuffer(found.first_rejected.encode(), np.uint8),
                 rejected_bytes=np.int64(rejected_bytes),
                 **_packed(found.sketch),

@@ -1,0 +1,81 @@
+"""What of a corpus was not judged, in sentences: rejected, damaged, skipped and unread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from synflaw_audit.findings.accounts import Accounts
+
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Losses:
+    """A sentence for each way in which a part of a corpus was not judged; "" where none was.
+
+    Attributes:
+        rejected: Rows that could not be read.
+        damaged: Files that are damaged.
+        skipped: What was found beside the files and not read.
+        unread: Columns that hold text and are not read.
+    """
+
+    rejected: str = ""
+    damaged: str = ""
+    skipped: str = ""
+    unread: str = ""
+
+    def __iter__(self) -> Iterator[str]:
+        yield from filter(None, (self.rejected, self.damaged, self.skipped, self.unread))
+
+
+def losses_of(accounts: Accounts) -> Losses:
+    """The losses that the accounts tell of."""
+    return Losses(_rejected(accounts), _damaged(accounts), _skipped(accounts), _unread(accounts))
+
+
+def _rejected(accounts: Accounts) -> str:
+    if not accounts.rejections:
+        return ""
+    turns = accounts.rejections - accounts.rejected
+    of_turns = f", and {_count(turns, 'turn')} of conversations" if turns else ""
+    return (
+        f"{accounts.rejected:,} of {_count(accounts.rows, 'row')}{of_turns} "
+        f"({accounts.rejected_share:.2%}) could not be read; see rejected.jsonl."
+    )
+
+
+def _damaged(accounts: Accounts) -> str:
+    if not accounts.damaged:
+        return ""
+    lost = "" if accounts.exact else "at least "
+    named = [f"{file.file}: {'; '.join(file.damage)}" for file in accounts.damaged]
+    return (
+        f"{_count(len(named), 'damaged file')}, {lost}{_count(accounts.lost, 'row')} lost: "
+        f"{_listed(named)}."
+    )
+
+
+def _skipped(accounts: Accounts) -> str:
+    if not accounts.skipped:
+        return ""
+    named = [f"{skipped.path} ({skipped.reason})" for skipped in accounts.skipped]
+    return f"{_count(len(named), 'entry', 'entries')} found and not read: {_listed(named)}."
+
+
+def _unread(accounts: Accounts) -> str:
+    if not accounts.unread:
+        return ""
+    columns = dict.fromkeys(name for names in accounts.unread.values() for name in names)
+    named = list(map(repr, columns))
+    return f"{_count(len(named), 'column')} with text not read: {_listed(named)}."
+
+
+def _listed(named: Sequence[str]) -> str:
+    more = len(named) - _MOST_NAMED
+    return ", ".join(named[:_MOST_NAMED]) + (f", and {more:,} more" if more > 0 else "")
+
+
+def _count(number: int, noun: str, nouns: str = "") -> str:
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
