@@ -324,7 +324,7 @@ class TestExplanation:
             explanation.explained(finding(status=status), report()).sure
             for status in get_args(Status)
         ]
-        assert ["experimental" in said for said in sure] == [True, False]
+        assert ["experimental" in said for said in sure] == [True, False, True]
 
     def test_it_says_why_there_is_nothing_to_say(self) -> None:
         whole = finding(verdict="warn", flagged=None, risk_share=None)
