@@ -20,7 +20,7 @@ from environment import heading
 from populations import WORDS, corpus
 
 from synflaw_audit.verdicts.catalogue import Check, find_check, load_checks
-from synflaw_audit.verdicts.judge import judge
+from synflaw_audit.verdicts.judge import judged, scored
 
 RECORDS = 500
 FORMS = {
@@ -46,8 +46,9 @@ def verdicts(
     by_score: Counter[str] = Counter()
     for seed in range(draws):
         seen = corpus(rows(form, share, seed), RECORDS)
-        (found,) = judge(seen, [check]).findings
-        (alone,) = judge(seen, [replace(check, near="score")]).findings
+        (score,) = scored(seen, [check])
+        (found,) = judged(seen, [score]).findings
+        (alone,) = judged(seen, [replace(score, check=replace(check, near="score"))]).findings
         by_interval["near" if found.near else found.verdict] += 1
         by_score[alone.verdict] += 1
     return by_interval, by_score

@@ -24,8 +24,9 @@ _SIDES: tuple[Side, Side] = ("question", "answer")
 # The Hangul fillers and the empty Braille cell: letters and a symbol by name, blank to the eye.
 _BLANK_LETTERS = "[\u115f\u1160\u3164\uffa0\u2800]"
 
-# A question that more rows answer, and a larger share of them, is what the corpus is about rather
-# than one of the questions that it happens to hold: its rows count one by one.
+# A question that more rows answer is what the corpus is about rather than one of the questions that
+# it happens to hold, if they are that many times what questions commonly have, or such a share of
+# all: its rows count one by one.
 MOST_ANSWERS, MOST_SHARE = 20, 0.05
 QUESTIONS = 4000
 
@@ -36,8 +37,11 @@ def single(question: Ints) -> Mask:
     Args:
         question: int64 [rows], a number from 0 for each question.
     """
-    rows = np.bincount(question)[question] if len(question) else question
-    return np.asarray((rows > MOST_ANSWERS) & (rows > MOST_SHARE * len(question)))
+    if not len(question):
+        return np.empty(0, dtype=bool)
+    rows = np.bincount(question)[question]
+    many = (rows > MOST_ANSWERS * np.median(rows)) | (rows > MOST_SHARE * len(question))
+    return np.asarray((rows > MOST_ANSWERS) & many)
 
 
 def units(question: Ints) -> Ints:

@@ -1,6 +1,6 @@
 """How often the interval of a score holds the truth, for corpora drawn from known populations.
 
-    python benchmarks/coverage.py --out benchmarks/results/coverage.md
+    python benchmarks/interval_coverage.py --out benchmarks/results/interval_coverage.md
 
 Corpora are drawn from the populations of ``populations.py``, at three sizes of which the largest is
 more than the sample holds; every measure scores each. The truth is the mean score of the largest,
@@ -89,14 +89,20 @@ def written(table: pd.DataFrame, draws: int, command: str) -> str:
         for row in part.itertuples():
             if kind == "copied" and row.check in COPIES:
                 continue
-            flag = "" if 0.92 <= row.covered <= 0.98 else " *"
+            flag = "" if 0.92 <= round(row.covered, 3) <= 0.98 else " *"
             lines.append(
                 f"| {row.check} | {row.size:,} | {row.truth:.3f} | {row.mean:.3f} | "
                 f"{row.deviation:.4f} | {row.half:.4f} | {row.below:.1%} | {row.above:.1%} | "
                 f"{row.covered:.1%}{flag} |"
             )
-    inside = table["covered"].between(0.92, 0.98)
-    lines += ["", f"{inside.sum()} of {len(table)} hold it in 92% to 98%; the others have a star."]
+    inside = table["covered"].round(3).between(0.92, 0.98)
+    chance = 100 * (0.95 * 0.05 / draws) ** 0.5
+    lines += [
+        "",
+        f"{inside.sum()} of {len(table)} hold it in 92% to 98%; the others have a star. The number "
+        f"of draws alone spreads 95% by {chance:.1f} points; over all cells it is "
+        f"{table['covered'].mean():.1%}.",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -113,7 +119,7 @@ def main() -> None:
         scores.unlink(missing_ok=True)
         for kind in options.kinds:
             drawn(kind, options.draws, scores)
-    command = f"benchmarks/coverage.py --draws {options.draws} --out {options.out}"
+    command = f"benchmarks/interval_coverage.py --draws {options.draws} --out {options.out}"
     table = covered(pd.read_csv(scores))
     options.out.write_text(written(table, options.draws, command))
 
