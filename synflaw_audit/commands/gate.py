@@ -13,6 +13,7 @@ from rich.text import Text
 from synflaw_audit.commands.audit import audited, files_of, opened, options_of, show
 from synflaw_audit.commands.console import stdout
 from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
+from synflaw_audit.errors import InputError
 from synflaw_audit.outputs.names import DECISION_FILE, REPORT_FILES, ROW_FILES, SPLIT_FILES
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.untrusted import on_one_line
@@ -81,7 +82,10 @@ def gate(
         }
         folder.publish(manifest_of(report, decision.outcome, inputs=inputs, options=options))
     if suggest_policy is not None:
-        suggest_policy.write_text(suggested(report), encoding="utf-8")
+        try:
+            suggest_policy.write_text(suggested(report), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{suggest_policy}: cannot be written: {error.strerror}") from error
     show(report, out, printing)
     if not (printing.json or printing.quiet):
         _show_decision(decision, stdout())

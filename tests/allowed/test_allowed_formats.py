@@ -16,7 +16,11 @@ from hypothesis import strategies as st
 
 import synflaw_audit
 from synflaw_audit.allowed import KINDS, Allow, Allowances
+from synflaw_audit.engines.base import FirstPass
+from synflaw_audit.engines.passes import sketch_rows
 from synflaw_audit.errors import CatalogueError
+from synflaw_audit.reading.schemas import Pair
+from synflaw_audit.reading.tables import Frame
 from synflaw_audit.verdicts.catalogue import load_checks
 from synflaw_audit.verdicts.policy import load_policy
 from synflaw_audit.verdicts.suggestion import suggested
@@ -133,3 +137,19 @@ def test_a_suggested_policy_allows_nothing_until_it_is_pruned(
     policy = load_policy(path, load_checks())
     assert "Answer:" in {(one.pattern or "")[:7] for one in policy.allow}
     assert synflaw_audit.audit(corpus, allow=policy.allow).flagged_summary.share < 0.05
+
+
+@given(cuts=st.lists(st.integers(0, 60), max_size=3))
+def test_parts_of_a_corpus_merge_to_the_whole(natural: pd.DataFrame, cuts: list[int]) -> None:
+    answers = dressed(DRESSED["reasoning"], natural["answer"][:60])
+    rows = pd.DataFrame({"question": natural["question"][:60], "answer": answers})
+    allowed = Allowances((allow("reasoning"), allow("boxed")))
+
+    def sketched(part: pd.DataFrame) -> FirstPass:
+        return sketch_rows([Frame("f", part)], Pair("question", "answer"), allowed=allowed)
+
+    merged = FirstPass()
+    for first, last in pairwise(sorted({0, 60, *cuts})):
+        merged = merged.merged(sketched(rows.iloc[first:last]))
+    assert merged.allowed == sketched(rows).allowed == (60, 0)
+    assert not any("think" in answer for answer in merged.sketch.answer.to_pylist())
