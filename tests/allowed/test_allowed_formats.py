@@ -152,4 +152,4 @@ def test_parts_of_a_corpus_merge_to_the_whole(natural: pd.DataFrame, cuts: list[
     for first, last in pairwise(sorted({0, 60, *cuts})):
         merged = merged.merged(sketched(rows.iloc[first:last]))
     assert merged.allowed == sketched(rows).allowed == (60, 0)
-    assert not any("think" in answer for answer in merged.sketch.answer.to_pylist())
+    assert not any("think>" in answer for answer in merged.sketch.answer.to_pylist())
