@@ -40,7 +40,6 @@ class Summary:
     failures: list[str] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "none")
     largest: tuple[float, str] = (0.0, "none")
-    base: float = 0.0
     peak: float = 0.0
     seconds: float = 0.0
 
@@ -52,7 +51,7 @@ class Summary:
         self.failures += other.failures
         self.slowest = max(self.slowest, other.slowest)
         self.largest = max(self.largest, other.largest)
-        self.base, self.peak = max(self.base, other.base), max(self.peak, other.peak)
+        self.peak = max(self.peak, other.peak)
         self.seconds += other.seconds
 
 
@@ -63,7 +62,7 @@ def fuzz(seeds: range, gate_every: int) -> Summary:
     with tempfile.TemporaryDirectory() as folder:
         # What is imported and compiled once is no file's.
         check_gate(hostile(0), Path(folder))
-        found.base = found.peak = _peak()
+        found.peak = _peak()
         started = time.process_time()
         for seed in seeds:
             file = hostile(seed)
@@ -113,7 +112,7 @@ def main() -> int:
 
 `make fuzz N={options.inputs}` (`tests/fuzz`): seeds {options.first} to {end - 1}, every format with
 odd values in its rows, and damage on top. Each is read twice; every {options.gate_every}th goes
-through `synflaw gate` with all its outputs.
+through `synflaw gate` with all its outputs. Processes at a time: {options.processes}.
 
 | | |
 |---|---|
@@ -125,7 +124,7 @@ through `synflaw gate` with all its outputs.
 | uncaught exceptions, rows unaccounted for, wrong exits | {len(found.failures)} |
 | seconds of processor time | {found.seconds:,.0f} |
 | slowest file | {found.slowest[0]:.2f} s ({found.slowest[1]}) |
-| peak memory of a process | {found.peak:,.0f} MB; before the first file {found.base:,.0f} MB |
+| peak memory of a process | {found.peak:,.0f} MB |
 | most memory added by one file | {found.largest[0]:,.0f} MB ({found.largest[1]}) |
 
 Damage: {", ".join(f"{name} {count:,}" for name, count in sorted(found.damages.items()))}.
