@@ -56,13 +56,14 @@ def opened(
     names: Sequence[str],
     paths: Sequence[str],
     settings: AuditSettings,
-    policy: Path | None = None,
+    others: Sequence[Path] = (),
 ) -> AbstractContextManager[OutputFolder]:
     """The folder of the outputs, which is none of a command's inputs."""
     from synflaw_audit.outputs.folder import output_folder
 
-    others = [given for given in (settings.reference, policy) if given is not None]
-    return output_folder(out, names, [*paths, *others, *files_of(settings.checks)])
+    reference = [] if settings.reference is None else [settings.reference]
+    read: list[str | Path] = [*paths, *reference, *others, *files_of(settings.checks)]
+    return output_folder(out, names, read)
 
 
 def files_of(checks: Path | None) -> list[Path]:

@@ -55,6 +55,7 @@ def gate(
     (together every readable record once; the flagged ones are quarantined).
     """
     from synflaw_audit.outputs.manifest import manifest_of
+    from synflaw_audit.outputs.overlap import require_disjoint
     from synflaw_audit.report import write_reports
     from synflaw_audit.verdicts.catalogue import load_checks, selected
     from synflaw_audit.verdicts.gate import decide
@@ -62,7 +63,12 @@ def gate(
     from synflaw_audit.verdicts.suggestion import suggested
 
     names = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, DECISION_FILE)
-    with opened(out, names, paths, settings, policy) as folder:
+    others = [given for given in (policy, rehearsal) if given is not None]
+    if suggest_policy is not None:
+        named: list[str | Path] = [*paths, *others]
+        read = [path for path in named if not Path(path).is_dir()]
+        require_disjoint(suggest_policy.parent, read, [suggest_policy.name])
+    with opened(out, names, paths, settings, others) as folder:
         # Without a selection the policy may ask for a check that does not run by default.
         checks = load_checks(settings.checks)
         if settings.select is not None:

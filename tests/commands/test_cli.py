@@ -221,6 +221,32 @@ class TestGate:
         assert not (tmp_path / WORK_FOLDER).exists()
 
 
+class TestInputs:
+    """Nothing that a command reads is written by it."""
+
+    @pytest.mark.parametrize(
+        ("command", "option"),
+        [
+            ("audit", None),
+            ("audit", "--reference"),
+            ("gate", None),
+            *(("gate", f"--{o}") for o in ("reference", "policy", "rehearsal", "suggest-policy")),
+        ],
+    )
+    def test_an_output_is_no_input(
+        self, command: str, option: str | None, natural_file: Path, tmp_path: Path
+    ) -> None:
+        mine = tmp_path / "rejected.jsonl"
+        mine.write_bytes(natural_file.read_bytes())
+        given = [mine] if option in (None, "--suggest-policy") else [natural_file]
+        given += [] if option is None else [option, mine]
+        done = synflaw(command, *given, "--out", tmp_path)
+        assert done.exit_code == 2
+        assert "would be overwritten by the output rejected.jsonl" in done.stderr
+        assert mine.read_bytes() == natural_file.read_bytes()
+        assert [path.name for path in tmp_path.iterdir()] == ["rejected.jsonl"]
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("arguments", "says"),
