@@ -5,8 +5,9 @@
 ``FOLDER`` holds Parquet files with the columns ``question`` and ``answer``. For every base corpus
 and scenario the table shows, as means over the seeds: the share of rows flagged, precision, recall
 and F1 of the flagged rows, and the character F1 of the template spans in the planted rows that
-were flagged. The scenario "nothing" shows what is flagged when nothing is planted; a format of the
-base corpus's own counts as a false alarm in every scenario.
+were flagged, and the share of the characters of content that are marked in them, facts in the
+middle of formats included. The scenario "nothing" shows what is flagged when nothing is planted; a
+format of the base corpus's own counts as a false alarm in every scenario.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ def main() -> None:
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     bases = " ".join(f"--base {base}" for base in options.base)
-    command = f"--data FOLDER {bases} --seeds {options.seeds}"
+    only = f" --only '{options.only}'" if options.only else ""
+    command = f"--data FOLDER {bases} --seeds {options.seeds}{only}"
     print(heading(f"benchmarks/planted_formats.py {command}"))
     measures = "flagged | precision | recall | row F1 | character F1 | content marked"
     print(f"| base | scenario | {measures} |")
