@@ -44,8 +44,9 @@ class Risk:
 
     Attributes:
         score: In [0, 1]: the chance that an answer is spoilt in one of the two ways below.
-        low: Lower bound of the score.
-        high: Upper bound.
+        low: Lower bound of the score: no 95% interval, but the lower of what 95% of refits say and
+            of how far off 90% of the corpora lay that a fit had not seen.
+        high: Upper bound, likewise.
         basis: What the numbers rest on.
         emission: The share of answers to foreign prompts that will carry the corpus's format; None
             where only the score is known.
