@@ -53,7 +53,7 @@ def main() -> None:
     frame = pd.read_parquet(options.corpus)[["question", "answer"]]
     frame = frame.assign(id=[f"r{n}" for n in range(len(frame))])
     start = time.perf_counter()
-    report = audit(frame)
+    report = audit(frame, checks=load_checks())
     alone = time.perf_counter() - start
     lines = [
         f"{len(frame):,} rows; the audit alone, both passes: {alone:.1f} s",
