@@ -298,7 +298,9 @@ def _problems(check: Check, file: Path) -> Iterator[tuple[str, str]]:
     for number, action in enumerate(actions, 1):
         if action in actions[: number - 1]:
             yield f"advice {number}", f"{action!r} is advised already; say it in one text"
-    kinds = sorted(each.stem for each in (file.parent / "kinds").glob("*.toml"))
+    # A pack that replaces a shipped check names the shipped kinds, and may have kinds of its own.
+    folders = (file.parent / "kinds", bundled_directory() / "kinds")
+    kinds = sorted({each.stem for folder in folders for each in folder.glob("*.toml")})
     for kind in check.known_false_positives:
         if kind not in kinds:
             yield "known_false_positives", strict_toml.unknown("kind", kind, kinds)
