@@ -192,7 +192,8 @@ def compared(results: list[Any], made: list[Any], frame: pd.DataFrame, report: A
     difference, same = 0.0, "yes"
     for expectation, result in zip(made, results, strict=True):
         name = expectation.check().name
-        difference = max(difference, abs(result.result["observed_value"] - scores[name]))
+        if (observed := result.result["observed_value"]) is not None:  # else it is undecided
+            difference = max(difference, abs(observed - scores[name]))
         if result.result["details"]["failing"]:
             found = {index["id"] for index in result.result["unexpected_index_list"]}
             has = flagged["checks"].map(lambda names, name=name: name in names)
