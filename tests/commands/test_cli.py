@@ -324,7 +324,7 @@ def test_progress_is_shown_on_a_terminal_after_two_seconds_only(
 ) -> None:
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, force_interactive=True, width=60)
-    monkeypatch.setattr("synflaw_audit.commands.console.Console", lambda **_: console)
+    monkeypatch.setattr(terminal, "stderr", lambda: console)
     waited: list[float] = []
 
     class AtOnce(threading.Timer):
