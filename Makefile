@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GX_OLDEST = $(shell sed -n 's/^gx = .*great-expectations>=\([0-9.]*\).*/\1/p' pyproject.toml)
 GX_VENV := .venv-gx-oldest
 
-.PHONY: demo test test-slow test-processes test-gx-oldest fix check bench fuzz wheel clean
+.PHONY: demo test test-slow test-processes test-pythons test-oldest test-gx-oldest fix check bench fuzz wheel clean
 
 demo: $(READY)  ## audit a templated and a natural corpus, damage a small model, repair it
 	rm -rf demo-output
@@ -22,6 +22,32 @@ test-slow: $(READY)  ## the tests marked slow
 
 test-processes: $(READY)  ## that two training processes take the same steps as one
 	SYNFLAW_TEST_PROCESSES=1 $(BIN)/pytest -m slow tests/repair/test_two_processes.py
+
+# What the core needs; the extras have tests of their own.
+CORE_TESTS := tests --ignore tests/repair --ignore tests/lab --ignore tests/probes \
+    --ignore tests/expectations --ignore tests/rehearsal --ignore tests/benchmarks \
+    --ignore tests/engines/test_spark.py --ignore tests/test_wheel.py
+TEST_TOOLS := hatchling hypothesis jsonschema pytest
+
+test-pythons:  ## the core on every Python of ours that this machine has; absent ones are named
+	@for version in 3.11 3.12 3.13; do \
+	    if ! python$$version -c pass 2>/dev/null; then echo "python$$version: absent"; continue; fi; \
+	    python$$version -m venv .venv-$$version && \
+	    .venv-$$version/bin/pip install --quiet --constraint constraints.txt --editable . \
+	        $(TEST_TOOLS) && \
+	    .venv-$$version/bin/pytest $(CORE_TESTS) || exit 1; \
+	done
+
+test-oldest:  ## the core with the oldest release of everything that pyproject.toml allows
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install --quiet uv
+	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python \
+	    --resolution lowest-direct --editable .
+	.venv-oldest/bin/uv pip freeze --python .venv-oldest/bin/python --exclude-editable \
+	    > .venv-oldest/oldest.txt
+	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python \
+	    --constraint .venv-oldest/oldest.txt $(TEST_TOOLS)
+	.venv-oldest/bin/pytest $(CORE_TESTS)
 
 test-gx-oldest:  ## the Great Expectations plugin at the lower end of its range; GX_SPARK=1: on Spark too
 	$(PYTHON) -m venv $(GX_VENV)
@@ -52,7 +78,7 @@ wheel: $(READY)  ## build the wheel and the source distribution into dist/
 	$(BIN)/python -m build
 
 clean:
-	rm -rf $(VENV) $(GX_VENV) dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(GX_VENV) .venv-3.11 .venv-3.12 .venv-3.13 .venv-oldest dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # Installed once; again whenever what is to be installed changes.
 $(READY): pyproject.toml constraints.txt

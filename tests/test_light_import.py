@@ -49,6 +49,25 @@ def test_nothing_heavy_is_imported(code: str) -> None:
     assert done.stdout.splitlines()[-1].split() == ["LOADED"]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import synflaw_audit",
+        RUN.format(arguments=["--version"]),
+        *(RUN.format(arguments=[*c, "--help"]) for c in ([], ["audit"], ["gate"], ["repair"])),
+    ],
+    ids=lambda code: code.partition("[")[2].partition("]")[0] or code,
+)
+def test_what_computes_nothing_imports_nothing_to_compute_with(code: str) -> None:
+    computing = ("numpy", "numba", "pyarrow", "scipy", "pandas")
+    shown = f"{code}\nimport sys\nprint('\\nLOADED', *[m for m in {computing} if m in sys.modules])"
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-c", shown], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].split() == ["LOADED"]
+
+
 def test_an_audit_needs_no_extra(tmp_path: Path) -> None:
     """It runs where none of the extras can be imported."""
     code = f"""

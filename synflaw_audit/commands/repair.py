@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synflaw_audit.commands.console import stdout
-from synflaw_audit.engines.local.memory import parsed
 from synflaw_audit.errors import InputError, RepairError
 from synflaw_audit.untrusted import escaped, on_one_line
 
@@ -212,7 +211,7 @@ def repair(
         "load_in": load_in,
         "bf16": bf16,
         "activation_checkpointing": gradient_checkpointing,
-        "memory_mb": None if memory_limit is None else parsed(memory_limit) / 1e6,
+        "memory_mb": _megabytes(memory_limit),
         "control_arm": control,
         "relearn_steps": relearn,
         "seed": seed,
@@ -255,6 +254,14 @@ def repair(
     elif shown and not quiet:
         _show(result)
     raise typer.Exit(0 if result.improved else 1)
+
+
+def _megabytes(size: str | None) -> float | None:
+    if size is None:
+        return None
+    from synflaw_audit.engines.local.memory import parsed
+
+    return parsed(size) / 1e6
 
 
 def _settings(path: Path | None, given: dict[str, Any]) -> RepairConfig:

@@ -145,5 +145,6 @@ def limited(damage: Iterable[str]) -> tuple[str, ...]:
     """Each kind of damage once, and not more than ``MOST_DAMAGE`` of them."""
     different = dict.fromkeys(damage)
     more = different.pop(_MORE_DAMAGE, "") is None
-    kept = tuple(different)[: MOST_DAMAGE - 1] if len(different) > MOST_DAMAGE else tuple(different)
-    return (*kept, _MORE_DAMAGE) if more or len(kept) < len(different) else kept
+    if more or len(different) > MOST_DAMAGE:
+        return (*tuple(different)[: MOST_DAMAGE - 1], _MORE_DAMAGE)
+    return tuple(different)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 
 from hypothesis import given
@@ -42,6 +43,18 @@ def test_parts_may_be_merged_in_any_grouping(parts: list[Accounts], data: st.Dat
     assert whole.rejections == sum(account.rejections for account in accounts)
     assert whole.exact == all(account.exact for account in accounts)
     assert {file.file for file in whole.damaged} == {a.file for a in accounts if a.damage}
+
+
+def test_what_is_added_to_a_full_account_is_more_damage() -> None:
+    full = reduce(FileAccount.merged, (_damaged(range(n, n + 3)) for n in range(0, 30, 3)))
+    for one in ([], [99], [0], range(40, 70)):
+        merged = full.merged(_damaged(one))
+        assert merged.damage == full.damage
+        assert len(merged.damage) == MOST_DAMAGE
+
+
+def _damaged(places: Iterable[int]) -> FileAccount:
+    return FileAccount("a", damage=tuple(map(str, places)))
 
 
 @given(st.lists(ACCOUNT, min_size=1))

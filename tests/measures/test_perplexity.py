@@ -119,6 +119,7 @@ def test_a_causal_model_scores_the_windows_of_long_answers(tmp_path: Path) -> No
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
     rows = {"question": ["q"], "answer": ["a"]}
     checks = [find_check(load_checks(), "perplexity-narrowness")]
     with pytest.raises(InputError, match=r"nowhere.*ngram"):

@@ -1,1 +1,1 @@
-"""One part of each kind that a package can add to synflaw-audit."""
+"""A measure, an embedder and an engine for synflaw-audit."""
