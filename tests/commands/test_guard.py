@@ -13,6 +13,7 @@ import pytest
 
 GUARDED = """
 import os, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
 from synflaw_audit.commands.guard import guarded
 def command():
     {body}

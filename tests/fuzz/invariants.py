@@ -86,11 +86,17 @@ def check_gate(file: Hostile, folder: Path) -> int:
     assert result.exit_code in (0, 1, 2), f"exit {result.exit_code}"
     assert "fault of the program" not in result.output, result.output
     assert not _obeyed(result.output), "the terminal gets control characters"
-    if result.exit_code == 2:
+    if result.exit_code == 2 and not _undecided(out):
         assert not any((out / name).exists() for name in OUTPUTS), "outputs without a verdict"
         return 2
     _check_outputs(path, out)
     return result.exit_code
+
+
+def _undecided(out: Path) -> bool:
+    """Whether the gate came to its end, and says that nothing could be judged."""
+    decision = out / "gate.json"
+    return decision.exists() and json.loads(decision.read_bytes())["outcome"] == "undecided"
 
 
 def _check_outputs(path: Path, out: Path) -> None:
