@@ -41,10 +41,12 @@ def perplexities(corpus: Corpus) -> Density | None:
     """The density of the answers' perplexities, as bits a token of their first ``WINDOW`` tokens.
 
     Returns:
-        None where fewer than ``FEWEST`` answers are so long.
+        None without a reference, beside which alone it says something, and where fewer than
+        ``FEWEST`` answers are so long.
     """
-    reference = None if corpus.reference is None else _bits(corpus.reference)
-    return _density(_bits(corpus), reference, ())
+    if corpus.reference is None:
+        return None
+    return _density(_bits(corpus), _bits(corpus.reference), ())
 
 
 def _bits(corpus: Corpus) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -123,8 +124,17 @@ class Spread:
         return found
 
 
+_SPREADS: WeakKeyDictionary[Corpus, Spread] = WeakKeyDictionary()
+
+
 def spread(corpus: Corpus) -> Spread:
-    """How the tokens of a corpus's answers are spread over its first rows."""
+    """How the tokens of a corpus's answers are spread over its first rows, made once a corpus."""
+    if corpus not in _SPREADS:
+        _SPREADS[corpus] = _spread(corpus)
+    return _SPREADS[corpus]
+
+
+def _spread(corpus: Corpus) -> Spread:
     texts = corpus.texts("answer")[: corpus.within(TOKENS)]
     worded = np.flatnonzero(~labels_of(texts))
     texts = texts.take(pa.array(worded))
