@@ -17,6 +17,8 @@ import pyarrow as pa
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Skipped
+from synflaw_audit.outputs.manifest import read_manifest
+from synflaw_audit.outputs.names import MANIFEST_FILE
 from synflaw_audit.reading.containers import COMPRESSIONS, kind_of, require_regular
 from synflaw_audit.reading.rows import Input
 from synflaw_audit.reading.tables import Frame, Table, TableFile
@@ -157,8 +159,11 @@ def _add_all(where: str, paths: Iterable[Path], found: Found) -> None:
         InputError: Nothing is.
     """
     inputs, skipped = len(found.inputs), len(found.skipped)
+    manifests: dict[Path, frozenset[str]] = {}
     for path in paths:
-        if reason := _unreadable(path):
+        if _is_output(path, manifests):
+            found.skip(path, "written by an earlier run; to read it, name the file itself")
+        elif reason := _unreadable(path):
             found.skip(path, reason)
         elif file := _file_input(path):
             found.inputs.append(file)
@@ -167,6 +172,24 @@ def _add_all(where: str, paths: Iterable[Path], found: Found) -> None:
         shown = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
         only = f"only {shown}" if others else "no files"
         raise InputError(f"{where}: nothing to read: {only}; readable are {_READABLE}")
+
+
+def _is_output(path: Path, manifests: dict[Path, frozenset[str]]) -> bool:
+    """Whether a run wrote the file, or the folder that it stands in, as the manifest there says.
+
+    Args:
+        path: The file.
+        manifests: What is known of folders already: the names of a run's outputs in each.
+    """
+    for output in (path, path.parent):
+        folder = output.parent
+        if folder not in manifests:
+            known = read_manifest(folder)
+            names = frozenset() if known is None else frozenset((*known.outputs, MANIFEST_FILE))
+            manifests[folder] = names
+        if output.name in manifests[folder]:
+            return True
+    return False
 
 
 def _unreadable(path: Path) -> str:
