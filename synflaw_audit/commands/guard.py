@@ -28,6 +28,8 @@ _SIGNALS = tuple(
 )
 # A terminal sends an interrupt to every process, and this one hands it on.
 _SAME_INTERRUPT = 0.5
+# The numerical libraries reserve about this much, and OpenBLAS asks for ever where it gets less.
+_ADDRESS_SPACE = 1280 << 20
 _received: list[tuple[int, float]] = []
 
 
@@ -136,12 +138,31 @@ def _prepare() -> None:
     _on_signals(_raise)
     for number, _ in _received[:1]:
         raise _exception(number)
+    _require_address_space()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started this
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - until the end
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _require_address_space() -> None:
+    """Refuses a limit (``ulimit -v``) under which the libraries would hang instead of failing.
+
+    Raises:
+        SynflawError: Names the limit and what is needed.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < _ADDRESS_SPACE:
+        raise SynflawError(
+            f"out of memory: the address space is limited to {limit >> 20} MB (ulimit -v), and the "
+            f"numerical libraries alone reserve {_ADDRESS_SPACE >> 20} MB"
+        )
 
 
 def _on_signals(handler: Callable[[int, FrameType | None], None]) -> None:

@@ -131,3 +131,14 @@ def test_the_guard_imports_nothing_that_could_fail() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["synflaw_audit"]
+
+
+def test_too_little_address_space_is_said_and_nothing_hangs() -> None:
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_AS, (700 << 20, 700 << 20))\n"
+    code = limited + GUARDED.format(body="print('there')", code=0)
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "limited to 700 MB (ulimit -v)" in done.stderr
+    assert "there" not in done.stdout
