@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from synflaw_audit.allowed import Allowances
+from synflaw_audit.engines.contents import together
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
@@ -95,6 +96,7 @@ class FirstPass:
         first_rejected: Why the first row that makes no record does not; "" if there is none.
         allowed: How many records have each allowed format.
         contents: The hash of what was read, by file, where one engine reads files whole.
+        content: The digest of what was read, where engines read parts of it.
     """
 
     sketch: Sketch = field(default_factory=Sketch)
@@ -102,6 +104,7 @@ class FirstPass:
     first_rejected: str = ""
     allowed: tuple[int, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
+    content: int = 0
 
     @property
     def rejected(self) -> int:
@@ -115,6 +118,7 @@ class FirstPass:
             self.accounts.merged(other.accounts),
             self.first_rejected or other.first_rejected,
             added(self.allowed, other.allowed),
+            content=together(self.content, other.content),
         )
 
 

@@ -25,6 +25,7 @@ from synflaw_audit.engines.base import (
     Progress,
     SecondPass,
 )
+from synflaw_audit.engines.contents import changed
 from synflaw_audit.engines.folders import write_folders
 from synflaw_audit.engines.passes import Counts
 from synflaw_audit.errors import InputError
@@ -91,6 +92,7 @@ class DistributedEngine(Engine):
     """An ``Engine`` but for how a cluster runs tasks."""
 
     def __init__(self, rows: str | None) -> None:
+        self._content: int | None = None
         self._rows = None if rows is None else rows.rstrip("/")
 
     @abstractmethod
@@ -133,6 +135,7 @@ class DistributedEngine(Engine):
             if folder is not None:
                 write_folders({f"{folder}/{REJECTED_FILE}": yielded.writer(REJECTED, "json")})
         found = sketched.found
+        self._content = found.content
         return replace(found, accounts=found.accounts.merged(Accounts(skipped=self.skipped)))
 
     def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
@@ -145,6 +148,7 @@ class DistributedEngine(Engine):
         kept = "none" if folder is None else "all" if outputs.split else "flagged"
         with self._marked(flagger, kept, outputs) as yielded:
             counts = yielded.merged(Counts())
+            self._require_same(counts)
             if folder is not None:
                 files = {FLAGGED_FILE: chosen}
                 if outputs.split:
@@ -164,11 +168,17 @@ class DistributedEngine(Engine):
         writer = FlaggedWriter(path, outputs.flagged)
         with self._marked(flagger, "flagged", outputs) as yielded, closing([writer]):
             counts = yielded.merged(Counts())
+            self._require_same(counts)
             for part in yielded.batches(chosen):
                 for batch in part.to_batches() if isinstance(part, pa.Table) else [part]:
                     writer.add(batch)
         rows = partial(pq.read_table, path)
         return _second_pass(counts, rows)
+
+    def _require_same(self, counts: Counts) -> None:
+        """Refuses a corpus whose records are not those of the first pass."""
+        if self._content is not None and counts.content != self._content:
+            raise changed(", ".join(self.files[:3]))
 
     def _marked(
         self, flagger: Flagger, kept: str, outputs: Outputs

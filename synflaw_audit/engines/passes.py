@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from synflaw_audit.allowed import Allowances, Remainder
 from synflaw_audit.engines.base import FirstPass
+from synflaw_audit.engines.contents import content_of, together
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.groups import Grouper, Groups
@@ -41,6 +42,7 @@ class Counts:
     tally: Tally = field(default_factory=Tally)
     groups: Groups | None = None
     quarantined: int = 0
+    content: int = 0
 
     def merged(self, other: Counts) -> Counts:
         """Both parts together, in whatever order."""
@@ -50,14 +52,20 @@ class Counts:
             self.tally.joined(other.tally),
             _both(self.groups, other.groups),
             self.quarantined + other.quarantined,
+            together(self.content, other.content),
         )
 
-    def added(self, tokens: int, flagged: pa.RecordBatch, quarantined: int) -> Counts:
+    def added(
+        self, records: pa.RecordBatch, tokens: int, flagged: pa.RecordBatch, quarantined: int
+    ) -> Counts:
         """The counts with those of a batch in them."""
         tally = Tally()
         if flagged.num_rows:
             tally.add(_in_order(flagged))
-        return self.merged(Counts(tokens, flagged.num_rows, tally, quarantined=quarantined))
+        counted = Counts(
+            tokens, flagged.num_rows, tally, quarantined=quarantined, content=content_of(records)
+        )
+        return self.merged(counted)
 
 
 def _both(groups: Groups | None, others: Groups | None) -> Groups | None:
@@ -91,15 +99,16 @@ def sketch_rows(
         return ledgers[-1]
 
     sketcher = Sketcher(empty)
-    remainder = Remainder(allowed or Allowances())
+    remainder, content = Remainder(allowed or Allowances()), 0
     for batch in _gathered(_records(tables, schema, ledger)):
+        content = together(content, content_of(batch))
         sketcher.add(remainder.of(batch))
     accounts = Accounts()
     for read in ledgers:
         accounts = accounts.merged(Accounts((read.account(),)))
     first = next((read.first for read in ledgers if read.first), None)
     reason = f"row {first.row}: {first.reason}" if first else ""
-    return FirstPass(sketcher.sketch(), accounts, reason, remainder.counts)
+    return FirstPass(sketcher.sketch(), accounts, reason, remainder.counts, content=content)
 
 
 def mark_rows(

@@ -156,7 +156,7 @@ def mark_partition(
     tables = rows.layout.tables(batches, partition)
     for records, mask, flagged, tokens in mark_rows(tables, rows.schema, flagger, index, grouper):
         chosen = flagger.quarantined(flagged)
-        counts = counts.added(tokens, flagged, int(chosen.sum()))
+        counts = counts.added(records, tokens, flagged, int(chosen.sum()))
         found = _beside(records, mask, flagged, chosen) if kept == "all" else flagged
         if kept != "none" and found.num_rows:
             yield _filled(found, MARKED)

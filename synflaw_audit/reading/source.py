@@ -22,6 +22,8 @@ from synflaw_audit.reading.inputs import SourceLike, find_inputs
 from synflaw_audit.reading.ledger import Ledger, OnReject
 from synflaw_audit.reading.rows import Columns, Damage, Input, Row, RowError, Unreadable, not_utf8
 from synflaw_audit.reading.schemas import Pair, Schema, find_schema, unread_columns
+from synflaw_audit.reading.tables import TableFile
+from synflaw_audit.reading.text import TextFile
 from synflaw_audit.records import RECORDS
 
 # A batch ends here even if it has few records, so that memory is bounded by text, not by rows.
@@ -147,6 +149,11 @@ class Source:
                 f"{item.name}: none of its {account.rows} rows can be read; the first, "
                 f"row {first.row}{line}: {first.reason}"
             )
+
+    @property
+    def of_files(self) -> bool:
+        """Whether it reads files, whose rows have an order; those of a query may have none."""
+        return all(isinstance(item, TextFile | TableFile) for item in self._inputs)
 
     def account(self, number: int) -> FileAccount:
         """What became of the rows of one of the ``files`` when it was last read to its end."""

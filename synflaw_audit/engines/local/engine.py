@@ -23,7 +23,7 @@ from synflaw_audit.engines.base import (
     SecondPass,
     only,
 )
-from synflaw_audit.engines.local.contents import Contents, changed, require_same
+from synflaw_audit.engines.contents import Contents, changed, require_same
 from synflaw_audit.engines.local.journal import SHARD_RECORDS, Found, Journal
 from synflaw_audit.engines.local.memory import parsed, within
 from synflaw_audit.errors import InputError
@@ -135,7 +135,7 @@ class LocalEngine(Engine):
         sinks = [tally, *(_sinks(outputs, flagger) or [kept])]
         grouper = None if outputs.by is None else Grouper(outputs.by)
         tokens = flagged = quarantined = done = 0
-        contents = Contents()
+        contents = Contents(ordered=self.source.of_files)
         with closing(sinks):
             for batch, index, found in self._found(flagger, outputs.columns):
                 contents.add(batch)
@@ -209,7 +209,7 @@ def sketched(
     sketcher, first = Sketcher(before.sketch), before.first_rejected
     remainder = Remainder(allowed or Allowances(), before.allowed)
     accounts = list(before.accounts.files)
-    contents, known_contents = Contents(), dict(before.contents)
+    contents, known_contents = Contents(ordered=source.of_files), dict(before.contents)
     if journal is not None and on_reject is not None and before.rejected:
         for row in journal.rejected():
             on_reject(row)
