@@ -13,7 +13,9 @@ import pytest
 
 GUARDED = """
 import os, signal, sys, time
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
+# Both are ignored where the tests run under nohup or in the background.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from synflaw_audit.commands.guard import guarded
 def command():
     {body}
