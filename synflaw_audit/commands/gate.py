@@ -68,6 +68,7 @@ def gate(
         named: list[str | Path] = [*paths, *others]
         read = [path for path in named if not Path(path).is_dir()]
         require_disjoint(suggest_policy.parent, read, [suggest_policy.name])
+        _require_new(suggest_policy)
     with opened(out, names, paths, settings, others) as folder:
         # Without a selection the policy may ask for a check that does not run by default.
         checks = load_checks(settings.checks)
@@ -86,16 +87,27 @@ def gate(
             "policy": [] if policy is None else [policy],
             "rehearsal": [] if rehearsal is None else [rehearsal],
         }
+        if suggest_policy is not None:  # before the outputs stand, so that exit 2 leaves none
+            _write_new(suggest_policy, suggested(report))
         folder.publish(manifest_of(report, decision.outcome, inputs=inputs, options=options))
-    if suggest_policy is not None:
-        try:
-            suggest_policy.write_text(suggested(report), encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{suggest_policy}: cannot be written: {error.strerror}") from error
     show(report, out, printing)
     if not (printing.json or printing.quiet):
         _show_decision(decision, stdout())
     raise typer.Exit(decision.exit_code)
+
+
+def _require_new(path: Path) -> None:
+    """Refuses a file that is there: it may be an input, or a policy that a person has pruned."""
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path}: is there already; choose another --suggest-policy")
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _rehearsed(path: Path) -> dict[str, float]:
