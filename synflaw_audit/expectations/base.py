@@ -28,6 +28,7 @@ from synflaw_audit.expectations.compat import (
     renderer,
 )
 from synflaw_audit.expectations.decisions import Decision
+from synflaw_audit.expectations.errors import shown
 from synflaw_audit.expectations.metric import REQUEST, VALUE_KEYS, release
 from synflaw_audit.expectations.runs import AuditRun
 from synflaw_audit.expectations.store import Sealed, require_hook
@@ -155,6 +156,14 @@ class AuditExpectation(Sealed, BatchExpectation):
     ) -> dict[str, Any]:
         run: AuditRun = metrics[REQUEST]
         release(execution_engine)
+        try:
+            return self._judged(run, runtime_configuration)
+        except Exception as error:
+            raise shown(error) from None
+
+    def _judged(
+        self, run: AuditRun, runtime_configuration: dict[str, Any] | None
+    ) -> dict[str, Any]:
         result_format = parse_result_format((runtime_configuration or {})["result_format"])
         if run.failure is not None:
             return results.failed_to_audit(run)

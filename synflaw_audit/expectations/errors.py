@@ -37,3 +37,20 @@ class LostResultError(ActionError):
 
 class ProjectError(SynflawError):
     """A Great Expectations project that is not there or cannot be hooked."""
+
+
+class UnexpectedError(SynflawError):
+    """What another library raised: names its error."""
+
+
+def shown(error: Exception) -> SynflawError:
+    """Any error as one of ours, made visible, with its frames and without what led to it.
+
+    Great Expectations logs and stores tracebacks, causes included, and the messages of other
+    libraries carry names and values from the data as they are.
+    """
+    ours = error
+    if not isinstance(ours, SynflawError):
+        ours = UnexpectedError(f"{type(error).__name__}: {error}")
+    ours.__cause__, ours.__suppress_context__ = None, True
+    return ours.with_traceback(error.__traceback__)

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from synflaw_audit.engines.base import Outputs, SecondPass
-from synflaw_audit.errors import NoRowsError, SynflawError
+from synflaw_audit.errors import NoRowsError
 from synflaw_audit.expectations.batches import Batch
 from synflaw_audit.expectations.decisions import Decision, Rows, of_finding
+from synflaw_audit.expectations.errors import shown
 from synflaw_audit.expectations.subset import Subset
 from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
 from synflaw_audit.reading import open_source
@@ -146,10 +147,10 @@ class AuditRun:
         except Exception as error:
             # Whatever went wrong, Great Expectations would try it three times over, each time
             # with a pass over the data, and then name a metric that no user has heard of.
-            message = f"{type(error).__name__}: {error}"
-            if isinstance(error, SynflawError):
-                message = str(error).replace(COLUMNS_ARE_NAMED, ARGUMENTS)
-            run.outcome.failure = Failure(message, traceback.format_exc())
+            ours = shown(error)
+            message = str(ours).replace(COLUMNS_ARE_NAMED, ARGUMENTS)
+            frames = "".join(traceback.format_exception(ours))
+            run.outcome.failure = Failure(message, frames)
         return run
 
     @property
