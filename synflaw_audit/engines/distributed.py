@@ -147,8 +147,7 @@ class DistributedEngine(Engine):
         folder = self._folder(outputs)
         kept = "none" if folder is None else "all" if outputs.split else "flagged"
         with self._marked(flagger, kept, outputs) as yielded:
-            counts = yielded.merged(Counts())
-            self._require_same(counts)
+            counts = self._counted(yielded)
             if folder is not None:
                 files = {FLAGGED_FILE: chosen}
                 if outputs.split:
@@ -167,18 +166,23 @@ class DistributedEngine(Engine):
         """The second pass, its flagged rows in a file of this machine."""
         writer = FlaggedWriter(path, outputs.flagged)
         with self._marked(flagger, "flagged", outputs) as yielded, closing([writer]):
-            counts = yielded.merged(Counts())
-            self._require_same(counts)
+            counts = self._counted(yielded)
             for part in yielded.batches(chosen):
                 for batch in part.to_batches() if isinstance(part, pa.Table) else [part]:
                     writer.add(batch)
         rows = partial(pq.read_table, path)
         return _second_pass(counts, rows)
 
-    def _require_same(self, counts: Counts) -> None:
-        """Refuses a corpus whose records are not those of the first pass."""
+    def _counted(self, yielded: Yielded) -> Counts:
+        """What all partitions count, of the very records that the first pass saw.
+
+        Raises:
+            InputError: The corpus is not what it was.
+        """
+        counts = yielded.merged(Counts())
         if self._content is not None and counts.content != self._content:
             raise changed(", ".join(self.files[:3]))
+        return counts
 
     def _marked(
         self, flagger: Flagger, kept: str, outputs: Outputs
@@ -204,6 +208,7 @@ class DistributedEngine(Engine):
     def _flagged(self, flagger: Flagger, outputs: Outputs, chosen: Selection) -> pa.Table:
         """The flagged rows where none were written: that takes another pass."""
         with self._marked(flagger, "flagged", replace(outputs, by=None)) as yielded:
+            self._counted(yielded)
             return _in_order(together(list(yielded.batches(chosen)), chosen.schema))
 
     def _written(self, outputs: Outputs) -> pa.Table:
