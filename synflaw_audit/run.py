@@ -277,6 +277,8 @@ def measure(
     with clock("read"):
         empty = Sketch(size=(memory or Memory()).sample_bytes, seed=seed)
         first = engine.first_pass(outputs, tell, empty)
+    # What groups or identifies the rows is read too, though not by the schema.
+    first = replace(first, accounts=first.accounts.reading(outputs.columns))
     model = language_model_named(perplexity_model)
     embedding = embedder_named(embedder, seed)
     corpus = Corpus(first.sketch, embedding, language_model=model, allowed=allowed)

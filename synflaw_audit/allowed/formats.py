@@ -39,6 +39,7 @@ _REASONING = re.compile(
     re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\f?boxed\s*\{")
+_BRACE = re.compile(r"[{}]")
 _RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
 _CITATION = re.compile(r"\[\^?\d{1,3}(?:\s*[,;\u2013-]\s*\d{1,3})*\]|\u3010[^\u3011\n]{1,40}\u3011")
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*+\u2022])(?=[ \t])", re.MULTILINE)
@@ -53,14 +54,15 @@ def _matches(pattern: re.Pattern[str]) -> Finder:
 
 def _boxed(text: str) -> list[Range]:
     """Each opening of a box and the brace that closes it."""
+    boxes = {found.end() - 1: found.span() for found in _BOXED.finditer(text)}
     ranges: list[Range] = []
-    for found in _BOXED.finditer(text):
-        depth = 1
-        for at in range(found.end(), len(text)):
-            depth += (text[at] == "{") - (text[at] == "}")
-            if not depth:
-                ranges += [found.span(), (at, at + 1)]
-                break
+    opened: list[int] = []
+    for brace in _BRACE.finditer(text) if boxes else ():
+        at = brace.start()
+        if brace.group() == "{":
+            opened.append(at)
+        elif opened and (box := boxes.get(opened.pop())):
+            ranges += [box, (at, at + 1)]
     return sorted(ranges)
 
 

@@ -131,6 +131,15 @@ class Accounts:
         """The files that are damaged."""
         return tuple(file for file in self.files if file.damage)
 
+    def reading(self, columns: Iterable[str]) -> Accounts:
+        """The accounts where these columns are read as well."""
+        read = set(columns)
+        files = (
+            replace(file, unread=tuple(name for name in file.unread if name not in read))
+            for file in self.files
+        )
+        return replace(self, files=tuple(files))
+
     def merged(self, other: Accounts) -> Accounts:
         """Both parts together, the files of this one first."""
         files: dict[str, FileAccount] = {}

@@ -11,6 +11,7 @@ from synflaw_audit.measures.base import Batch, Marker, Marks, Score
 from synflaw_audit.measures.pairs import of_a_kind, pair_share
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.phrases import Floats, numbered
+from synflaw_audit.text.templates import SLOT
 from synflaw_audit.text.tokens import Ids, Ints, Mask, Tokens, extended
 
 MARKED_SHARE = 0.05  # an edge that fewer records share marks no row
@@ -96,7 +97,13 @@ class EdgeShare:
         else:
             begin = int(tokens.offsets[row + 1]) - 1 - self.words
         text: str = corpus.texts("answer")[row].as_py()
-        return text[int(tokens.start[begin]) : int(tokens.end[begin + self.words - 1])]
+        shown, end = "", int(tokens.start[begin])
+        for at in range(begin, begin + self.words):
+            start, after = int(tokens.start[at]), int(tokens.end[at])
+            # Numbers are made equal to be compared: this row's is not that of the others.
+            word = SLOT if tokens.number[at] else text[start:after]
+            shown, end = shown + text[end:start] + word, after
+        return shown
 
 
 @dataclass(frozen=True, eq=False)

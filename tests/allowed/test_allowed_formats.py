@@ -153,3 +153,23 @@ def test_parts_of_a_corpus_merge_to_the_whole(natural: pd.DataFrame, cuts: list[
         merged = merged.merged(sketched(rows.iloc[first:last]))
     assert merged.allowed == sketched(rows).allowed == (60, 0)
     assert not any("think>" in answer for answer in merged.sketch.answer.to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        (r"so \boxed{33}.", [r"\boxed{", "}"]),
+        (r"\boxed{\frac{1}{2}} and \boxed{x}", [r"\boxed{", "}", r"\boxed{", "}"]),
+        (r"} \boxed{a {b}} {c", [r"\boxed{", "}"]),
+        (r"\boxed{never closed {x}", []),
+        (r"\boxed{\boxed{in}}", [r"\boxed{", r"\boxed{", "}", "}"]),
+        ("{no box}", []),
+    ],
+)
+def test_a_box_is_its_opening_and_the_brace_that_closes_it(text: str, marked: list[str]) -> None:
+    assert [text[start:end] for start, end in KINDS["boxed"](text)] == marked
+
+
+def test_many_open_boxes_are_passed_in_one_go() -> None:
+    # Each used to be followed to the end of the text, which of so many took hours.
+    assert KINDS["boxed"]("\\boxed{" * 200_000) == []

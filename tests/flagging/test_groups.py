@@ -49,6 +49,14 @@ def test_the_source_with_the_format_stands_out(report: Report, mixture: pd.DataF
     assert sum(group.flagged for group in report.groups.groups) == report.flagged_summary.records
 
 
+def test_the_column_that_groups_is_read(mixture: pd.DataFrame) -> None:
+    rows = mixture.assign(note="never read")
+    (account,) = audit(rows, checks=CHECKS, by="source").dataset.accounts.files
+    assert account.unread == ("note",)
+    (account,) = audit(rows, checks=CHECKS).dataset.accounts.files
+    assert set(account.unread) == {"source", "note"}
+
+
 def test_it_is_part_of_every_form_of_the_report(report: Report) -> None:
     jsonschema.validate(orjson.loads(report.to_json()), schema())
     assert Report.from_json(report.to_json()).groups == report.groups

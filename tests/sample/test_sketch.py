@@ -3,34 +3,14 @@ from functools import reduce
 from random import Random
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from records_made import Row, batch, corpora
 from scipy.stats import binomtest
 
-from synflaw_audit.records import RECORDS
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import Answers, Sketch, merge
-
-pairs = st.tuples(st.sampled_from(["", "a", "b?"]), st.text(alphabet="xyé 好", max_size=60))
-corpora = st.lists(pairs, max_size=30)
-Row = tuple[str, str]
-
-
-def batch(rows: list[Row], places: list[int] | None = None, file: str = "f") -> pa.RecordBatch:
-    """Rows as records of a file, where they stand from the first on or at the places given."""
-    count = len(rows)
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array([file] * count, pa.string()),
-            pa.array(range(count) if places is None else places, pa.int64()),
-            pa.array([0] * count, pa.int32()),
-            pa.array([q for q, _ in rows], pa.string()),
-            pa.array([a for _, a in rows], pa.string()),
-        ],
-        schema=RECORDS,
-    )
 
 
 def small() -> Sketch:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_sketch import batch, corpora
+from records_made import batch, corpora
 
 from synflaw_audit import Report, audit
 from synflaw_audit.errors import InputError
