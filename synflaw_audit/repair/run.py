@@ -126,7 +126,7 @@ def repair(
             relearning=None,
             log=applied.log,
             notes=(*applied.says, *_notes(flagged, material, config)),
-            config=config.own_settings(),
+            config=(applied.config or config).own_settings(),
             reference_model=source.reference_name,
             versions=_versions(),
             out=out,
@@ -156,6 +156,7 @@ def _apply(
             says=(*total.says, *done.says),
             history=(*total.history, *done.history),
             log=(*total.log, *done.log),
+            config=done.config or total.config,
         )
         if done.failure:
             break

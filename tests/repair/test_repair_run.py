@@ -118,8 +118,15 @@ def test_the_same_seed_gives_the_same_weights(damaged: Path, flagged: Path, tmp_
 
 
 def test_a_token_budget_is_kept(damaged: Path, flagged: Path, tmp_path: Path) -> None:
-    result = run(damaged, flagged, tmp_path / "out", config=config(tokens=1500))
+    result = run(damaged, flagged, tmp_path / "out", config=config(tokens=1500, step_rows=12))
     assert 1300 < result.tokens <= 1500
+    # The batch that was found to fit is reported, not the one that was left open.
+    found = [
+        result.config[name]
+        for name in ("per_device_train_batch_size", "gradient_accumulation_steps")
+    ]
+    assert found[0] * found[1] == 12
+    assert found[0] < 12  # 12 rows of this length are more than a processor gains from
 
 
 def test_a_rise_of_perplexity_stops_the_run_and_restores(

@@ -64,6 +64,7 @@ class Applied:
         says: What a user should know, sentences.
         history: Figures taken on the way, with their ``step``.
         log: Losses logged on the way.
+        config: The settings it ran with, where it decided some itself, such as a batch that fits.
     """
 
     model: PreTrainedModel
@@ -74,6 +75,7 @@ class Applied:
     says: tuple[str, ...] = ()
     history: tuple[dict[str, float], ...] = ()
     log: tuple[dict[str, float], ...] = ()
+    config: RepairConfig | None = None
 
 
 @dataclass(frozen=True)

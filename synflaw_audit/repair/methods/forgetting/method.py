@@ -88,6 +88,7 @@ class Forgetting(Method):
             says=tuple(_says(config, guard, failure, sharded=sharded)),
             history=tuple(guard.history),
             log=tuple(_log_lines(state.log_history)),
+            config=config,
         )
 
     def cost(self, material: Material, context: Context) -> Cost:
