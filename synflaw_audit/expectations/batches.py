@@ -8,6 +8,7 @@ on its executors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -67,15 +68,15 @@ class Query:
 
         columns: dict[str, Any] = {name: sqlalchemy.column(name) for name in keys[0]}
         chosen: Any
-        if len(columns) == 1:
+        if len(columns) == 1 and not any(None in key.values() for key in keys):
             ((name, column),) = columns.items()
             chosen = column.in_([key[name] for key in keys])
-        else:
+        else:  # equality with None is written as IS NULL
             same = ([columns[name] == value for name, value in key.items()] for key in keys)
             chosen = sqlalchemy.or_(*(sqlalchemy.and_(*row) for row in same))
         statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(self.selectable)
         compiled = statement.where(chosen).compile(
-            dialect=self.engine.engine.dialect, compile_kwargs={"literal_binds": True}
+            dialect=_typed(self.engine.engine.dialect), compile_kwargs={"literal_binds": True}
         )
         return str(compiled)
 
@@ -98,6 +99,14 @@ class Query:
                     start += len(rows)
             finally:
                 result.close()
+
+
+def _typed(dialect: Any) -> Any:
+    """The dialect as a person types it: a driver whose parameters are %s has every % doubled."""
+    typed = copy(dialect)
+    typed.paramstyle, typed.positional = "named", False
+    typed.identifier_preparer = typed.preparer(typed)
+    return typed
 
 
 def from_pandas(
