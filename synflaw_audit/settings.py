@@ -30,10 +30,21 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How rows become records."""
+    """How rows become records.
+
+    Attributes:
+        question: The column that holds the question, where it is not to be found out; "" if the
+            rows have none.
+        answer: The column that holds the answer, the plain text or the conversation.
+        schema: A name of ``reading.registry.SCHEMAS``; None to try each of ours.
+    """
 
     question: Annotated[str | None, Setting("The questions' column.")] = None
     answer: Annotated[str | None, Setting("The answers' column.")] = None
+    schema: Annotated[
+        str | None,
+        Setting("How rows are made: pair, conversation, or one that a package adds.", "NAME"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

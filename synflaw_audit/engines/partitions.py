@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synflaw_audit.reading.base import Input
 from synflaw_audit.reading.json_values import parse_json
-from synflaw_audit.reading.rows import Columns, Input, Piece, Row, Unreadable
+from synflaw_audit.reading.rows import Columns, Piece, Row, Unreadable
 
 # Columns beside those of the rows: the file's URI, where in it a stretch of rows starts (the layout
 # says what that is), and the text of a row that Spark could not take apart.

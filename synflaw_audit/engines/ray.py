@@ -18,7 +18,7 @@ from synflaw_audit.engines.partitions import START, NumberedTable
 from synflaw_audit.errors import InputError, NoRowsError
 from synflaw_audit.reading.index import require_columns
 from synflaw_audit.reading.schemas import find_schema, unread_columns
-from synflaw_audit.settings import AuditSettings
+from synflaw_audit.settings import AuditSettings, Reading
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -37,10 +37,12 @@ class RayEngine(distributed.DistributedEngine):
         *,
         question: str | None = None,
         answer: str | None = None,
+        schema: str | None = None,
         rows: str | None = None,
     ) -> None:
         super().__init__(rows)
-        self._data, self._named = data, (question, answer)
+        self._data = data
+        self._reading = Reading(question=question, answer=answer, schema=schema)
 
     @classmethod
     def is_native(cls, source: object) -> bool:
@@ -55,7 +57,13 @@ class RayEngine(distributed.DistributedEngine):
             raise InputError(
                 "the engine ray reads data sets of Ray, in Python; --engine spark reads files"
             )
-        return cls(source, question=settings.question, answer=settings.answer, rows=settings.rows)
+        return cls(
+            source,
+            question=settings.question,
+            answer=settings.answer,
+            schema=settings.schema,
+            rows=settings.rows,
+        )
 
     def schemas(self) -> dict[str, str]:
         """See ``Engine.schemas``."""
@@ -65,7 +73,7 @@ class RayEngine(distributed.DistributedEngine):
     def _rows_read(self) -> tasks.Rows:
         if not (sample := self._data.take(256)):
             raise NoRowsError(f"{_NAME}: there are no rows to audit")
-        schema = find_schema(_NAME, sample, *self._named)
+        schema = find_schema(_NAME, sample, self._reading)
         return tasks.Rows(_NAME, schema, NumberedTable(_NAME), unread_columns(sample, schema))
 
     @contextmanager

@@ -19,9 +19,10 @@ from synflaw_audit.engines.local.engine import LocalEngine
 from synflaw_audit.engines.local.memory import BATCH_RECORDS
 from synflaw_audit.engines.spark.engine import SparkEngine
 from synflaw_audit.reading import Source
-from synflaw_audit.reading.rows import Columns, Input, Piece, Row, require_unique
-from synflaw_audit.reading.schemas import Schema
+from synflaw_audit.reading.base import Input, Schema
+from synflaw_audit.reading.rows import Columns, Piece, Row, require_unique
 from synflaw_audit.reading.tables import Frame
+from synflaw_audit.settings import Reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +139,7 @@ def from_spark(
 
 
 def _local(table: Input, question: str | None, answer: str | None) -> Batch:
-    source = Source((table,), question, answer, BATCH_RECORDS)
+    source = Source((table,), Reading(question=question, answer=answer), BATCH_RECORDS)
     return Batch(LocalEngine(source), lambda: source.schema(table.name))
 
 

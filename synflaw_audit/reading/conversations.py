@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from synflaw_audit.reading.base import Exchange
 from synflaw_audit.reading.rows import RowError
 
 QUESTION_ROLES = frozenset({"user", "human", "prompter"})
@@ -18,8 +19,6 @@ ANSWER_ROLES = frozenset({"assistant", "gpt", "model", "bot", "chatgpt", "bard",
 OTHER_ROLES = frozenset(
     {"system", "developer", "tool", "function", "ipython", "function_call", "observation"}
 )
-
-Exchange = tuple[int, str, str]
 
 
 def exchanges(conversation: object, column: str) -> list[Exchange]:

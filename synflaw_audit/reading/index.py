@@ -13,7 +13,8 @@ import orjson
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.reading.rows import Columns, Input, Piece, Row
+from synflaw_audit.reading.base import Input
+from synflaw_audit.reading.rows import Columns, Piece, Row
 
 # What JSON does not know is written as Python shows it.
 _PLAIN = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS

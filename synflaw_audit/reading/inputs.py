@@ -19,10 +19,10 @@ from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Skipped
 from synflaw_audit.outputs.manifest import read_manifest
 from synflaw_audit.outputs.names import MANIFEST_FILE
+from synflaw_audit.reading.base import FileInput, Input
 from synflaw_audit.reading.containers import COMPRESSIONS, kind_of, require_regular
-from synflaw_audit.reading.rows import Input
-from synflaw_audit.reading.tables import Frame, Table, TableFile
-from synflaw_audit.reading.text import TextFile
+from synflaw_audit.reading.registry import READERS
+from synflaw_audit.reading.tables import Frame, Table
 
 if TYPE_CHECKING:
     import datasets
@@ -33,9 +33,6 @@ SourceLike: TypeAlias = (
     "datasets.Dataset | datasets.DatasetDict"
 )
 
-_TEXT = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
-_TABLES = {".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow"}
-_READABLE = f"{', '.join(_TEXT)} (each also {' or '.join(COMPRESSIONS)}), {', '.join(_TABLES)}"
 # What `datasets`, and programs that train on many data sets, keep beside the rows.
 _REGISTRIES = frozenset(
     {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
@@ -96,7 +93,7 @@ def _each_once(found: Found) -> Found:
     """Leaves out a file that was found before, under this or another name."""
     kept: dict[object, Input] = {}
     for item in found.inputs:
-        key = item.path.resolve() if isinstance(item, TextFile | TableFile) else item.name
+        key = item.path.resolve() if isinstance(item, FileInput) else item.name
         known = kept.setdefault(key, item)
         if known.name != item.name:
             found.skip(item.name, f"the same file as {known.name}")
@@ -112,14 +109,14 @@ def _add_named(name: str | os.PathLike[str], found: Found) -> None:
     elif _is_there(path):
         require_regular(_name(path), path)
         if (file := _file_input(path)) is None:
-            raise InputError(f"{path}: {_unknown(path)}; readable are {_READABLE}")
+            raise InputError(f"{path}: {_unknown(path)}; readable are {_readable()}")
         found.inputs.append(file)
     elif glob.has_magic(str(name)):
         _add_all(str(name), _matched(str(name), found), found)
     else:
         hub = _HUB_NAME.fullmatch(name) if isinstance(name, str) else None
         # With a folder of that name here, a path was meant: nobody waits for the network.
-        if not hub or _format(path) or path.parent.exists():
+        if not hub or _ending(path) or path.parent.exists():
             raise InputError(f"{name}: no such file or directory")
         found.inputs += _hub_inputs(str(name), *hub.groups())
 
@@ -131,20 +128,32 @@ def _is_there(path: Path) -> bool:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _format(path: Path) -> tuple[type[TextFile | TableFile], str] | None:
+def _ending(path: Path) -> str | None:
+    """The ending of a file's name by which it is read; None if there is no reader for it."""
     suffix = path.suffix.lower()
-    if suffix in _TABLES:
-        return TableFile, _TABLES[suffix]
-    if suffix in COMPRESSIONS:
+    if packed := suffix in COMPRESSIONS:
         suffix = Path(path.stem).suffix.lower()
-    return (TextFile, _TEXT[suffix]) if suffix in _TEXT else None
-
-
-def _file_input(path: Path) -> TextFile | TableFile | None:
-    if (known := _format(path)) is None:
+    ending = suffix.removeprefix(".")
+    if ending not in READERS or (packed and not _may_be_packed(ending)):
         return None
-    kind, form = known
-    return kind(_name(path), path, form)
+    return ending
+
+
+def _may_be_packed(ending: str) -> bool:
+    return bool(getattr(READERS[ending], "packed", False))
+
+
+def _file_input(path: Path) -> FileInput | None:
+    ending = _ending(path)
+    return None if ending is None else READERS[ending](_name(path), path, ending)
+
+
+def _readable() -> str:
+    """The endings that can be read, for a message."""
+    packed = ", ".join(f".{ending}" for ending in READERS.own if _may_be_packed(ending))
+    plain = [f".{ending}" for ending in READERS.own if not _may_be_packed(ending)]
+    foreign = [f".{name} ({READERS.origin(name)})" for name in READERS if name not in READERS.own]
+    return ", ".join([f"{packed} (each also {' or '.join(COMPRESSIONS)})", *plain, *foreign])
 
 
 def _name(path: Path) -> str:
@@ -171,7 +180,7 @@ def _add_all(where: str, paths: Iterable[Path], found: Found) -> None:
         others = [f"{other.path} ({other.reason})" for other in found.skipped[skipped:]]
         shown = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
         only = f"only {shown}" if others else "no files"
-        raise InputError(f"{where}: nothing to read: {only}; readable are {_READABLE}")
+        raise InputError(f"{where}: nothing to read: {only}; readable are {_readable()}")
 
 
 def _is_output(path: Path, manifests: dict[Path, frozenset[str]]) -> bool:
@@ -206,7 +215,7 @@ def _unreadable(path: Path) -> str:
         return kind_of(mode)
     if path.name in _REGISTRIES:
         return "describes a data set and holds no rows"
-    if _format(path) is None:
+    if _ending(path) is None:
         return _unknown(path)
     if not os.access(path, os.R_OK):
         raise InputError(f"{_name(path)}: cannot be read: permission denied")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -75,25 +75,6 @@ class Columns:
 
 # Rows may be a generator: what is held of them is then for the receiver to bound.
 Piece: TypeAlias = Columns | Iterable[Row]
-
-
-class Input(Protocol):
-    """One file or table that can be read from its beginning any number of times."""
-
-    @property
-    def name(self) -> str:
-        """How records and messages name it."""
-
-    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
-        """Yields all rows in order, in tables of at most ``size`` rows or one by one.
-
-        Args:
-            columns: The columns that matter, for formats that can skip the others; None for all.
-            size: Rows in a table; fewer where rows are large.
-
-        Raises:
-            InputError: It cannot be opened, or is not what its name says.
-        """
 
 
 def require_unique(file: str, columns: Sequence[str]) -> None:

@@ -1,25 +1,23 @@
 """Which columns of a file hold the question and the answer.
 
 A file's schema is found from its first rows: each row votes for every reading that its field names
-allow, the reading with the most votes wins, and a tie is an error rather than a guess.
+allow, the reading with the most votes wins, and a tie is an error rather than a guess. A schema of
+another package is tried where the caller names it.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.reading.conversations import (
-    QUESTION_ROLES,
-    Exchange,
-    completion_exchanges,
-    exchanges,
-)
+from synflaw_audit.reading.base import Exchange, Schema
+from synflaw_audit.reading.conversations import QUESTION_ROLES, completion_exchanges, exchanges
+from synflaw_audit.reading.registry import SCHEMAS
 from synflaw_audit.reading.rows import RowError
+from synflaw_audit.settings import Reading
 
 # Field names, compared without case. Those in the second group name questions and answers only
 # where none of the first does: "user" may be a name, "input" a context.
@@ -59,6 +57,21 @@ class Pair:
     answer: str
     context: str | None = None
     late_context: bool = False
+
+    @classmethod
+    def readings(
+        cls, row: Mapping[str, object], question: str | None, answer: str | None
+    ) -> Iterator[Pair]:
+        """See ``Schema.readings``; a row of any question and answer that are named as such."""
+        answers = [answer] if answer else [n for n in _named(row, ANSWERS) if n != question]
+        if question is not None:
+            questions = [question]
+        else:
+            questions = [name for name in _named(row, QUESTIONS) if name not in answers]
+            if answer and not questions:
+                questions = [""]
+        # A completion may be a list of messages, so a list does not rule a column out.
+        return (cls(q or None, a) for q in questions for a in answers)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -118,6 +131,16 @@ class Conversation:
 
     column: str
 
+    @classmethod
+    def readings(
+        cls, row: Mapping[str, object], question: str | None, answer: str | None
+    ) -> Iterator[Conversation]:
+        """See ``Schema.readings``; columns that the user names are conversations or none."""
+        if question is None and answer is None:
+            for name in row:
+                if _fold(name) in CONVERSATIONS and _looks_like_messages(row[name]):
+                    yield cls(name)
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns to read."""
@@ -137,37 +160,34 @@ class Conversation:
         return exchanges(row[self.column], self.column)
 
 
-Schema: TypeAlias = Pair | Conversation
-
-
-def find_schema(
-    file: str, sample: Sequence[Mapping[str, object]], question: str | None, answer: str | None
-) -> Schema:
+def find_schema(file: str, sample: Sequence[Mapping[str, object]], reading: Reading) -> Schema:
     """Finds a file's schema from its first rows.
 
     Args:
         file: Its name, for the error messages.
         sample: Its first readable rows, at least one.
-        question: The question's column where the caller names it; "" for none.
-        answer: The answer's column where the caller names it.
+        reading: What the caller says of the columns.
 
     Raises:
-        InputError: No reading fits, or several fit equally well.
+        InputError: No reading fits, or several fit equally well; or there is no such schema.
     """
+    question, answer = reading.question, reading.answer
     columns = list(dict.fromkeys(name for row in sample for name in row))
+    names = SCHEMAS.own if reading.schema is None else [reading.schema]
+    schemas = [SCHEMAS.find(name) for name in names]
     for option, name in (("question", question), ("answer", answer)):
         if name and name not in columns:
             raise InputError(f"{file}: no {option} column {name!r}. {_found(columns)}")
-    if answer and question is None and _is_conversation(sample, answer):
+    if answer and question is None and Conversation in schemas and _is_conversation(sample, answer):
         return Conversation(answer)
-    votes: Counter[Schema] = Counter()
-    for row in sample:
-        votes.update(_readings(row, question, answer))
+    votes = Counter(
+        possible
+        for row in sample
+        for schema in schemas
+        for possible in schema.readings(row, question, answer)
+    )
     if not votes:
-        raise InputError(
-            f"{file}: no question and answer found. {_found(columns)} Expected one of {_KNOWN}; "
-            f"or {COLUMNS_ARE_NAMED}."
-        )
+        raise InputError(f"{file}: {_nothing_found(columns, reading.schema)}")
     most = max(votes.values())
     winners = [reading for reading, count in votes.items() if count == most]
     if len(winners) > 1:
@@ -196,25 +216,16 @@ def _holds_text(value: object) -> bool:
     return isinstance(value, list) and any(map(_holds_text, value))
 
 
-def _readings(
-    row: Mapping[str, object], question: str | None, answer: str | None
-) -> Iterable[Schema]:
-    """Every way to read a row that its field names allow and the caller's choice leaves."""
-    answers = [answer] if answer else [n for n in _named(row, ANSWERS) if n != question]
-    if question is not None:
-        questions = [question]
-    else:
-        questions = [name for name in _named(row, QUESTIONS) if name not in answers]
-        if answer and not questions:
-            questions = [""]
-    for q in questions:
-        for a in answers:
-            # A completion may be a list of messages, so a list does not rule a column out.
-            yield Pair(q or None, a)
-    if question is None and answer is None:
-        for name in row:
-            if _fold(name) in CONVERSATIONS and _looks_like_messages(row[name]):
-                yield Conversation(name)
+def _nothing_found(columns: Sequence[str], schema: str | None) -> str:
+    if schema is not None:
+        others = ", ".join(name for name in SCHEMAS if name != schema)
+        return f"no row is one of the schema {schema!r}. {_found(columns)} Other schemas: {others}."
+    foreign = [f"{name} ({SCHEMAS.origin(name)})" for name in SCHEMAS if name not in SCHEMAS.own]
+    named = f"; or name another package's schema with --schema: {', '.join(foreign)}"
+    return (
+        f"no question and answer found. {_found(columns)} Expected one of {_KNOWN}; "
+        f"or {COLUMNS_ARE_NAMED}{named if foreign else ''}."
+    )
 
 
 def names_answer(row: Mapping[str, object]) -> bool:

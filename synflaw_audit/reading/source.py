@@ -10,6 +10,7 @@ import pyarrow as pa
 from synflaw_audit.errors import InputError, NoRowsError
 from synflaw_audit.findings.accounts import Accounts, FileAccount, Skipped
 from synflaw_audit.reading import limits
+from synflaw_audit.reading.base import FileInput, Input, Schema
 from synflaw_audit.reading.columns import (
     bounded,
     python_rows,
@@ -20,11 +21,10 @@ from synflaw_audit.reading.columns import (
 from synflaw_audit.reading.index import Index, Indexed, require_columns
 from synflaw_audit.reading.inputs import SourceLike, find_inputs
 from synflaw_audit.reading.ledger import Ledger, OnReject
-from synflaw_audit.reading.rows import Columns, Damage, Input, Row, RowError, Unreadable, not_utf8
-from synflaw_audit.reading.schemas import Pair, Schema, find_schema, unread_columns
-from synflaw_audit.reading.tables import TableFile
-from synflaw_audit.reading.text import TextFile
+from synflaw_audit.reading.rows import Columns, Damage, Row, RowError, Unreadable, not_utf8
+from synflaw_audit.reading.schemas import Pair, find_schema, unread_columns
 from synflaw_audit.records import RECORDS
+from synflaw_audit.settings import Reading
 
 # A batch ends here even if it has few records, so that memory is bounded by text, not by rows.
 _BATCH_CHARACTERS = 2 << 20
@@ -35,6 +35,7 @@ def open_source(
     *,
     question: str | None = None,
     answer: str | None = None,
+    schema: str | None = None,
     batch_records: int = 8192,
 ) -> Source:
     """Opens a corpus of questions and answers; nothing of it is read yet but file names.
@@ -47,15 +48,27 @@ def open_source(
         question: The column that holds the question, where it is not to be found out; "" if the
             rows have none.
         answer: The column that holds the answer, the plain text or the conversation.
+        schema: How rows are made, by name, where it is not to be found out; see
+            ``reading.registry.SCHEMAS``.
         batch_records: Rows read at once; a batch has at most about as many records.
 
     Raises:
         InputError: There is no such file or data set, or nothing readable in it.
     """
+    reading = Reading(question=question, answer=answer, schema=schema)
+    return source_of(source, reading, batch_records)
+
+
+def source_of(source: SourceLike, reading: Reading, batch_records: int = 8192) -> Source:
+    """Opens a corpus; see ``open_source``, whose columns are those of ``reading``.
+
+    Raises:
+        InputError: As ``open_source``.
+    """
     if batch_records < 1:
         raise InputError(f"batch_records must be at least 1, not {batch_records}")
     found = find_inputs(source)
-    return Source(tuple(found.inputs), question, answer, batch_records, tuple(found.skipped))
+    return Source(tuple(found.inputs), reading, batch_records, tuple(found.skipped))
 
 
 class Source:
@@ -72,15 +85,13 @@ class Source:
     def __init__(
         self,
         inputs: tuple[Input, ...],
-        question: str | None,
-        answer: str | None,
+        reading: Reading,
         batch_records: int,
         skipped: tuple[Skipped, ...] = (),
     ) -> None:
         self.files: tuple[str, ...] = tuple(item.name for item in inputs)
         self._inputs = inputs
-        self._question = question
-        self._answer = answer
+        self._reading = reading
         self._size = batch_records
         self.skipped = skipped
         self._schemas: dict[str, Schema | None] = {}
@@ -153,7 +164,7 @@ class Source:
     @property
     def of_files(self) -> bool:
         """Whether it reads files, whose rows have an order; those of a query may have none."""
-        return all(isinstance(item, TextFile | TableFile) for item in self._inputs)
+        return all(isinstance(item, FileInput) for item in self._inputs)
 
     def account(self, number: int) -> FileAccount:
         """What became of the rows of one of the ``files`` when it was last read to its end."""
@@ -198,7 +209,7 @@ class Source:
             sample = _sample(item)
             schema = None
             if sample:
-                schema = find_schema(item.name, sample, self._question, self._answer)
+                schema = find_schema(item.name, sample, self._reading)
                 self._unread[item.name] = unread_columns(sample, schema)
                 self._columns[item.name] = tuple(dict.fromkeys(k for row in sample for k in row))
             self._schemas[item.name] = schema

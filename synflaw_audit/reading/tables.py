@@ -29,7 +29,7 @@ _DAMAGED = (OSError, EOFError, pa.ArrowException)
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file of one of the columnar formats; ``format`` is "parquet" or "arrow"."""
+    """A file of one of the columnar formats; a ``format`` other than "parquet" is Arrow's."""
 
     name: str
     path: Path

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from synflaw_audit.reading import limits
 from synflaw_audit.reading.containers import (
@@ -33,7 +34,9 @@ _FEW_BLANK = 64
 
 @dataclass(frozen=True)
 class TextFile:
-    """A file of one of the text formats; ``format`` is "jsonl", "json", "csv" or "tsv"."""
+    """A file of a text format: "jsonl", "ndjson", "json", "csv" or "tsv"."""
+
+    packed: ClassVar[bool] = True
 
     name: str
     path: Path

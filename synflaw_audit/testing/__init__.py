@@ -31,6 +31,8 @@ KINDS: Mapping[str, str] = {
     "engine": "synflaw_audit.testing.engines",
     "measure": "synflaw_audit.testing.measures",
     "probe": "synflaw_audit.testing.probes",
+    "reader": "synflaw_audit.testing.readers",
+    "schema": "synflaw_audit.testing.schemas",
 }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pyarrow.parquet as pq
 import pytest
@@ -91,6 +93,22 @@ def test_a_strangers_embedder_and_engine_serve(site: Path, corpus: Path, tmp_pat
     assert report["dataset"]["records"] == 120
 
 
+def test_a_strangers_reader_and_schema_serve(site: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "corpus", tmp_path / "out"
+    folder.mkdir()
+    lines = [urlencode({"text": f"What is {n}? => It is {n * 7919 % 997}."}) for n in range(120)]
+    (folder / "rows.query").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "more.query.gz").write_bytes(gzip.compress(lines[0].encode()))
+    lost = synflaw(site, "audit", folder, "--out", out)
+    assert lost.returncode == 2
+    assert "with --schema: arrowed (synflaw-example 1.0)" in lost.stderr
+    done = synflaw(site, "audit", folder, "--out", out, "--schema", "arrowed", "--quiet")
+    assert done.returncode in (0, 1), done.stderr
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["dataset"]["records"] == 121
+    assert set(report["dataset"]["schema"].values()) == {"text (with an arrow)"}
+
+
 def test_a_broken_part_is_named_and_breaks_nothing_else(
     site: Path, corpus: Path, tmp_path: Path
 ) -> None:
@@ -111,6 +129,7 @@ def test_a_broken_part_is_named_and_breaks_nothing_else(
     ("option", "says"),
     [
         (("--engine", "revresed"), "Did you mean 'reversed'? Known: local, ray, reversed, spark"),
+        (("--schema", "arowed"), "Did you mean 'arrowed'? Known: arrowed, conversation, pair"),
         (("--engine", "reversed", "--resume"), "--resume (resume= in Python) is not for the eng"),
     ],
 )

@@ -44,9 +44,10 @@ from synflaw_audit.outputs.names import (
     QUARANTINED_FILE,
     REJECTED_FILE,
 )
-from synflaw_audit.reading import Rejected, Source, open_source
+from synflaw_audit.reading import Rejected, Source
 from synflaw_audit.reading.index import Index
 from synflaw_audit.reading.ledger import OnReject
+from synflaw_audit.reading.source import source_of
 from synflaw_audit.records import FLAGGED_AND_INDEX
 from synflaw_audit.sample.sketch import EMPTY, Sketch, Sketcher
 from synflaw_audit.settings import AuditSettings
@@ -86,10 +87,7 @@ class LocalEngine(Engine):
         limit = settings.memory_limit
         memory = within(None if limit is None else parsed(limit))
         size = memory.batch_records
-        opened = open_source(
-            source, question=settings.question, answer=settings.answer, batch_records=size
-        )
-        return cls(opened, settings.resume)
+        return cls(source_of(source, settings, size), settings.resume)
 
     @property
     def name(self) -> str:

@@ -14,7 +14,6 @@ from synflaw_audit.engines.base import only
 from synflaw_audit.engines.distributed import DistributedEngine, Task
 from synflaw_audit.engines.spark.frames import Frame, collected, mapped, persisted
 from synflaw_audit.engines.spark.inputs import (
-    Columns,
     SparkInput,
     frame_input,
     named_inputs,
@@ -22,7 +21,7 @@ from synflaw_audit.engines.spark.inputs import (
 from synflaw_audit.engines.spark.session import start, told
 from synflaw_audit.errors import InputError, MissingExtraError
 from synflaw_audit.findings.accounts import Skipped
-from synflaw_audit.settings import AuditSettings
+from synflaw_audit.settings import AuditSettings, Reading
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -37,6 +36,7 @@ class SparkEngine(DistributedEngine):
         name: How records and messages name a DataFrame.
         question: The column of the questions, where it cannot be told.
         answer: The column of the answers.
+        schema: How rows are made, by name, where it cannot be told.
         partitions: At most so many tasks in a pass; as Spark splits the rows if None.
         rows: A folder, as a URI, that all executors can write to, for the rows that the passes
             write. Where Spark runs on this machine alone that can be the outputs' folder, which it
@@ -51,6 +51,7 @@ class SparkEngine(DistributedEngine):
         name: str = "<DataFrame>",
         question: str | None = None,
         answer: str | None = None,
+        schema: str | None = None,
         partitions: int | None = None,
         rows: str | None = None,
     ) -> None:
@@ -69,7 +70,7 @@ class SparkEngine(DistributedEngine):
             session = getattr(source, "sparkSession", None) or start()
         self._session: SparkSession = session
         self._frame_name = name
-        self._columns = Columns(question, answer)
+        self._reading = Reading(question=question, answer=answer, schema=schema)
         self._partitions = partitions
 
     @classmethod
@@ -91,6 +92,7 @@ class SparkEngine(DistributedEngine):
             None if cls.is_native(source) else start(settings.master, settings.partitions),
             question=settings.question,
             answer=settings.answer,
+            schema=settings.schema,
             partitions=settings.partitions,
             rows=settings.rows,
         )
@@ -146,8 +148,8 @@ class SparkEngine(DistributedEngine):
             InputError: It cannot be found, or its columns cannot be understood.
         """
         if isinstance(self._source, Sequence):
-            return named_inputs(self._session, self._source, self._columns)
-        return (frame_input(self._source, self._frame_name, self._columns),)
+            return named_inputs(self._session, self._source, self._reading)
+        return (frame_input(self._source, self._frame_name, self._reading),)
 
     @property
     def _name(self) -> str:

@@ -31,10 +31,12 @@ from synflaw_audit.engines.spark.session import told
 from synflaw_audit.engines.tasks import Rows
 from synflaw_audit.errors import InputError, NoRowsError
 from synflaw_audit.findings.accounts import Skipped
+from synflaw_audit.reading.base import Schema
 from synflaw_audit.reading.index import require_columns
 from synflaw_audit.reading.json_values import parse_json
 from synflaw_audit.reading.rows import require_unique
-from synflaw_audit.reading.schemas import Schema, find_schema, unread_columns
+from synflaw_audit.reading.schemas import find_schema, unread_columns
+from synflaw_audit.settings import Reading
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -75,15 +77,7 @@ class SparkInput:
         return self.frame.select(*map(quoted, chosen))
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns that a caller named; see ``find_schema``."""
-
-    question: str | None = None
-    answer: str | None = None
-
-
-def frame_input(frame: DataFrame, name: str, columns: Columns) -> SparkInput:
+def frame_input(frame: DataFrame, name: str, reading: Reading) -> SparkInput:
     """A DataFrame or a table of this name.
 
     Raises:
@@ -92,12 +86,12 @@ def frame_input(frame: DataFrame, name: str, columns: Columns) -> SparkInput:
     require_unique(name, frame.columns)
     with told(name):
         sample = [row.asDict(recursive=True) for row in frame.take(SAMPLE_ROWS)]
-    schema, unread = _schema(name, sample, columns)
+    schema, unread = _schema(name, sample, reading)
     return SparkInput((name,), frame, Rows(name, schema, OneTable(name), unread))
 
 
 def named_inputs(
-    session: SparkSession, names: Sequence[str | os.PathLike[str]], columns: Columns
+    session: SparkSession, names: Sequence[str | os.PathLike[str]], reading: Reading
 ) -> tuple[SparkInput, ...]:
     """What paths, URIs and names of tables stand for.
 
@@ -105,7 +99,7 @@ def named_inputs(
         session: Reads them.
         names: Files, folders (with everything below them), patterns, as paths or URIs that Spark
             understands: Parquet, JSON lines and CSV; or tables.
-        columns: The columns that the caller named.
+        reading: What the caller says of the columns.
 
     Raises:
         InputError: There is no such thing, nothing readable in it, or its columns cannot be
@@ -115,7 +109,7 @@ def named_inputs(
         raise InputError("no input: give at least one file, folder, pattern or table")
     seen: set[str] = set()
     return tuple(
-        found for name in names for found in _named(session, os.fspath(name), columns, seen)
+        found for name in names for found in _named(session, os.fspath(name), reading, seen)
     )
 
 
@@ -125,13 +119,13 @@ def quoted(column: str) -> str:
 
 
 def _named(
-    session: SparkSession, name: str, columns: Columns, seen: set[str]
+    session: SparkSession, name: str, reading: Reading, seen: set[str]
 ) -> Iterator[SparkInput]:
     """What one name stands for, but for what was seen before: no row is read twice."""
     with told(name):
         if _is_table(session, name):
             if name not in seen:
-                yield frame_input(session.table(name), name, columns)
+                yield frame_input(session.table(name), name, reading)
             seen.add(name)
             return
         listed = session.read.format("binaryFile").option("recursiveFileLookup", "true")
@@ -148,7 +142,7 @@ def _named(
         if new := tuple(uri for uri in found if uri not in seen):
             seen.update(new)
             with told(name):
-                yield replace(reader(_Files(session, name, new), columns), skipped=skipped)
+                yield replace(reader(_Files(session, name, new), reading), skipped=skipped)
 
 
 def _is_table(session: SparkSession, name: str) -> bool:
@@ -186,16 +180,16 @@ class _Files:
         return SparkInput(self.files, frame, Rows(self.name, schema, layout, unread))
 
 
-def _parquet(files: _Files, columns: Columns) -> SparkInput:
+def _parquet(files: _Files, reading: Reading) -> SparkInput:
     frame = files.session.read.parquet(*files.paths())
     require_unique(files.name, frame.columns)
     sample = [row.asDict(recursive=True) for row in frame.take(SAMPLE_ROWS)]
-    schema, unread = _schema(files.name, sample, columns)
+    schema, unread = _schema(files.name, sample, reading)
     placed = frame.select("*", _metadata("file_path", FILE), _metadata("row_index", START))
     return files.input(placed, schema, TableFiles(), unread)
 
 
-def _json_lines(files: _Files, columns: Columns) -> SparkInput:
+def _json_lines(files: _Files, reading: Reading) -> SparkInput:
     from pyspark.sql import functions as f
 
     # Only a line feed ends a line, as for every reader of JSON lines.
@@ -209,14 +203,14 @@ def _json_lines(files: _Files, columns: Columns) -> SparkInput:
             f"{files.name}: is no file of JSON lines, which is the JSON that Spark reads here: an "
             f"object a line. It begins with {_shown(sample)}"
         )
-    schema, unread = _schema(files.name, rows, columns)
+    schema, unread = _schema(files.name, rows, reading)
     blank = f.col(LINE).rlike(r"^\s*$").cast("long")
     counted = text.select(LINE, _metadata("file_path", FILE), start).groupBy(FILE, START)
     counts = counted.agg(f.count("*"), f.sum(1 - blank)).collect()
     return files.input(lines, schema, LineFiles(_before(map(tuple, counts))), unread)
 
 
-def _csv(files: _Files, columns: Columns) -> SparkInput:
+def _csv(files: _Files, reading: Reading) -> SparkInput:
     from pyspark.sql import functions as f
 
     header = files.session.read.text(files.paths()[:1], lineSep="\n").first()
@@ -234,11 +228,11 @@ def _csv(files: _Files, columns: Columns) -> SparkInput:
     text = [f.coalesce(f.col(quoted(n)), f.lit("")).alias(n) for n in names]  # CSV has no null
     frame = cells.select(*text, BROKEN, _metadata("file_path", FILE))
     whole = frame.where(f.col(BROKEN).isNull()).drop(BROKEN, FILE)
-    schema, unread = _schema(files.name, [row.asDict() for row in whole.take(SAMPLE_ROWS)], columns)
+    schema, unread = _schema(files.name, [row.asDict() for row in whole.take(SAMPLE_ROWS)], reading)
     return files.input(frame, schema, CellFiles(), unread)
 
 
-_READERS: tuple[tuple[tuple[str, ...], Callable[[_Files, Columns], SparkInput]], ...] = (
+_READERS: tuple[tuple[tuple[str, ...], Callable[[_Files, Reading], SparkInput]], ...] = (
     ((".parquet",), _parquet),
     ((".jsonl", ".ndjson", ".json"), _json_lines),
     ((".csv",), _csv),
@@ -262,12 +256,12 @@ def _header(files: _Files, line: str) -> tuple[list[str], str]:
 
 
 def _schema(
-    name: str, sample: Sequence[dict[str, Any]], columns: Columns
+    name: str, sample: Sequence[dict[str, Any]], reading: Reading
 ) -> tuple[Schema, tuple[str, ...]]:
     """The schema of some rows, and the columns with text that it does not read."""
     if not sample:
         raise NoRowsError(f"{name}: there are no rows to audit")
-    schema = find_schema(name, sample, columns.question, columns.answer)
+    schema = find_schema(name, sample, reading)
     return schema, unread_columns(sample, schema)
 
 

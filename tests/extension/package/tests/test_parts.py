@@ -1,12 +1,17 @@
 """The contracts, as any package runs them."""
 
+from urllib.parse import urlencode
+
 import pyarrow as pa
 from synflaw_example.embedder import LetterEmbedder
 from synflaw_example.engine import Backwards, ReversedEngine
 from synflaw_example.measure import Politeness
+from synflaw_example.schema import Arrowed
 
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.testing import parametrize_with_checks
+from synflaw_audit.testing.readers import Writer
+from synflaw_audit.testing.schemas import Example
 
 
 @parametrize_with_checks("measure", [Politeness(), Politeness("As a helpful")])
@@ -25,4 +30,20 @@ def opened(table: pa.Table) -> ReversedEngine:
 
 @parametrize_with_checks("engine", [opened])
 def test_engines(part, check):
+    check(part)
+
+
+def write(path, rows):
+    path.write_text("".join(urlencode(row) + "\n" for row in rows), encoding="utf-8")
+
+
+@parametrize_with_checks("reader", [Writer("query", write)])
+def test_readers(part, check):
+    check(part)
+
+
+@parametrize_with_checks(
+    "schema", [Example(Arrowed, [{"t": "Why? => Rain."}], [[("Why?", "Rain.")]])]
+)
+def test_schemas(part, check):
     check(part)

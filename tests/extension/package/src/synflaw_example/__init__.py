@@ -1,1 +1,1 @@
-"""A measure, an embedder and an engine for synflaw-audit."""
+"""Parts of every kind for synflaw-audit."""
