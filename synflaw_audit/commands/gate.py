@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +14,36 @@ from synflaw_audit.commands.audit import audited, files_of, opened, options_of, 
 from synflaw_audit.commands.console import stdout
 from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
 from synflaw_audit.errors import InputError
-from synflaw_audit.outputs.names import DECISION_FILE, REPORT_FILES, ROW_FILES, SPLIT_FILES
-from synflaw_audit.settings import AuditSettings
+from synflaw_audit.outputs.names import (
+    DECISION_FILE,
+    DECISION_FILES,
+    JUNIT_FILE,
+    REPORT_FILES,
+    ROW_FILES,
+    SARIF_FILE,
+    SPLIT_FILES,
+)
+from synflaw_audit.settings import AuditSettings, Setting
 from synflaw_audit.untrusted import on_one_line
 
 if TYPE_CHECKING:
+    from synflaw_audit.findings.report import Report
     from synflaw_audit.verdicts.gate import Decision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exports:
+    """The decision as other programs take it."""
+
+    sarif: Annotated[
+        bool, Setting("Also write report.sarif, for code hosts and editors.", flags=("--sarif",))
+    ] = False
+    junit: Annotated[
+        bool, Setting("Also write report.junit.xml, for CI servers.", flags=("--junit",))
+    ] = False
+    github: Annotated[
+        bool, Setting("Also print annotations for pull requests on GitHub.", flags=("--github",))
+    ] = False
 
 
 @with_settings
@@ -28,6 +52,7 @@ def gate(
     out: Out,
     settings: AuditSettings,
     printing: Printing,
+    exports: Exports,
     policy: Annotated[
         Path | None,
         typer.Option("--policy", help="A TOML file with thresholds of your own.", metavar="FILE"),
@@ -36,6 +61,14 @@ def gate(
         Path | None,
         typer.Option(
             "--rehearsal", help="A rehearsal.json, for the policy's max_emission.", metavar="FILE"
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline",
+            help="A report.json from before: fail only on what is new or has grown since.",
+            metavar="FILE",
         ),
     ] = None,
     strict: Annotated[
@@ -57,19 +90,21 @@ def gate(
     from synflaw_audit.outputs.manifest import manifest_of
     from synflaw_audit.outputs.overlap import require_disjoint
     from synflaw_audit.report import write_reports
+    from synflaw_audit.report.explain import read_report
     from synflaw_audit.verdicts.catalogue import load_checks, selected
     from synflaw_audit.verdicts.gate import decide
     from synflaw_audit.verdicts.policy import Policy, load_policy
     from synflaw_audit.verdicts.suggestion import suggested
 
-    names = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, DECISION_FILE)
-    others = [given for given in (policy, rehearsal) if given is not None]
+    names = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, *DECISION_FILES)
+    others = [given for given in (policy, rehearsal, baseline) if given is not None]
     if suggest_policy is not None:
         named: list[str | Path] = [*paths, *others]
         read = [path for path in named if not Path(path).is_dir()]
         require_disjoint(suggest_policy.parent, read, [suggest_policy.name])
         _require_new(suggest_policy)
     with opened(out, names, paths, settings, others) as folder:
+        before = None if baseline is None else read_report(baseline)
         # Without a selection the policy may ask for a check that does not run by default.
         checks = load_checks(settings.checks)
         if settings.select is not None:
@@ -79,13 +114,15 @@ def gate(
         report = audited(paths, folder, settings, printing, applied, allow=rules.allow, split=True)
         write_reports(report, folder.staging)
         rehearsed = None if rehearsal is None else _rehearsed(rehearsal)
-        decision = decide(report, rules, strict=strict, rehearsed=rehearsed)
+        decision = decide(report, rules, strict=strict, rehearsed=rehearsed, baseline=before)
         (folder.staging / DECISION_FILE).write_text(decision.to_json(), encoding="utf-8")
+        _export(report, decision, exports, folder.staging)
         options = options_of(settings) | {"strict": strict, "policy": asdict(rules)}
         inputs = {
             "checks": files_of(settings.checks),
             "policy": [] if policy is None else [policy],
             "rehearsal": [] if rehearsal is None else [rehearsal],
+            "baseline": [] if baseline is None else [baseline],
         }
         if suggest_policy is not None:  # before the outputs stand, so that exit 2 leaves none
             _write_new(suggest_policy, suggested(report))
@@ -93,7 +130,21 @@ def gate(
     show(report, out, printing)
     if not (printing.json or printing.quiet):
         _show_decision(decision, stdout())
+    if exports.github:
+        from synflaw_audit.report.annotations import annotations
+
+        for line in annotations(report, decision):
+            typer.echo(line, err=printing.json)  # where stdout is the report's alone
     raise typer.Exit(decision.exit_code)
+
+
+def _export(report: Report, decision: Decision, exports: Exports, folder: Path) -> None:
+    from synflaw_audit.report import junit, sarif
+
+    if exports.sarif:
+        (folder / SARIF_FILE).write_text(sarif.render(report, decision), encoding="utf-8")
+    if exports.junit:
+        (folder / JUNIT_FILE).write_text(junit.render(report, decision), encoding="utf-8")
 
 
 def _require_new(path: Path) -> None:

@@ -6,10 +6,12 @@ FLAGGED_FILE, REJECTED_FILE = "flagged.parquet", "rejected.jsonl"
 CLEAN_FILE, QUARANTINED_FILE = "clean.parquet", "quarantined.parquet"
 REPORT_FILES = ("report.json", "report.md", "report.html")
 DECISION_FILE = "gate.json"
+SARIF_FILE, JUNIT_FILE = "report.sarif", "report.junit.xml"
 MANIFEST_FILE = "run.json"
 # What a run is at work on, hidden, so that no reader takes it for a corpus.
 WORK_FOLDER = ".synflaw-audit"
 
 ROW_FILES = (FLAGGED_FILE, REJECTED_FILE)
 SPLIT_FILES = (CLEAN_FILE, QUARANTINED_FILE)
-OUTPUT_FILES = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, DECISION_FILE, MANIFEST_FILE)
+DECISION_FILES = (DECISION_FILE, SARIF_FILE, JUNIT_FILE)
+OUTPUT_FILES = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, *DECISION_FILES, MANIFEST_FILE)

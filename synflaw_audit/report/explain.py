@@ -70,6 +70,8 @@ def read_report(path: Path) -> Report:
         return Report.from_json(file.read_bytes())
     except FileNotFoundError as error:
         raise InputError(f"{file}: there is no such report; `synflaw audit` writes one") from error
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
 

@@ -11,7 +11,8 @@ import orjson
 from synflaw_audit.errors import CatalogueError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.findings.losses import losses_of
-from synflaw_audit.findings.report import Finding, Report
+from synflaw_audit.findings.report import Finding, Report, Verdict
+from synflaw_audit.verdicts.baseline import only_new, since
 from synflaw_audit.verdicts.policy import Policy
 
 # So many records of so few different rows, each given so often, are one corpus in many copies.
@@ -29,12 +30,14 @@ class Decision:
         reasons: Why it does not pass, one sentence each; empty when it does.
         notices: What a person should know although it does not decide.
         accounts: What became of every row.
+        failed: Codes of the checks that are among the reasons.
     """
 
     outcome: Literal["pass", "fail", "undecided"]
     reasons: tuple[str, ...]
     notices: tuple[str, ...]
     accounts: Accounts = field(default_factory=Accounts)
+    failed: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -53,6 +56,7 @@ class Decision:
             "outcome": self.outcome,
             "reasons": self.reasons,
             "notices": self.notices,
+            "failed": self.failed,
             "rows": {
                 "seen": accounts.rows,
                 "rejected": accounts.rejected,
@@ -73,6 +77,7 @@ def decide(
     *,
     strict: bool = False,
     rehearsed: Mapping[str, float] | None = None,
+    baseline: Report | None = None,
 ) -> Decision:
     """Judge a report by a policy.
 
@@ -87,6 +92,8 @@ def decide(
         policy: The default policy if not given.
         strict: Warnings and undecided checks fail too.
         rehearsed: The damage that a rehearsal measured, by ``emission`` and ``instruction_loss``.
+        baseline: A report from before. What fails or warns counts only where it is new since then,
+            or has risen beyond the noise of both; the policy's own limits hold as ever.
 
     Raises:
         CatalogueError: The policy limits what a rehearsal measures, and there is none.
@@ -94,10 +101,16 @@ def decide(
     policy = policy or Policy()
     reasons: list[str] = []
     notices: list[str] = []
-    if report.verdict == "fail":
-        reasons.append(_sentence(report, "fail", "failed"))
-    elif report.verdict == "warn":
-        (reasons if strict else notices).append(_sentence(report, "warn", "warned"))
+    failed: tuple[str, ...] = ()
+    if baseline is not None:
+        changes = since(report, baseline)
+        notices += changes.notices()
+        report = only_new(report, changes)
+    if report.verdict in ("fail", "warn"):
+        counted = _counted(report, report.verdict)
+        stops = strict or report.verdict == "fail"
+        (reasons if stops else notices).append(_sentence(report, counted))
+        failed = tuple(finding.code for finding in counted) if stops else ()
     open_ones = reasons if strict or policy.undecided == "fail" else notices
     if sentence := _too_few(report):
         open_ones.append(sentence)
@@ -119,7 +132,7 @@ def decide(
     outcome: Literal["pass", "fail", "undecided"] = "fail" if reasons else "pass"
     if (nothing := _nothing_judged(report)) and outcome == "pass":
         outcome, reasons = "undecided", [nothing]
-    return Decision(outcome, tuple(reasons), tuple(notices), report.dataset.accounts)
+    return Decision(outcome, tuple(reasons), tuple(notices), report.dataset.accounts, failed)
 
 
 def _too_few(report: Report) -> str:
@@ -158,12 +171,17 @@ def _copies(report: Report) -> Iterator[str]:
         )
 
 
-def _sentence(report: Report, verdict: Literal["warn", "fail"], verb: str) -> str:
-    # Under the verdict "warn" a failed check is an experimental one, which only warns.
-    counted = ("warn", "fail") if verdict == "warn" else ("fail",)
-    found = [finding for finding in report.checks if finding.verdict in counted]
-    listed = "; ".join(f"{finding.code} {finding.name} {_beyond(finding)}" for finding in found)
-    return f"{len(found)} of {_count(len(report.checks), 'check')} {verb}: {listed}."
+def _counted(report: Report, verdict: Verdict) -> list[Finding]:
+    """Under the verdict "warn" a failed check is an experimental one, which only warns."""
+    if verdict == "warn":
+        return [finding for finding in report.checks if finding.verdict in ("warn", "fail")]
+    return [f for f in report.checks if f.verdict == "fail" and f.status != "experimental"]
+
+
+def _sentence(report: Report, findings: Sequence[Finding]) -> str:
+    verb = "failed" if report.verdict == "fail" else "warned"
+    listed = "; ".join(f"{finding.code} {finding.name} {_beyond(finding)}" for finding in findings)
+    return f"{len(findings)} of {_count(len(report.checks), 'check')} {verb}: {listed}."
 
 
 def _near(findings: Sequence[Finding]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from synflaw_audit.clock import Clock
-from synflaw_audit.findings.finding import MarkedText, within
+from synflaw_audit.findings.finding import MarkedText, Status, within
 from synflaw_audit.findings.report import Finding, TemplateSummary, Variant, Verdict
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.measures import MEASURES, Measure, Score
@@ -104,7 +104,7 @@ def judged(
         if limits is None or finding.name in limits
     ]
     if limits is None:
-        verdict = _overall([_weighed(one.check, verdict) for one, verdict in deciding])
+        verdict = overall([weighed(one.check.status, verdict) for one, verdict in deciding])
     else:
         verdict = _worst([verdict for _, verdict in deciding])
     share = shares(findings)
@@ -225,12 +225,13 @@ def _finding(scored: Scored, corpus: Corpus) -> Finding:
     )
 
 
-def _weighed(check: Check, verdict: Verdict) -> Verdict:
+def weighed(status: Status, verdict: Verdict) -> Verdict:
     """An experimental check warns at most: nothing measured yet says that it should stop anyone."""
-    return "warn" if verdict == "fail" and check.status == "experimental" else verdict
+    return "warn" if verdict == "fail" and status == "experimental" else verdict
 
 
-def _overall(verdicts: Sequence[Verdict]) -> Verdict:
+def overall(verdicts: Sequence[Verdict]) -> Verdict:
+    """The worst of the checks' verdicts; "undecided" where no check could decide."""
     order: tuple[Verdict, ...] = ("fail", "warn", "pass")
     return next((worst for worst in order if worst in verdicts), "undecided")
 
