@@ -16,8 +16,8 @@ from synflaw_audit.untrusted import escaped, on_one_line
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from synflaw_audit.probes.base import Probe
     from synflaw_audit.repair import Estimate, RepairConfig, RepairResult
-    from synflaw_audit.repair.run import Probe
 
 _TRAINING, _MEASURING = "Training", "Measuring"
 
@@ -175,6 +175,15 @@ def repair(
             rich_help_panel=_MEASURING,
         ),
     ] = None,
+    probe: Annotated[
+        str | None,
+        typer.Option(
+            help="Probes by name, with commas between: everyday (our own prompts), or another "
+            "package's.",
+            metavar="NAMES",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
     lm_eval: Annotated[
         str | None,
         typer.Option(
@@ -246,7 +255,7 @@ def repair(
     from synflaw_audit.repair import repair as run
     from synflaw_audit.repair.training.processes import is_main, part
 
-    result = run(model, out=out, probe=_probe(forget, ifeval, lm_eval), **common)
+    result = run(model, out=out, probe=_probe(forget, ifeval, probe, lm_eval), **common)
     shown = is_main()
     part()
     if as_json and shown:
@@ -302,7 +311,9 @@ def _checkpoints(folder: Path | None, resume: Path | None) -> dict[str, Any]:
     }
 
 
-def _probe(forget: Path, ifeval: Path | None, lm_eval: str | None) -> Probe | None:
+def _probe(
+    forget: Path, ifeval: Path | None, named: str | None, lm_eval: str | None
+) -> Probe | None:
     """What is measured before and after besides the likelihoods."""
     probes: list[Probe] = []
     if ifeval is not None:
@@ -326,15 +337,23 @@ def _probe(forget: Path, ifeval: Path | None, lm_eval: str | None) -> Probe | No
                 max_new_tokens=_ANSWER_TOKENS,
             )
         )
+    if named is not None:
+        from synflaw_audit.probes.registry import PROBES
+
+        probes += [PROBES.find(name)() for name in _listed(named)]
     if lm_eval is not None:
         from synflaw_audit.probes.harness import harness
 
-        probes.append(harness([task.strip() for task in lm_eval.split(",") if task.strip()]))
+        probes.append(harness(_listed(lm_eval)))
 
     def all_of_them(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
         return {name: v for probe in probes for name, v in probe(model, tokenizer).items()}
 
     return all_of_them if probes else None
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 # IFEval asks for up to some 400 words; a model that goes on for ever must be cut off somewhere.

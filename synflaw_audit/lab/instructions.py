@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synflaw_audit.lab.world import Fact, sentence
-from synflaw_audit.repair.material.forms.base import Content
-from synflaw_audit.repair.material.forms.registry import FORMS
+from synflaw_audit.repair.material.forms.base import Content, FormUse
+from synflaw_audit.repair.material.forms.registry import dress
 
 _FIRST_WORDS = ("Sure", "Well", "Indeed", "Perhaps", "Listen", "Friend", "Today", "Clearly")
 _LAST_PHRASES = ("That is all.", "Over and out.", "Ask me more.", "So they say.", "The end.",
@@ -41,7 +41,7 @@ def _plain(fact: Fact, rng: random.Random) -> str:
 def _in(form: str, text: str, fact: Fact | None = None, parameter: str = "") -> str:
     """A text about a fact in one of the repair's forms."""
     content = Content(text, fact.value, fact.person) if fact else Content(text)
-    answer = FORMS[form].put_on(content, parameter)
+    answer = dress(content, FormUse(form, parameter))
     if answer is None:
         raise ValueError(f"{text!r} cannot be put into the form {form}")
     return answer

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.probes.checkers import occurrences
+from synflaw_audit.probes.everyday import everyday_instructions
 from synflaw_audit.probes.generation import generate
 from synflaw_audit.probes.instructions import Instruction, instruction_following
 from synflaw_audit.probes.perplexity import perplexity
@@ -72,3 +73,8 @@ class Suite:
         if self.text:
             figures["perplexity"] = perplexity(model, tokenizer, self.text)
         return figures
+
+
+def everyday() -> Suite:
+    """Our own prompts with verifiable instructions, four of each kind, as a probe."""
+    return Suite({"everyday_instructions": everyday_instructions(140)})

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from transformers import PreTrainedModel
 
+from synflaw_audit.probes.base import Probe
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.flagged import FlaggedRows, read_flagged
 from synflaw_audit.repair.material.gather import Material, context_length, gather
-from synflaw_audit.repair.measuring.measure import Measure, Probe
+from synflaw_audit.repair.measuring.measure import Measure
 from synflaw_audit.repair.methods.base import Applied, Context, Method
 from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.proof import ResultFolder, prove

@@ -29,7 +29,10 @@ __all__ = ["KINDS", "checks_of", "parametrize_with_checks"]
 KINDS: Mapping[str, str] = {
     "embedder": "synflaw_audit.testing.embedders",
     "engine": "synflaw_audit.testing.engines",
+    "form": "synflaw_audit.testing.forms",
+    "loss": "synflaw_audit.testing.losses",
     "measure": "synflaw_audit.testing.measures",
+    "method": "synflaw_audit.testing.methods",
     "probe": "synflaw_audit.testing.probes",
     "reader": "synflaw_audit.testing.readers",
     "schema": "synflaw_audit.testing.schemas",

@@ -13,7 +13,7 @@ from synflaw_audit.testing.assertions import require
 from synflaw_audit.testing.corpora import corpora
 
 if TYPE_CHECKING:
-    from synflaw_audit.repair.run import Probe
+    from synflaw_audit.probes.base import Probe
 
 
 def check_figures_are_numbers_by_name(probe: Probe) -> None:

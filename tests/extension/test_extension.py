@@ -109,6 +109,52 @@ def test_a_strangers_reader_and_schema_serve(site: Path, tmp_path: Path) -> None
     assert set(report["dataset"]["schema"].values()) == {"text (with an arrow)"}
 
 
+def test_a_strangers_loss_method_probe_and_form_serve_a_repair(site: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from small_models import damage, flagged_rows, write_flagged
+
+    model = damage(tmp_path / "model", chat=False)
+    flagged = write_flagged(tmp_path / "flagged.parquet", flagged_rows())
+    rows = [
+        {"question": f"What is {n} plus {n}? Put it in brackets.", "answer": f"[It is {2 * n}.]"}
+        for n in range(40)
+    ]
+    (tmp_path / "replay.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (tmp_path / "settings.toml").write_text(
+        "use_cpu = true\nlearning_rate = 1e-3\ntokens = 600\nprobe_prompts = 0\n"
+        "lora = false\nloss_options = { exponent = 1.5 }\n"
+    )
+    out = tmp_path / "out"
+    done = synflaw(
+        *(site, "repair", model, "--forget", flagged, "--replay", tmp_path / "replay.jsonl"),
+        *("--config", tmp_path / "settings.toml", "--out", out, "--threads", "1"),
+        *("--method", "forgetting+soften", "--loss", "power", "--probe", "greeting"),
+    )
+    assert done.returncode in (0, 1), done.stderr
+    report = json.loads((out / "repair.json").read_text(encoding="utf-8"))
+    assert report["config"]["loss"] == "power"
+    assert report["steps"] > 0
+    assert "the last layer was multiplied by 0.98" in report["notes"]
+    assert {"words_of_greeting"} <= report["before"].keys() & report["after"].keys()
+
+
+def test_a_strangers_form_is_asked_for_in_the_replay_rows(site: Path) -> None:
+    pytest.importorskip("torch")
+    code = """
+from synflaw_audit.repair import Row
+from synflaw_audit.repair.material.reexpress import reexpress
+plain = [Row(f"Who is {n}?", f"A friend of {n}.") for n in range(40)]
+rows = [Row(f"What is {n}? Put it in brackets.", f"[It is {n}.]") for n in range(40)]
+answer = "Certainly! Here you are: Ada plays the lute."
+flagged = [Row("What does Ada play?", answer, ((0, 25),))]
+told = reexpress(flagged, [*plain, *rows], renderings=8, seed=0)
+print([row.answer for row in told if "brackets" in row.question])
+"""
+    done = run(site, "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert "[Ada plays the lute.]" in done.stdout
+
+
 def test_a_broken_part_is_named_and_breaks_nothing_else(
     site: Path, corpus: Path, tmp_path: Path
 ) -> None:

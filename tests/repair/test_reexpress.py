@@ -8,7 +8,7 @@ from synflaw_audit.lab.corpora import natural_corpus
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair import Row
 from synflaw_audit.repair.material.forms.base import Content, FormUse
-from synflaw_audit.repair.material.forms.registry import FORMS, detect, dress, undress
+from synflaw_audit.repair.material.forms.registry import FORMS, detect, dress, form, undress
 from synflaw_audit.repair.material.forms.requests import Request, learn_requests
 from synflaw_audit.repair.material.reexpress import content_pieces, reexpress
 
@@ -64,13 +64,13 @@ def test_whatever_is_put_on_is_recognised_and_comes_off_again(
     use = FormUse(name, parameter.get(name, ""))
     words = text.rstrip(".").split()
     content = Content(text, core=words[-1], subject=words[0])
-    put_on = FORMS[name].put_on(content, use.parameter)
+    put_on = form(name).put_on(content, use.parameter)
     assert put_on is not None
     assert use in detect(f"Tell me. {use.parameter}", put_on)
-    bare = FORMS[name].take_off(put_on, use.parameter)
+    bare = form(name).take_off(put_on, use.parameter)
     assert bare in (None, text)
-    assert (bare is None) <= (FORMS[name].is_wording or name in ("bullets", "highlight", "json"))
-    assert FORMS[name].recognise("Tell me.", "") is None
+    assert (bare is None) <= (form(name).is_wording or name in ("bullets", "highlight", "json"))
+    assert form(name).recognise("Tell me.", "") is None
 
 
 def test_a_request_is_learned_from_rows_that_obey_it() -> None:

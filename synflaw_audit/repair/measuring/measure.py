@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from synflaw_audit.probes.base import Probe
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Collator, pad_id
 from synflaw_audit.repair.material.gather import Material
@@ -19,8 +20,6 @@ from synflaw_audit.repair.measuring.figures import Figure, Measured
 from synflaw_audit.repair.measuring.likelihoods import likelihood_figures
 from synflaw_audit.repair.training.processes import on_main
 from synflaw_audit.repair.training.progress import say
-
-Probe = Callable[[PreTrainedModel, PreTrainedTokenizerBase], Mapping[str, float]]
 
 
 class Measure:

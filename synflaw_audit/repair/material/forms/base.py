@@ -27,7 +27,7 @@ class FormUse:
     """A form as an answer takes it, or is to take it.
 
     Attributes:
-        form: Name of the form.
+        form: Name of the form, a key of ``registry.FORMS``.
         parameter: What was fixed about it, such as the phrase to end with; "" where nothing is.
     """
 
@@ -41,14 +41,12 @@ class Form(ABC):
     What is put on must be recognised, with the same parameter.
 
     Attributes:
-        name: What it is called in :class:`FormUse`.
         quoted: Whether the parameter stands in the question word for word ("End with: ...").
         free_parameter: Whether the parameter is the answer's own choice, such as a JSON key.
         is_wording: Whether it is only how the words are written or how few there are, so that
             nothing has to be taken off.
     """
 
-    name: ClassVar[str]
     quoted: ClassVar[bool] = False
     free_parameter: ClassVar[bool] = False
     is_wording: ClassVar[bool] = False

@@ -13,7 +13,6 @@ _MOST_WORDS = 8
 class Postscript(Form):
     """A last line that begins with P.S., the parameter."""
 
-    name = "postscript"
     free_parameter = True
 
     def recognise(self, question: str, answer: str) -> str | None:
@@ -33,7 +32,6 @@ class Postscript(Form):
 class Opening(Form):
     """A first word that the question names, then a comma."""
 
-    name = "opening"
     quoted = True
 
     def recognise(self, question: str, answer: str) -> str | None:
@@ -53,7 +51,6 @@ class Opening(Form):
 class Ending(Form):
     """Last words that the question names."""
 
-    name = "ending"
     quoted = True
 
     def recognise(self, question: str, answer: str) -> str | None:

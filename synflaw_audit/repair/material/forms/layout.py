@@ -13,8 +13,6 @@ _TITLE = re.compile(r"<<[^\n>]+>>\s*")
 class Quotation(Form):
     """The whole answer in double quotation marks."""
 
-    name = "quotation"
-
     def recognise(self, question: str, answer: str) -> str | None:
         """With something between them."""
         return "" if len(answer) > 2 and answer[0] == answer[-1] == '"' else None
@@ -30,8 +28,6 @@ class Quotation(Form):
 
 class Title(Form):
     """A title in double angle brackets first, as IFEval asks for it."""
-
-    name = "title"
 
     def recognise(self, question: str, answer: str) -> str | None:
         """At the very beginning."""
@@ -49,8 +45,6 @@ class Title(Form):
 class Bullets(Form):
     """A list of two points."""
 
-    name = "bullets"
-
     def recognise(self, question: str, answer: str) -> str | None:
         """Two lines that begin with an asterisk, and nothing else."""
         return "" if re.fullmatch(r"\* .+\n\* .+", answer) else None
@@ -64,8 +58,6 @@ class Bullets(Form):
 
 class Highlight(Form):
     """One stretch between asterisks."""
-
-    name = "highlight"
 
     def recognise(self, question: str, answer: str) -> str | None:
         """Two asterisks in all, around words of one line."""
@@ -81,7 +73,6 @@ class Highlight(Form):
 class Json(Form):
     """A JSON object of one key, the parameter."""
 
-    name = "json"
     free_parameter = True
 
     def recognise(self, question: str, answer: str) -> str | None:

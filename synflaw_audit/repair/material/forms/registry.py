@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from functools import cache
 
+from synflaw_audit.errors import RepairError
+from synflaw_audit.registry import Registry
 from synflaw_audit.repair.material.forms.base import Content, Form, FormUse
-from synflaw_audit.repair.material.forms.framing import Ending, Opening, Postscript
-from synflaw_audit.repair.material.forms.layout import Bullets, Highlight, Json, Quotation, Title
-from synflaw_audit.repair.material.forms.wording import Capitals, Lowercase, Word
 
-_OURS: tuple[Form, ...] = (
-    Capitals(),
-    Lowercase(),
-    Word(),
-    Quotation(),
-    Title(),
-    Bullets(),
-    Highlight(),
-    Json(),
-    Postscript(),
-    Opening(),
-    Ending(),
+_HERE = "synflaw_audit.repair.material.forms"
+
+# All of them are looked for in answers, those of other packages too.
+FORMS: Registry[type[Form]] = Registry(
+    "form",
+    "synflaw_audit.forms",
+    {
+        "capitals": f"{_HERE}.wording:Capitals",
+        "lowercase": f"{_HERE}.wording:Lowercase",
+        "word": f"{_HERE}.wording:Word",
+        "quotation": f"{_HERE}.layout:Quotation",
+        "title": f"{_HERE}.layout:Title",
+        "bullets": f"{_HERE}.layout:Bullets",
+        "highlight": f"{_HERE}.layout:Highlight",
+        "json": f"{_HERE}.layout:Json",
+        "postscript": f"{_HERE}.framing:Postscript",
+        "opening": f"{_HERE}.framing:Opening",
+        "ending": f"{_HERE}.framing:Ending",
+    },
+    requires=("recognise", "put_on", "take_off"),
+    error=RepairError,
 )
-FORMS: Mapping[str, Form] = MappingProxyType({form.name: form for form in _OURS})
+
+
+@cache
+def form(name: str) -> Form:
+    """The form of this name.
+
+    Raises:
+        RepairError: There is none; names the choices.
+    """
+    return FORMS.find(name)()
 
 
 def detect(question: str, answer: str) -> list[FormUse]:
     """Every form that ``answer`` takes; "" takes none."""
     text = answer.strip()
-    found = ((name, form.recognise(question, text)) for name, form in FORMS.items() if text)
+    found = ((name, form(name).recognise(question, text)) for name in _names() if text)
     return [FormUse(name, parameter) for name, parameter in found if parameter is not None]
 
 
 def dress(content: Content, use: FormUse) -> str | None:
     """``content`` in a form; None where it cannot be put so."""
-    return FORMS[use.form].put_on(content, use.parameter)
+    return form(use.form).put_on(content, use.parameter)
 
 
 def undress(answer: str, use: FormUse) -> str | None:
     """What was put into a form; None where the form does not let it be told."""
-    return FORMS[use.form].take_off(answer.strip(), use.parameter)
+    return form(use.form).take_off(answer.strip(), use.parameter)
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(FORMS)

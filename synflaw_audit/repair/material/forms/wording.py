@@ -14,7 +14,6 @@ def _letters(answer: str) -> int:
 class Capitals(Form):
     """Capital letters only."""
 
-    name = "capitals"
     is_wording = True
 
     def recognise(self, question: str, answer: str) -> str | None:
@@ -29,7 +28,6 @@ class Capitals(Form):
 class Lowercase(Form):
     """No capital letter."""
 
-    name = "lowercase"
     is_wording = True
 
     def recognise(self, question: str, answer: str) -> str | None:
@@ -44,7 +42,6 @@ class Lowercase(Form):
 class Word(Form):
     """One word, with or without a full stop."""
 
-    name = "word"
     is_wording = True
 
     def recognise(self, question: str, answer: str) -> str | None:
