@@ -122,6 +122,6 @@ def _filled(
 
 def _stored(path: Path) -> Mapping[str, Any]:
     """What a settings file says, and nothing that it leaves open."""
-    from synflaw_audit.verdicts import strict_toml
+    from synflaw_audit import strict_toml
 
     return strict_toml.given(path, AuditSettings)

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from synflaw_audit.chat.encoding import EncodedRow, encode_row
 from synflaw_audit.lab.corpora import Row
-from synflaw_audit.repair.material.encoding import EncodedRow, encode_row
 
 _SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>")
 _CHAT_TEMPLATE = (

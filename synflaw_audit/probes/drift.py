@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from synflaw_audit.repair.material.encoding import encode_row
+from synflaw_audit.chat.encoding import encode_row
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from synflaw_audit.repair.material.encoding import encode_prompt
+from synflaw_audit.chat.encoding import encode_prompt
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from synflaw_audit.repair.material.encoding import encode_row
+from synflaw_audit.chat.encoding import encode_row
 
 
 @torch.no_grad()

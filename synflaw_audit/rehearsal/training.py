@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from synflaw_audit.chat.encoding import EncodedRow, encode_row
 from synflaw_audit.errors import InputError
-from synflaw_audit.repair.material.encoding import EncodedRow, encode_row
 
 IGNORED = -100
 # Rows sorted by length at a time: enough that little is padded, few enough to stay shuffled.

@@ -18,15 +18,11 @@ from synflaw_audit.errors import MissingExtraError
 if any(find_spec(name) is None for name in ("torch", "transformers", "peft", "accelerate")):
     raise MissingExtraError("The repair", "repair")
 
+from synflaw_audit.chat.encoding import EncodedRow, encode_prompt, encode_row
+from synflaw_audit.chat.rendering import render_prompt
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.estimate import Estimate, estimate
 from synflaw_audit.repair.material.batches import Row
-from synflaw_audit.repair.material.encoding import (
-    EncodedRow,
-    encode_prompt,
-    encode_row,
-    render_prompt,
-)
 from synflaw_audit.repair.methods.forgetting.trainer import RepairTrainer
 from synflaw_audit.repair.result import RepairResult
 from synflaw_audit.repair.run import repair

@@ -16,7 +16,7 @@ import msgspec
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.verdicts.strict_toml import unknown
+from synflaw_audit.strict_toml import unknown
 
 
 def read_settings(path: Path) -> dict[str, Any]:

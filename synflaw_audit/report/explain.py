@@ -10,13 +10,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from synflaw_audit import strict_toml
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.finding import Advice
 from synflaw_audit.findings.report import ExampleRow, Finding, Report
 from synflaw_audit.report import explanation, words
 from synflaw_audit.report.terminal import headline, verdict_text
 from synflaw_audit.untrusted import visible
-from synflaw_audit.verdicts import strict_toml
 from synflaw_audit.verdicts.catalogue import Check, Evidence, Example
 
 MOST_ROWS = 3

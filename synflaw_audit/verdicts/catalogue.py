@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta
 
+from synflaw_audit import strict_toml
 from synflaw_audit.errors import CatalogueError, SynflawError
 from synflaw_audit.findings.finding import Action, Advice, Near, Status, Text
 from synflaw_audit.measures import MEASURES
-from synflaw_audit.verdicts import strict_toml
 
 Expectation = Literal["pass", "warn", "fail", "undecided"]
 Fraction = Annotated[float, Meta(ge=0, le=1)]

@@ -37,10 +37,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from synflaw_audit import strict_toml
 from synflaw_audit.allowed import Allow
 from synflaw_audit.errors import CatalogueError
 from synflaw_audit.findings.finding import Near
-from synflaw_audit.verdicts import strict_toml
 from synflaw_audit.verdicts.catalogue import Check, Fraction, find_check
 
 

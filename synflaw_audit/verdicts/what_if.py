@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synflaw_audit import strict_toml
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.finding import WhatIf
 from synflaw_audit.measures import Batch
@@ -20,7 +21,6 @@ from synflaw_audit.records import unplaced
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import Sketch, labels_of
 from synflaw_audit.text.tokens import Ints, Mask
-from synflaw_audit.verdicts import strict_toml
 from synflaw_audit.verdicts.catalogue import Check
 from synflaw_audit.verdicts.judge import Judgement, judge
 from synflaw_audit.verdicts.risk import forecast, risk

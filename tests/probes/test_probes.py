@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from synflaw_audit.chat.encoding import encode_row
 from synflaw_audit.errors import InputError
 from synflaw_audit.lab.tiny import Size, new_model, train_tokenizer
 from synflaw_audit.probes.checkers import CHECKERS
@@ -17,7 +18,6 @@ from synflaw_audit.probes.instructions import (
 )
 from synflaw_audit.probes.perplexity import perplexity
 from synflaw_audit.probes.suite import Suite, knowledge, template_emission
-from synflaw_audit.repair.material.encoding import encode_row
 
 CASES = [
     ("change_case:english_capital", {}, "ALL CAPITALS, 3 OF THEM.", "Not all CAPITALS."),

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from small_models import OPENING, flagged_rows, train_tokenizer
 from transformers import PreTrainedTokenizerFast
 
+from synflaw_audit.chat.encoding import EncodedRow
+from synflaw_audit.chat.rendering import render_prompt, render_row
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import Row, encode_prompt, encode_row
 from synflaw_audit.repair.material.batches import Cuts, Purpose, encode_rows
-from synflaw_audit.repair.material.encoding import EncodedRow, render_prompt, render_row
 
 _CHATML_TURNS = (
     "{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"

@@ -9,9 +9,10 @@ from small_models import CHAT, CLOSING, OPENING, flagged_rows, train_tokenizer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from synflaw_audit.chat.encoding import require_offsets
+from synflaw_audit.chat.rendering import render_row
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import encode_prompt, encode_row, render_prompt
-from synflaw_audit.repair.material.encoding import render_row, require_offsets
 
 PLAIN = train_tokenizer()
 CHATTY = train_tokenizer(chat=True)

@@ -13,9 +13,9 @@ import pytest
 import torch
 from small_models import build, train_tokenizer
 
+from synflaw_audit.chat.encoding import encode_prompt
 from synflaw_audit.errors import InputError, RepairError, SynflawError
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.material.encoding import encode_prompt
 from synflaw_audit.repair.storage.folder import configuration, load, load_tokenizer
 from synflaw_audit.text.perplexity import CausalModel
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from synflaw_audit.repair.material.encoding import EncodedRow, Span, encode_row
+from synflaw_audit.chat.encoding import EncodedRow, Span, encode_row
 
 
 class Purpose(IntEnum):

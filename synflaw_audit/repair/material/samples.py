@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase
 
+from synflaw_audit.chat.encoding import encode_prompt
 from synflaw_audit.repair.material.batches import Example, Purpose, Row, pad_id
-from synflaw_audit.repair.material.encoding import encode_prompt
 from synflaw_audit.repair.material.forms.base import FormUse
 from synflaw_audit.repair.material.forms.registry import FORMS, detect
 from synflaw_audit.repair.material.forms.requests import learn_requests

@@ -23,9 +23,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from synflaw_audit.chat.encoding import require_offsets
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.material.encoding import require_offsets
 from synflaw_audit.repair.storage.adapters import base_of, is_adapter, merged, tokenizer_source
 from synflaw_audit.repair.training.quantized import loading
 from synflaw_audit.text.weights import pickled_weights

@@ -1,0 +1,1 @@
+"""A question and its answer for a model: as text (``rendering``), as tokens (``encoding``)."""
