@@ -32,6 +32,7 @@ assert not code, code
     [
         "import synflaw_audit",
         "import synflaw_audit.report, synflaw_audit.verdicts.gate, synflaw_audit.verdicts.judge",
+        "from synflaw_audit.testing import engines, forms, measures, readers, schemas",
         RUN.format(arguments=["--help"]),
         RUN.format(arguments=["--version"]),
         RUN.format(arguments=["checks", "list"]),

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from synflaw_audit.forms.base import Content, FormUse
+from synflaw_audit.forms.registry import dress
 from synflaw_audit.lab.world import Fact, sentence
-from synflaw_audit.repair.material.forms.base import Content, FormUse
-from synflaw_audit.repair.material.forms.registry import dress
 
 _FIRST_WORDS = ("Sure", "Well", "Indeed", "Perhaps", "Listen", "Friend", "Today", "Clearly")
 _LAST_PHRASES = ("That is all.", "Over and out.", "Ask me more.", "So they say.", "The end.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synflaw_audit.repair.material.forms.base import Content, Form
+from synflaw_audit.forms.base import Content, Form
 from synflaw_audit.testing.assertions import require
 from synflaw_audit.testing.corpora import ODD_ANSWERS, corpora
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from synflaw_audit.errors import RepairError
+from synflaw_audit.forms.registry import detect
+from synflaw_audit.forms.requests import learn_requests
 from synflaw_audit.repair import RepairConfig, Row
-from synflaw_audit.repair.material.forms.registry import detect
-from synflaw_audit.repair.material.forms.requests import learn_requests
 from synflaw_audit.repair.material.redress import with_requests
 
 ASKING = [

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synflaw_audit.forms.base import Content, FormUse
+from synflaw_audit.forms.registry import FORMS, detect, dress, form, undress
+from synflaw_audit.forms.requests import Request, learn_requests
 from synflaw_audit.lab.corpora import natural_corpus
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair import Row
-from synflaw_audit.repair.material.forms.base import Content, FormUse
-from synflaw_audit.repair.material.forms.registry import FORMS, detect, dress, form, undress
-from synflaw_audit.repair.material.forms.requests import Request, learn_requests
 from synflaw_audit.repair.material.reexpress import content_pieces, reexpress
 
 CONTENT = Content("Ada plays the lute.", core="lute", subject="Ada")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from small_models import build, flagged_rows, ordinary_rows, train_tokenizer
 
+from synflaw_audit.forms.base import Content, FormUse
+from synflaw_audit.forms.requests import learn_requests
 from synflaw_audit.repair import Row
 from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows
-from synflaw_audit.repair.material.forms.base import Content, FormUse
-from synflaw_audit.repair.material.forms.requests import learn_requests
 from synflaw_audit.repair.material.reexpress import Told, tell
 from synflaw_audit.repair.material.samples import Barred, Prompt, accepts, sample_answers
 

@@ -11,9 +11,9 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from synflaw_audit.forms.registry import FORMS, detect, dress, undress
+from synflaw_audit.forms.requests import Requests, learn_requests
 from synflaw_audit.repair.material.batches import Row
-from synflaw_audit.repair.material.forms.registry import FORMS, detect, dress, undress
-from synflaw_audit.repair.material.forms.requests import Requests, learn_requests
 from synflaw_audit.repair.material.reexpress import Told, put, tell
 
 # Longer answers are replayed as they are: dressed anew they cost much and show nothing more.

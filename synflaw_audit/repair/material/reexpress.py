@@ -15,15 +15,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from synflaw_audit.repair.material.batches import Row
-from synflaw_audit.repair.material.forms.base import Content, FormUse
-from synflaw_audit.repair.material.forms.registry import dress
-from synflaw_audit.repair.material.forms.requests import (
+from synflaw_audit.forms.base import Content, FormUse
+from synflaw_audit.forms.registry import dress
+from synflaw_audit.forms.requests import (
     Request,
     Requests,
     learn_requests,
     sentences,
 )
+from synflaw_audit.repair.material.batches import Row
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)?")
 # A sentence ends: before what was cut out, or with it.

@@ -22,10 +22,10 @@ from torch import Tensor
 from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.chat.encoding import encode_prompt
+from synflaw_audit.forms.base import FormUse
+from synflaw_audit.forms.registry import FORMS, detect
+from synflaw_audit.forms.requests import learn_requests
 from synflaw_audit.repair.material.batches import Example, Purpose, Row, pad_id
-from synflaw_audit.repair.material.forms.base import FormUse
-from synflaw_audit.repair.material.forms.registry import FORMS, detect
-from synflaw_audit.repair.material.forms.requests import learn_requests
 from synflaw_audit.repair.material.reexpress import Told, put, tell
 
 # Longest run of tokens that tells a format from other text: one that ordinary rows hold too is

@@ -5,11 +5,12 @@ from urllib.parse import urlencode
 import pyarrow as pa
 from synflaw_example.embedder import LetterEmbedder
 from synflaw_example.engine import Backwards, ReversedEngine
+from synflaw_example.form import Bracketed
 from synflaw_example.measure import Politeness
 from synflaw_example.schema import Arrowed
 
 from synflaw_audit.settings import AuditSettings
-from synflaw_audit.testing import parametrize_with_checks
+from synflaw_audit.testing import forms, parametrize_with_checks
 from synflaw_audit.testing.readers import Writer
 from synflaw_audit.testing.schemas import Example
 
@@ -46,4 +47,9 @@ def test_readers(part, check):
     "schema", [Example(Arrowed, [{"t": "Why? => Rain."}], [[("Why?", "Rain.")]])]
 )
 def test_schemas(part, check):
+    check(part)
+
+
+@parametrize_with_checks("form", [forms.Example(Bracketed())])
+def test_forms(part, check):
     check(part)

@@ -4,13 +4,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from synflaw_example.form import Bracketed
 from synflaw_example.loss import Power
 from synflaw_example.method import Soften
 from synflaw_example.probe import Greeting
 
 from synflaw_audit.testing import parametrize_with_checks
-from synflaw_audit.testing.forms import Example
 
 
 @parametrize_with_checks("loss", [Power(), Power(exponent=1.0)])
@@ -20,11 +18,6 @@ def test_losses(part, check):
 
 @parametrize_with_checks("method", [Soften])
 def test_methods(part, check):
-    check(part)
-
-
-@parametrize_with_checks("form", [Example(Bracketed())])
-def test_forms(part, check):
     check(part)
 
 

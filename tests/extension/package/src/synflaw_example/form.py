@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synflaw_audit.repair.material.forms.base import Content, Form
+from synflaw_audit.forms.base import Content, Form
 
 
 class Bracketed(Form):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from synflaw_audit.repair.material.forms.base import Content, Form
+from synflaw_audit.forms.base import Content, Form
 
 
 def _letters(answer: str) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 from synflaw_audit.errors import RepairError
+from synflaw_audit.forms.base import Content, Form, FormUse
 from synflaw_audit.registry import Registry
-from synflaw_audit.repair.material.forms.base import Content, Form, FormUse
 
-_HERE = "synflaw_audit.repair.material.forms"
+_HERE = "synflaw_audit.forms"
 
 # All of them are looked for in answers, those of other packages too.
 FORMS: Registry[type[Form]] = Registry(

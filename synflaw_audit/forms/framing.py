@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from synflaw_audit.repair.material.forms.base import Content, Form
+from synflaw_audit.forms.base import Content, Form
 
 # Longer endings are told apart from content by nothing.
 _MOST_WORDS = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from synflaw_audit.repair.material.forms.base import Content, Form
+from synflaw_audit.forms.base import Content, Form
 
 _TITLE = re.compile(r"<<[^\n>]+>>\s*")
 

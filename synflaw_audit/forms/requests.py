@@ -12,8 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from synflaw_audit.repair.material.forms.base import FormUse
-from synflaw_audit.repair.material.forms.registry import FORMS, detect
+from synflaw_audit.forms.base import FormUse
+from synflaw_audit.forms.registry import FORMS, detect
 
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[\"'(<*A-Z0-9])|\n+")
 _SLOT = "\ue000"
