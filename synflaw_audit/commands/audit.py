@@ -94,7 +94,7 @@ def audited(
     """
     from synflaw_audit.run import audit as run
 
-    with progress(quiet=printing.quiet or printing.json) as tell:
+    with progress(quiet=printing.quiet) as tell:
         return run(
             paths, settings, checks=checks, allow=allow, out=folder, split=split, progress=tell
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from synflaw_audit.untrusted import on_one_line, visible
 
@@ -37,13 +39,27 @@ def write(text: str) -> None:
     typer.echo(on_one_line(text))
 
 
+# Seconds between two lines about a long run where nobody sees a display.
+LOG_EVERY = 30.0
+
+
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Callable[[str, int], None]]:
-    """Show what goes on, on stderr, if that is a terminal and it takes more than two seconds."""
+    """Show what goes on, on stderr: a display on a terminal, else a line every 30 seconds."""
     console = stderr()
-    if quiet or not console.is_terminal:
+    if quiet:
         yield lambda stage, done: None
-        return
+    elif console.is_terminal:
+        with _displayed(console) as tell:
+            yield tell
+    else:
+        with _logged(console) as tell:
+            yield tell
+
+
+@contextmanager
+def _displayed(console: Console) -> Iterator[Callable[[str, int], None]]:
+    """A display, if it takes more than two seconds."""
     from threading import Timer
 
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -60,6 +76,32 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int], None]]:
         timer.cancel()
         timer.join()
         display.stop()
+
+
+@contextmanager
+def _logged(console: Console) -> Iterator[Callable[[str, int], None]]:
+    """Steady lines, also while a stage has nothing to tell: CI ends what is silent for long."""
+    from threading import Event, Thread
+
+    over, start = Event(), time.monotonic()
+    latest = "starting"
+
+    def tell(stage: str, done: int) -> None:
+        nonlocal latest
+        latest = _stage(stage, done)
+
+    def log() -> None:
+        while not over.wait(LOG_EVERY):
+            seconds = round(time.monotonic() - start)
+            console.print(Text(on_one_line(f"synflaw: {latest} ({seconds} s)")), soft_wrap=True)
+
+    thread = Thread(target=log, daemon=True)
+    thread.start()
+    try:
+        yield tell
+    finally:
+        over.set()
+        thread.join()
 
 
 def _stage(stage: str, done: int) -> str:
