@@ -1,0 +1,1 @@
+"""What an audit found, in the libraries that a team trains with."""
