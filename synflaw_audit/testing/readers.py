@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.reading import Source, open_source
+from synflaw_audit.reading import Rejected, Source, open_source
 from synflaw_audit.testing.assertions import require
 from synflaw_audit.testing.corpora import corpora
 
@@ -55,7 +55,8 @@ def check_counts_every_row(writer: Writer) -> None:
     rows = _rows()
     rows[1:1] = [{"question": "q", "answer": ""}]
     with _file(writer, rows) as path:
-        source, rejected = open_source(path), []
+        source = open_source(path)
+        rejected: list[Rejected] = []
         numbers = [n for batch in source.batches(rejected.append) for n in batch["row"].to_pylist()]
         require([row.row for row in rejected] == [1], f"rejected is {rejected}, not row 1 alone")
         require(numbers == [0, *range(2, len(rows))], "rows are not numbered as in the file")
