@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from synflaw_audit.records import RECORDS
 from synflaw_audit.sample.corpus import Corpus
-from synflaw_audit.sample.sketch import Answers, Sketch
+from synflaw_audit.sample.sketch import AnswerSample, Sketch
 
 Kind = Literal["independent", "clustered", "copied"]
 
@@ -124,4 +124,6 @@ def corpus(rows: pd.DataFrame, sample: int, seed: int = 0) -> Corpus:
     places = {"file": "f", "row": range(len(rows)), "turn": 0}
     frame = pd.DataFrame({**places, "question": rows["question"], "answer": rows["answer"]})
     batch = pa.RecordBatch.from_pandas(frame, schema=RECORDS, preserve_index=False)
-    return Corpus(Sketch(rows=sample, answers=Answers(size=3 * sample), seed=seed).added(batch))
+    return Corpus(
+        Sketch(rows=sample, answers=AnswerSample(size=3 * sample), seed=seed).added(batch)
+    )

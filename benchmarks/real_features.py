@@ -30,7 +30,7 @@ from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.probes.emission import FormatMatcher
 from synflaw_audit.probes.instructions import Instruction, follows
 from synflaw_audit.probes.likeness import lengths, likeness
-from synflaw_audit.run import Measured, measure
+from synflaw_audit.run import MeasuredCorpus, measure
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.verdicts.catalogue import load_checks
 
@@ -64,7 +64,7 @@ class Runs:
         return [follows(answer, instruction) for answer, instruction in pairs]
 
 
-def scored(part: Slice, measured: Measured) -> dict[str, object]:
+def scored(part: Slice, measured: MeasuredCorpus) -> dict[str, object]:
     """One row of the features."""
     row: dict[str, object] = {"slice": part.name, "family": part.family, "origin": part.origin}
     row["rows"] = len(part.rows)

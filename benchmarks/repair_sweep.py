@@ -18,8 +18,8 @@ from typing import Any
 
 import environment
 
-from synflaw_audit.lab.arms import OURS, PRESETS, WORLDS, Arm
-from synflaw_audit.lab.run import COLUMNS, Lab, Outcome, rows
+from synflaw_audit.lab.arms import OURS, PRESETS, WORLDS, Treatment
+from synflaw_audit.lab.run import COLUMNS, ArmResult, Lab, rows
 
 SWEPT: Mapping[str, Sequence[Any]] = {
     "forget_weight": (0.0, 0.01, 0.2),
@@ -36,7 +36,7 @@ BUDGETS = (2.0, 4.0)
 PRESET = PRESETS["small"]
 
 
-def arms() -> list[Arm]:
+def arms() -> list[Treatment]:
     """The lab's own setting, then each variation of it."""
     varied = [
         replace(OURS, name=f"{name} {value:g}", settings={**OURS.settings, name: value})
@@ -47,7 +47,7 @@ def arms() -> list[Arm]:
     return [OURS, *varied, *budgets]
 
 
-def written(outcomes: Sequence[Outcome], worlds: Sequence[str], command: str) -> str:
+def written(outcomes: Sequence[ArmResult], worlds: Sequence[str], command: str) -> str:
     """The result as Markdown."""
     lines = [
         "# Weights and sources of the repair, swept one at a time",
@@ -82,7 +82,7 @@ def main() -> None:
         control=False,
         stages=options.stages,
     )
-    outcomes: list[Outcome] = []
+    outcomes: list[ArmResult] = []
     for outcome in lab.run(options.seeds):
         outcomes.append(outcome)
         if outcome.arm == "base" or not outcome.tuned:

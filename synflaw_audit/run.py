@@ -27,7 +27,7 @@ from synflaw_audit.engines.base import (
     silent,
 )
 from synflaw_audit.engines.local.engine import sketched
-from synflaw_audit.engines.local.memory import Memory, parsed, within
+from synflaw_audit.engines.local.memory import Memory, memory_plan, parsed
 from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import AllowedFormat, Dataset, Finding, Flagged, Report
@@ -47,7 +47,15 @@ from synflaw_audit.text.embedders import embedder_named
 from synflaw_audit.text.perplexity import language_model_named
 from synflaw_audit.verdicts.catalogue import Check, load_checks, selected
 from synflaw_audit.verdicts.groups import judged_groups
-from synflaw_audit.verdicts.judge import Judgement, Scored, beside, judge, judged, scored, summaries
+from synflaw_audit.verdicts.judge import (
+    Judgement,
+    Scored,
+    judge,
+    judged,
+    scored,
+    summaries,
+    with_reference,
+)
 from synflaw_audit.verdicts.risk import risk
 from synflaw_audit.verdicts.what_if import Sample
 
@@ -113,7 +121,7 @@ def audit(
     """
     told = replace(settings or AuditSettings(), **changes)
     known = _known(checks, told)
-    memory = within(None if told.memory_limit is None else parsed(told.memory_limit))
+    memory = memory_plan(None if told.memory_limit is None else parsed(told.memory_limit))
     other = told.reference if reference is None else reference
     with _opened(out, split, (*_named(source), *_named(other))) as folder:
         compared = None if other is None else _opened_reference(other, told)
@@ -163,7 +171,7 @@ def audit(
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredCorpus:
     """A corpus that has been read once and scored by every check.
 
     It can be judged by the checks' own limits or by others, as often as one likes; the rows that a
@@ -192,7 +200,7 @@ class Measured:
     def judge(self, limits: Mapping[str, float] | None = None) -> Judgement:
         """Judges the scores; see ``verdicts.judge.judged``."""
         judgement = judged(self.corpus, self.scores, limits)
-        return replace(judgement, findings=beside(judgement.findings, self.compared))
+        return replace(judgement, findings=with_reference(judgement.findings, self.compared))
 
     def flag(self, judgement: Judgement, outputs: Outputs) -> SecondPass:
         """Reads the corpus again and flags the rows that a judgement implicates."""
@@ -253,7 +261,7 @@ def measure(
     memory: Memory | None = None,
     outputs: Outputs | None = None,
     progress: Progress | None = None,
-) -> Measured:
+) -> MeasuredCorpus:
     """The first pass over a corpus, and the score of every check; see ``audit``.
 
     Args:
@@ -300,7 +308,7 @@ def measure(
         "reference": None if reference is None else list(reference.files),
         "sample": {"rows": len(corpus), "complete": first.sketch.complete},
     }
-    return Measured(engine, corpus, first, scores, compared, config, clock, tell)
+    return MeasuredCorpus(engine, corpus, first, scores, compared, config, clock, tell)
 
 
 @contextmanager
@@ -349,7 +357,7 @@ def _opened_reference(reference: SourceLike, told: AuditSettings) -> Source:
     return open_source(reference)
 
 
-def _with_pictures(report: Report, measured: Measured) -> Report:
+def _with_pictures(report: Report, measured: MeasuredCorpus) -> Report:
     """The report with the pictures of the corpus, and of its reference beside it."""
     corpus, clock = measured.corpus, measured.clock
     with clock("picture"):

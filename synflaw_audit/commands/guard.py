@@ -61,7 +61,7 @@ def guarded(command: Callable[[], int]) -> NoReturn:
     sys.exit(code)
 
 
-def explained(error: BaseException) -> int:
+def report_failure(error: BaseException) -> int:
     """Says on stderr why a command ended before its end; its exit code."""
     with suppress(BaseException):  # there may be no stderr, or no memory
         # An interrupt may come up as another error where it strikes a library.
@@ -100,7 +100,7 @@ def _ended(command: Callable[[], int]) -> int:
         code = command()
         _flush()
     except BaseException as error:
-        code = explained(error)
+        code = report_failure(error)
     try:
         _flush()
     except BaseException:

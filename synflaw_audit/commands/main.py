@@ -17,7 +17,7 @@ from synflaw_audit.commands import checks, gx
 from synflaw_audit.commands.audit import audit
 from synflaw_audit.commands.demo import demo
 from synflaw_audit.commands.gate import gate
-from synflaw_audit.commands.guard import FAULT, complain, explained, guarded
+from synflaw_audit.commands.guard import FAULT, complain, guarded, report_failure
 from synflaw_audit.commands.lab import lab
 from synflaw_audit.commands.probe import probe
 from synflaw_audit.commands.rehearse import rehearse
@@ -38,7 +38,7 @@ class Commands(TyperGroup):
                 if hasattr(error, "message"):  # which may quote an argument
                     error.message = on_one_line(error.message)
                 raise
-            raise typer.Exit(explained(error)) from None
+            raise typer.Exit(report_failure(error)) from None
 
 
 app = typer.Typer(

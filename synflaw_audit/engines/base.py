@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from synflaw_audit.allowed import Allowances
-from synflaw_audit.engines.contents import together
+from synflaw_audit.engines.contents import combined
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
-from synflaw_audit.flagging.groups import By, Groups
+from synflaw_audit.flagging.groups import By, GroupSketches
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.records import FLAGGED, FLAGGED_AND_INDEX
 from synflaw_audit.sample.sketch import EMPTY, Sketch, merge
@@ -118,7 +118,7 @@ class FirstPass:
             self.accounts.merged(other.accounts),
             self.first_rejected or other.first_rejected,
             added(self.allowed, other.allowed),
-            content=together(self.content, other.content),
+            content=combined(self.content, other.content),
         )
 
 
@@ -144,7 +144,7 @@ class SecondPass:
     flagged: int
     rows: Callable[[], pa.Table]
     tally: Tally
-    groups: Groups | None = None
+    groups: GroupSketches | None = None
     quarantined: int = 0
 
 

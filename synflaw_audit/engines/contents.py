@@ -19,14 +19,14 @@ def content_of(batch: pa.RecordBatch) -> int:
     """A digest of what records say (schema ``records.RECORDS``), in whatever order they come.
 
     A query without an order may give its rows in another one each time. Digests of parts are
-    added up by ``together``.
+    added up by ``combined``.
     """
     question, answer = (hashes_of(batch.column(name)) for name in ("question", "answer"))
     digests = mixed(extended(mixed(question), answer))
     return int(digests.sum(dtype=np.uint64))
 
 
-def together(one: int, other: int) -> int:
+def combined(one: int, other: int) -> int:
     """The digest of the records of both."""
     return (one + other) % _MODULUS
 
@@ -46,7 +46,7 @@ class Contents:
             return
         file = batch.column("file")[0].as_py()
         if not self._ordered:
-            self._sums[file] = together(self._sums.get(file, 0), content_of(batch))
+            self._sums[file] = combined(self._sums.get(file, 0), content_of(batch))
             return
         content = self._hashes.setdefault(file, xxhash.xxh3_128())
         content.update(np.ascontiguousarray(batch.column("row")).data)

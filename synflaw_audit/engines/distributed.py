@@ -209,7 +209,7 @@ class DistributedEngine(Engine):
         """The flagged rows where none were written: that takes another pass."""
         with self._marked(flagger, "flagged", replace(outputs, by=None)) as yielded:
             self._counted(yielded)
-            return _in_order(together(list(yielded.batches(chosen)), chosen.schema))
+            return _in_order(concatenated(list(yielded.batches(chosen)), chosen.schema))
 
     def _written(self, outputs: Outputs) -> pa.Table:
         folder = f"{self._rows}/{FLAGGED_FILE}"
@@ -224,7 +224,7 @@ def _second_pass(counts: Counts, rows: Callable[[], pa.Table]) -> SecondPass:
     )
 
 
-def together(batches: Sequence[pa.RecordBatch | pa.Table], schema: pa.Schema) -> pa.Table:
+def concatenated(batches: Sequence[pa.RecordBatch | pa.Table], schema: pa.Schema) -> pa.Table:
     """Batches as one table of this schema."""
     tables = [b if isinstance(b, pa.Table) else pa.Table.from_batches([b]) for b in batches]
     return pa.concat_tables([schema.empty_table(), *(table.cast(schema) for table in tables)])

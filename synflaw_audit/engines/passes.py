@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 
 from synflaw_audit.allowed import Allowances, Remainder
 from synflaw_audit.engines.base import FirstPass
-from synflaw_audit.engines.contents import content_of, together
+from synflaw_audit.engines.contents import combined, content_of
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
-from synflaw_audit.flagging.groups import Grouper, Groups
+from synflaw_audit.flagging.groups import Grouper, GroupSketches
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.reading.base import Input, Schema
 from synflaw_audit.reading.index import Indexed
@@ -39,7 +39,7 @@ class Counts:
     tokens: int = 0
     flagged: int = 0
     tally: Tally = field(default_factory=Tally)
-    groups: Groups | None = None
+    groups: GroupSketches | None = None
     quarantined: int = 0
     content: int = 0
 
@@ -51,7 +51,7 @@ class Counts:
             self.tally.joined(other.tally),
             _both(self.groups, other.groups),
             self.quarantined + other.quarantined,
-            together(self.content, other.content),
+            combined(self.content, other.content),
         )
 
     def added(
@@ -67,7 +67,7 @@ class Counts:
         return self.merged(counted)
 
 
-def _both(groups: Groups | None, others: Groups | None) -> Groups | None:
+def _both(groups: GroupSketches | None, others: GroupSketches | None) -> GroupSketches | None:
     if groups is None or others is None:
         return groups or others
     return groups.merged(others)
@@ -100,7 +100,7 @@ def sketch_rows(
     sketcher = Sketcher(empty)
     remainder, content = Remainder(allowed or Allowances()), 0
     for batch in _gathered(_records(tables, schema, ledger)):
-        content = together(content, content_of(batch))
+        content = combined(content, content_of(batch))
         sketcher.add(remainder.of(batch))
     accounts = Accounts()
     for read in ledgers:

@@ -70,11 +70,11 @@ class RayEngine(distributed.DistributedEngine):
         return {_NAME: str(self._rows_read.schema)}
 
     @cached_property
-    def _rows_read(self) -> tasks.Rows:
+    def _rows_read(self) -> tasks.RowReader:
         if not (sample := self._data.take(256)):
             raise NoRowsError(f"{_NAME}: there are no rows to audit")
         schema = find_schema(_NAME, sample, self._reading)
-        return tasks.Rows(_NAME, schema, NumberedTable(_NAME), unread_columns(sample, schema))
+        return tasks.RowReader(_NAME, schema, NumberedTable(_NAME), unread_columns(sample, schema))
 
     @contextmanager
     def run(
@@ -130,7 +130,7 @@ class _Blocks:
         import ray
 
         for block in self._of(rows).to_arrow_refs():
-            yield distributed.together([ray.get(block)], rows.schema)
+            yield distributed.concatenated([ray.get(block)], rows.schema)
 
     def _of(self, rows: distributed.Selection) -> Dataset:
         return _each(self.data, partial(_chosen, rows))

@@ -56,7 +56,7 @@ _REJECTED_ROWS = 1024
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowReader:
     """How the rows of an input are read from a partition.
 
     Attributes:
@@ -110,7 +110,7 @@ def sketch_partition(
     empty: Sketch,
     allowed: Allowances,
     batches: Iterator[pa.RecordBatch],
-    rows: Rows,
+    rows: RowReader,
     partition: int,
 ) -> Iterator[pa.RecordBatch]:
     """Sketches a partition; yields the rejected rows, if they are kept, and a ``Sketched``."""
@@ -135,7 +135,7 @@ def mark_partition(
     index: tuple[str, ...],
     by: By | None,
     batches: Iterator[pa.RecordBatch],
-    rows: Rows,
+    rows: RowReader,
     partition: int,
 ) -> Iterator[pa.RecordBatch]:
     """Flags a partition.

@@ -30,7 +30,7 @@ from synflaw_audit.expectations.errors import (
     LostResultError,
     LostRowsError,
 )
-from synflaw_audit.expectations.runs import META, AuditId, Outcome
+from synflaw_audit.expectations.runs import META, AuditId, AuditOutcome
 from synflaw_audit.expectations.store import count_stored, is_ours, project_root, raw_suite
 
 ACTION_TYPE = "synflaw_write_flagged_subset"
@@ -93,7 +93,7 @@ class WriteFlaggedSubsetAction(ValidationAction):
 
     def _write(self, checkpoint: CheckpointResult, result: Any, evaluated: list[Any]) -> Any:
         outcomes = _outcomes(evaluated)
-        place = folders.Place.of(result.suite_name, _definition(result))
+        place = folders.ValidationFolder.of(result.suite_name, _definition(result))
         manifest = _manifest(checkpoint, result, evaluated, outcomes)
         path = folders.write(place.below(self._root()), manifest, outcomes)
         return {**manifest["flagged"], "directory": str(path)}
@@ -171,7 +171,7 @@ class WriteFlaggedSubsetAction(ValidationAction):
                 errors.append(error)
 
 
-def _outcomes(evaluated: list[Any]) -> list[Outcome]:
+def _outcomes(evaluated: list[Any]) -> list[AuditOutcome]:
     """The audits behind the results, each once; those of all rows before those of some."""
     ids = [(result.meta or {}).get(META) for result in evaluated]
     found = {identity: identity.outcome for identity in ids if isinstance(identity, AuditId)}
@@ -247,7 +247,7 @@ def _definition(result: Any) -> dict[str, Any]:
 
 
 def _manifest(
-    checkpoint: CheckpointResult, result: Any, evaluated: list[Any], outcomes: list[Outcome]
+    checkpoint: CheckpointResult, result: Any, evaluated: list[Any], outcomes: list[AuditOutcome]
 ) -> dict[str, Any]:
     return {
         "manifest_version": folders.MANIFEST_VERSION,
@@ -270,7 +270,7 @@ def _manifest(
             for r in evaluated
         ],
         "flagged": {
-            "records": folders.records(outcomes),
+            "records": folders.flagged_records(outcomes),
             "audited": sum(o.report.dataset.records for o in outcomes if o.report),
         },
         "versions": {"great_expectations": installed_version()},

@@ -27,7 +27,7 @@ from synflaw_audit.expectations.compat import (
     pydantic,
     renderer,
 )
-from synflaw_audit.expectations.decisions import Decision
+from synflaw_audit.expectations.decisions import ExpectationVerdict
 from synflaw_audit.expectations.errors import shown
 from synflaw_audit.expectations.metric import REQUEST, VALUE_KEYS, release
 from synflaw_audit.expectations.runs import AuditRun
@@ -119,7 +119,7 @@ class AuditExpectation(Sealed, BatchExpectation):
         """The thresholds, by check name, above which this expectation's rows are flagged."""
 
     @abstractmethod
-    def judge(self, run: AuditRun) -> Decision:
+    def judge(self, run: AuditRun) -> ExpectationVerdict:
         """Compare the audit with the threshold; reads the audit and computes nothing."""
 
     @classmethod

@@ -21,7 +21,7 @@ from synflaw_audit.engines.spark.engine import SparkEngine
 from synflaw_audit.reading import Source
 from synflaw_audit.reading.base import Input, Schema
 from synflaw_audit.reading.rows import Columns, Piece, Row, require_unique
-from synflaw_audit.reading.tables import Frame
+from synflaw_audit.reading.tables import DataFrameInput
 from synflaw_audit.settings import Reading
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Batch:
+class OpenedBatch:
     """A batch.
 
     Attributes:
@@ -112,15 +112,15 @@ def _typed(dialect: Any) -> Any:
 
 def from_pandas(
     engine: Any, domain: dict[str, Any], question: str | None, answer: str | None
-) -> Batch:
+) -> OpenedBatch:
     """The batch's DataFrame."""
     frame = engine.get_domain_records(domain)
-    return replace(_local(Frame(_name(domain), frame), question, answer), frame=frame)
+    return replace(_local(DataFrameInput(_name(domain), frame), question, answer), frame=frame)
 
 
 def from_sql(
     engine: Any, domain: dict[str, Any], question: str | None, answer: str | None
-) -> Batch:
+) -> OpenedBatch:
     """The batch's table or query."""
     selectable = engine.get_domain_records(domain)
     if not hasattr(selectable, "c") or hasattr(selectable, "subquery"):
@@ -131,16 +131,16 @@ def from_sql(
 
 def from_spark(
     engine: Any, domain: dict[str, Any], question: str | None, answer: str | None
-) -> Batch:
+) -> OpenedBatch:
     """The batch's Spark DataFrame."""
     frame = engine.get_domain_records(domain)
     spark = SparkEngine(frame, name=_name(domain), question=question, answer=answer)
-    return Batch(spark, lambda: spark.inputs[0].rows.schema)
+    return OpenedBatch(spark, lambda: spark.inputs[0].rows.schema)
 
 
-def _local(table: Input, question: str | None, answer: str | None) -> Batch:
+def _local(table: Input, question: str | None, answer: str | None) -> OpenedBatch:
     source = Source((table,), Reading(question=question, answer=answer), BATCH_RECORDS)
-    return Batch(LocalEngine(source), lambda: source.schema(table.name))
+    return OpenedBatch(LocalEngine(source), lambda: source.schema(table.name))
 
 
 def _name(domain: dict[str, Any]) -> str:

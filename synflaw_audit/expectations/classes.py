@@ -15,7 +15,7 @@ from typing import Any
 
 from synflaw_audit.expectations.base import AuditExpectation, Threshold, Thresholds
 from synflaw_audit.expectations.compat import pydantic
-from synflaw_audit.expectations.decisions import Decision, worst
+from synflaw_audit.expectations.decisions import ExpectationVerdict, worst
 from synflaw_audit.expectations.runs import AuditRun
 from synflaw_audit.expectations.wording import limit_in_words
 from synflaw_audit.verdicts.catalogue import Check, load_checks
@@ -70,7 +70,7 @@ class CheckExpectation(AuditExpectation):
         """See ``AuditExpectation.limits``."""
         return {self.check().name: float(self._get_success_kwargs()["max_score"])}
 
-    def judge(self, run: AuditRun) -> Decision:
+    def judge(self, run: AuditRun) -> ExpectationVerdict:
         """See ``AuditExpectation.judge``."""
         return run.judge(self.check().name, float(self._get_success_kwargs()["max_score"]))
 
@@ -109,7 +109,7 @@ class ExpectSynflawFormatUniformityToBeWithinLimits(AuditExpectation):
         """See ``AuditExpectation.limits``."""
         return dict(self._get_success_kwargs()["max_scores"])
 
-    def judge(self, run: AuditRun) -> Decision:
+    def judge(self, run: AuditRun) -> ExpectationVerdict:
         """See ``AuditExpectation.judge``."""
         return worst((limit, run.judge(name, limit)) for name, limit in self.limits().items())
 
@@ -153,7 +153,7 @@ class ExpectSynflawPatternOverfittingRiskToBeAtMost(AuditExpectation):
         """See ``AuditExpectation.limits``."""
         return dict(self._get_success_kwargs()["max_scores"])
 
-    def judge(self, run: AuditRun) -> Decision:
+    def judge(self, run: AuditRun) -> ExpectationVerdict:
         """See ``AuditExpectation.judge``."""
         return run.judge_risk(float(self._get_success_kwargs()["max_score"]), self.limits())
 

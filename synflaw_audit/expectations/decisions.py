@@ -12,7 +12,7 @@ _SEVERITY: Mapping[Verdict, int] = {"pass": 0, "warn": 1, "undecided": 2, "fail"
 
 
 @dataclass(frozen=True)
-class Decision:
+class ExpectationVerdict:
     """What an expectation makes of the audit.
 
     Attributes:
@@ -36,8 +36,8 @@ class Decision:
     observed: Mapping[str, Any] = field(default_factory=dict)
 
     def settled(
-        self, rows: Rows, *, allow_undecided: bool, max_rejected_share: float
-    ) -> tuple[bool, Decision]:
+        self, rows: RowCounts, *, allow_undecided: bool, max_rejected_share: float
+    ) -> tuple[bool, ExpectationVerdict]:
         """Whether the expectation is a success, and the decision with what decided that.
 
         Args:
@@ -61,7 +61,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowCounts:
     """What became of a batch's rows, or the turns of its conversations.
 
     Attributes:
@@ -85,7 +85,7 @@ class Rows:
         return self.rejected / self.seen if self.seen else 0.0
 
 
-def of_finding(finding: Finding) -> Decision:
+def of_finding(finding: Finding) -> ExpectationVerdict:
     """A finding, whose limit is that of an expectation."""
     label = f"{finding.code} {finding.name}"
     interval = f"{finding.score:.3f} (95%: {finding.low:.3f} to {finding.high:.3f})"
@@ -98,7 +98,7 @@ def of_finding(finding: Finding) -> Decision:
     else:
         message = f"{label}: score {interval} is within the limit {limit}"
     measured = finding.verdict != "undecided"
-    return Decision(
+    return ExpectationVerdict(
         verdict=finding.verdict,
         score=finding.score if measured else None,
         low=finding.low if measured else None,
@@ -110,7 +110,7 @@ def of_finding(finding: Finding) -> Decision:
     )
 
 
-def worst(decisions: Iterable[tuple[float, Decision]]) -> Decision:
+def worst(decisions: Iterable[tuple[float, ExpectationVerdict]]) -> ExpectationVerdict:
     """Several decisions as one: the worst verdict, and the score that exceeds its limit the most.
 
     Args:
@@ -128,5 +128,5 @@ def worst(decisions: Iterable[tuple[float, Decision]]) -> Decision:
     )
 
 
-def _excess(limit: float, decision: Decision) -> float:
+def _excess(limit: float, decision: ExpectationVerdict) -> float:
     return (decision.score or 0.0) - limit

@@ -29,7 +29,7 @@ from typing import Any
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.expectations import subset as subsets
-from synflaw_audit.expectations.runs import Outcome
+from synflaw_audit.expectations.runs import AuditOutcome
 from synflaw_audit.flagging.sinks import write_text
 from synflaw_audit.report import render_html
 
@@ -39,7 +39,7 @@ WHOLE = "whole"
 
 
 @dataclass(frozen=True)
-class Place:
+class ValidationFolder:
     """Where the validations of one batch of one suite are kept.
 
     Attributes:
@@ -55,7 +55,7 @@ class Place:
     partition: str
 
     @classmethod
-    def of(cls, suite: str, definition: Mapping[str, Any]) -> Place:
+    def of(cls, suite: str, definition: Mapping[str, Any]) -> ValidationFolder:
         """The place of a validation, by the batch definition in its ``meta``."""
         identifiers = definition.get("batch_identifiers") or {}
         known = {key: value for key, value in identifiers.items() if key != "dataframe"}
@@ -80,7 +80,7 @@ def component(name: str) -> str:
     return plain if kept else f"{plain or '_'}-{zlib.crc32(name.encode()):08x}"
 
 
-def write(place: Path, manifest: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Path:
+def write(place: Path, manifest: Mapping[str, Any], outcomes: Sequence[AuditOutcome]) -> Path:
     """Writes what a validation found; the folder appears whole or not at all.
 
     Args:
@@ -122,7 +122,7 @@ def latest(directory: Path) -> Iterator[Path]:
         yield folder
 
 
-def _audit(folder: Path, number: int, outcome: Outcome) -> dict[str, Any]:
+def _audit(folder: Path, number: int, outcome: AuditOutcome) -> dict[str, Any]:
     """Writes the files of one audit; returns what the manifest says of it."""
     suffix = "" if number == 1 else f"-{number}"
     flagged = f"flagged{suffix}.parquet"
@@ -155,6 +155,6 @@ def _appearing(final: Path) -> Iterator[Path]:
         raise
 
 
-def records(audits: Iterable[Outcome]) -> int:
+def flagged_records(audits: Iterable[AuditOutcome]) -> int:
     """The rows that audits flagged."""
     return sum(outcome.subset.records for outcome in audits if outcome.subset)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from synflaw_audit.expectations.batches import Batch, from_pandas, from_spark, from_sql
+from synflaw_audit.expectations.batches import OpenedBatch, from_pandas, from_spark, from_sql
 from synflaw_audit.expectations.compat import (
     MetricConfiguration,
     PandasExecutionEngine,
@@ -74,7 +74,7 @@ class AuditMetric(TableMetricProvider):
 
 
 def _run(
-    open_batch: Callable[..., Batch],
+    open_batch: Callable[..., OpenedBatch],
     engine: Any,
     domain: dict[str, Any],
     values: dict[str, Any],

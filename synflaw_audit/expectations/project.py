@@ -30,7 +30,7 @@ CLASS = hook.ExpectationsStore.__name__
 
 
 @dataclass(frozen=True)
-class Change:
+class ProjectChange:
     """One thing that ``init`` did to a project."""
 
     path: Path
@@ -91,7 +91,7 @@ def find_project(directory: Path) -> Path:
     )
 
 
-def init(directory: Path) -> list[Change]:
+def init(directory: Path) -> list[ProjectChange]:
     """Hook the project into this package and seal its stored suites; idempotent.
 
     Returns:
@@ -102,13 +102,13 @@ def init(directory: Path) -> list[Change]:
             store is another package's class, which we would have to replace.
     """
     root = find_project(directory)
-    changes: list[Change] = []
+    changes: list[ProjectChange] = []
     config, text = _read_config(root)
     section = _store_section(config, root)
     if not _is_hooked(section):
         _refuse_foreign_store(section, root)
         write_text(root / CONFIG, _with_hook(text, section, root / CONFIG))
-        changes.append(Change(root / CONFIG, f"stores.*.module_name = {MODULE}"))
+        changes.append(ProjectChange(root / CONFIG, f"stores.*.module_name = {MODULE}"))
     changes.extend(_seal(path, suite) for path, suite in _stored_suites(root) if _unsealed(suite))
     return changes
 
@@ -327,7 +327,7 @@ def _unsealed(suite: dict[str, Any]) -> bool:
     return hook.count_ours(suite) > 0 and hook.SEAL not in suite
 
 
-def _seal(path: Path, suite: dict[str, Any]) -> Change:
+def _seal(path: Path, suite: dict[str, Any]) -> ProjectChange:
     sealed = {**suite, hook.SEAL: {"expectations": hook.count_ours(suite)}}
     write_text(path, json.dumps(sealed, indent=2, sort_keys=True))
-    return Change(path, f"sealed suite {suite.get('name')!r}")
+    return ProjectChange(path, f"sealed suite {suite.get('name')!r}")

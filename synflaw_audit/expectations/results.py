@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synflaw_audit.expectations.compat import SerializableDictDot, convert_to_json_serializable
-from synflaw_audit.expectations.decisions import Decision
+from synflaw_audit.expectations.decisions import ExpectationVerdict
 from synflaw_audit.expectations.runs import META, AuditId, AuditRun
 from synflaw_audit.expectations.subset import Subset
 
@@ -35,7 +35,7 @@ def failed_to_audit(run: AuditRun) -> dict[str, Any]:
 
 def result(
     success: bool,
-    decision: Decision,
+    decision: ExpectationVerdict,
     run: AuditRun,
     limits: Mapping[str, float],
     result_format: Mapping[str, Any],
@@ -60,7 +60,9 @@ def result(
     return {"success": success, "meta": {META: AuditId.of(run.outcome)}, "result": body}
 
 
-def _details(decision: Decision, run: AuditRun, limits: Mapping[str, float]) -> dict[str, Any]:
+def _details(
+    decision: ExpectationVerdict, run: AuditRun, limits: Mapping[str, float]
+) -> dict[str, Any]:
     return {
         "verdict": decision.verdict,
         "message": decision.message,
@@ -74,7 +76,7 @@ def _details(decision: Decision, run: AuditRun, limits: Mapping[str, float]) -> 
     }
 
 
-def _templates(decision: Decision, run: AuditRun, subset: Subset) -> list[dict[str, Any]]:
+def _templates(decision: ExpectationVerdict, run: AuditRun, subset: Subset) -> list[dict[str, Any]]:
     """The templates that the flagged rows follow, most frequent first."""
     counts = subset.templates(decision.failing)
     known = {template.id: template for template in run.templates}
@@ -104,7 +106,7 @@ def _exclude_texts(details: dict[str, Any]) -> None:
 
 
 def _unexpected(
-    subset: Subset, decision: Decision, run: AuditRun, result_format: Mapping[str, Any]
+    subset: Subset, decision: ExpectationVerdict, run: AuditRun, result_format: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The flagged rows under the names, and in the shapes, of Great Expectations' own results."""
     level = str(getattr(result_format["result_format"], "value", result_format["result_format"]))

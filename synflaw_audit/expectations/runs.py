@@ -15,14 +15,14 @@ from pathlib import Path
 
 from synflaw_audit.engines.base import Outputs, SecondPass
 from synflaw_audit.errors import NoRowsError
-from synflaw_audit.expectations.batches import Batch
-from synflaw_audit.expectations.decisions import Decision, Rows, of_finding
+from synflaw_audit.expectations.batches import OpenedBatch
+from synflaw_audit.expectations.decisions import ExpectationVerdict, RowCounts, of_finding
 from synflaw_audit.expectations.errors import shown
 from synflaw_audit.expectations.subset import Subset
 from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
 from synflaw_audit.reading import open_source
 from synflaw_audit.reading.schemas import COLUMNS_ARE_NAMED, Pair
-from synflaw_audit.run import Measured, measure
+from synflaw_audit.run import MeasuredCorpus, measure
 from synflaw_audit.verdicts.catalogue import Check, load_checks
 from synflaw_audit.verdicts.risk import risk
 
@@ -45,7 +45,7 @@ class Failure:
 
 
 @dataclass
-class Outcome:
+class AuditOutcome:
     """What is left of a run when its validation is over.
 
     Attributes:
@@ -71,10 +71,10 @@ class AuditId(str):
     It is text to everyone else: copies are itself, and what is stored of it is a plain string.
     """
 
-    outcome: Outcome
+    outcome: AuditOutcome
 
     @classmethod
-    def of(cls, outcome: Outcome) -> AuditId:
+    def of(cls, outcome: AuditOutcome) -> AuditId:
         """The id of an outcome."""
         identity = cls(outcome.id)
         identity.outcome = outcome
@@ -102,13 +102,13 @@ class AuditRun:
         batch: The batch.
     """
 
-    batch: Batch
-    _measured: Measured
+    batch: OpenedBatch
+    _measured: MeasuredCorpus
 
     def __init__(self, condition: str = "") -> None:
-        self.outcome = Outcome(condition)
+        self.outcome = AuditOutcome(condition)
         self.columns: tuple[str | None, str] = (None, "answer")
-        self.rows = Rows()
+        self.rows = RowCounts()
         self.empty = ""
         self._limits: dict[str, float] = {}
         self._index: dict[str, None] = {}
@@ -116,7 +116,7 @@ class AuditRun:
     @classmethod
     def start(
         cls,
-        open_batch: Callable[[], Batch],
+        open_batch: Callable[[], OpenedBatch],
         checks: Callable[[], tuple[Check, ...]] = load_checks,
         *,
         condition: str = "",
@@ -136,7 +136,7 @@ class AuditRun:
             schema = batch.schema()
             if isinstance(schema, Pair):
                 run.columns = (schema.question, schema.answer)
-            run.rows = Rows(
+            run.rows = RowCounts(
                 run._measured.first.sketch.records,
                 run._measured.first.rejected,
                 run._measured.first.first_rejected,
@@ -176,19 +176,21 @@ class AuditRun:
         if self.failure is None and not self.empty:
             self.outcome.report = self._report()
 
-    def judge(self, check: str, limit: float) -> Decision:
+    def judge(self, check: str, limit: float) -> ExpectationVerdict:
         """A check's finding against a limit."""
         if self.empty:
-            return Decision("undecided", None, None, None, 0, f"{check}: undecided, {self.empty}")
+            return ExpectationVerdict(
+                "undecided", None, None, None, 0, f"{check}: undecided, {self.empty}"
+            )
         judgement = self._measured.judge({check: limit})
         finding = judgement.finding(check)
         if finding is None:
             known = ", ".join(sorted(finding.name for finding in judgement.findings))
             message = f"there is no check {check!r} in this version; checks: {known}"
-            return Decision("fail", None, None, None, self.rows.read, message)
+            return ExpectationVerdict("fail", None, None, None, self.rows.read, message)
         return of_finding(finding)
 
-    def judge_risk(self, limit: float, limits: Mapping[str, float]) -> Decision:
+    def judge_risk(self, limit: float, limits: Mapping[str, float]) -> ExpectationVerdict:
         """The risk against a limit; above it, rows are flagged by the limits of the checks."""
         if self.empty:
             return self.judge("the risk of pattern overfitting", limit)
@@ -201,7 +203,7 @@ class AuditRun:
             verdict = "undecided"
         words = {"fail": "is above", "pass": "is within", "undecided": "is undecided against"}
         measured = verdict != "undecided"
-        return Decision(
+        return ExpectationVerdict(
             verdict=verdict,
             score=found.score if measured else None,
             low=found.low if measured else None,

@@ -66,7 +66,7 @@ class Risk:
 Span = tuple[int, int]
 
 
-def within(spans: Iterable[Span], first: int, last: int, moved: int = 0) -> tuple[Span, ...]:
+def clipped(spans: Iterable[Span], first: int, last: int, moved: int = 0) -> tuple[Span, ...]:
     """Spans as they lie in a stretch of their text, which is then ``moved`` characters in."""
     cut = ((max(start, first), min(end, last)) for start, end in spans)
     return tuple((a - first + moved, b - first + moved) for a, b in cut if a < b)

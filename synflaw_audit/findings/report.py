@@ -57,7 +57,7 @@ SCHEMA_VERSION = 1
 _KEYS = {"flagged_summary": "flagged", "what_if_flagged": "what_if"}
 
 
-class Answers(Protocol):
+class WhatIfAnswers(Protocol):
     """Answers ``Report.what_if`` from what the audit kept of the corpus."""
 
     def __call__(self, drop: str | Iterable[str], checks: Iterable[str]) -> WhatIf:
@@ -198,7 +198,7 @@ class Report:
     allowed: tuple[AllowedFormat, ...] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
     _flagged: Callable[[], pa.Table] | None = field(default=None, repr=False, compare=False)
-    _what_if: Answers | None = field(default=None, repr=False, compare=False)
+    _what_if: WhatIfAnswers | None = field(default=None, repr=False, compare=False)
 
     def flagged(self) -> pd.DataFrame:
         """The flagged rows, in the corpus's order, with the columns of ``records.FLAGGED``.

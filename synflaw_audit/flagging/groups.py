@@ -2,7 +2,7 @@
 
 Records are grouped by a column, by their file, by the split their file's name tells, or by their
 turn. Of each group a small sketch and the number of flagged records are kept, so the memory is
-constant; ``Groups`` merge like sketches do.
+constant; ``GroupSketches`` merge like sketches do.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.index import Index
-from synflaw_audit.sample.sketch import Answers, Sketch, Sketcher, merge
+from synflaw_audit.sample.sketch import AnswerSample, Sketch, Sketcher, merge
 from synflaw_audit.text.tokens import Mask
 
 MOST = 64  # groups
 NONE = "(none)"  # the group of the records that have no value
-EMPTY = Sketch(rows=2000, size=2_000_000, answers=Answers(size=8192))
+EMPTY = Sketch(rows=2000, size=2_000_000, answers=AnswerSample(size=8192))
 
 _SPLIT = re.compile(r"(?<![a-z])(train|test|valid(?:ation)?|dev|eval)(?![a-z])", re.IGNORECASE)
 _SPLITS = {"valid": "validation", "dev": "validation", "eval": "test"}
@@ -91,7 +91,7 @@ def _as_names(values: pa.Array | Iterable[object]) -> pa.Array:
 
 
 @dataclass(frozen=True)
-class Groups:
+class GroupSketches:
     """A corpus, or a part of one, in groups.
 
     Attributes:
@@ -104,7 +104,7 @@ class Groups:
     sketches: Mapping[str, Sketch] = field(default_factory=dict)
     flagged: Mapping[str, int] = field(default_factory=dict)
 
-    def merged(self, other: Groups) -> Groups:
+    def merged(self, other: GroupSketches) -> GroupSketches:
         """Both parts together.
 
         Raises:
@@ -153,10 +153,10 @@ class Grouper:
             self._sketchers[name].add(records.filter(pa.array(of)))
             self._flagged[name] = self._flagged.get(name, 0) + int((mask & of).sum())
 
-    def groups(self) -> Groups:
+    def groups(self) -> GroupSketches:
         """What was taken so far."""
         sketches = {name: sketcher.sketch() for name, sketcher in self._sketchers.items()}
-        return Groups(self.by, sketches, dict(self._flagged))
+        return GroupSketches(self.by, sketches, dict(self._flagged))
 
 
 def require_few(by: By, names: Iterable[str]) -> None:

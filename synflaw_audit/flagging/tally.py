@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synflaw_audit.findings.finding import ExampleRow, Implicated, Span, within
+from synflaw_audit.findings.finding import ExampleRow, Implicated, Span, clipped
 from synflaw_audit.text.tokens import Mask
 
 EXAMPLES = 5
@@ -91,6 +91,6 @@ def _excerpt(answer: str, spans: Sequence[Span]) -> tuple[str, tuple[Span, ...]]
     beginning = answer[:BEGINNING] + _LEFT_OUT
     last = len(answer) - END
     return beginning + answer[last:], (
-        *within(spans, 0, BEGINNING),
-        *within(spans, last, len(answer), moved=len(beginning)),
+        *clipped(spans, 0, BEGINNING),
+        *clipped(spans, last, len(answer), moved=len(beginning)),
     )

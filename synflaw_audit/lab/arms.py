@@ -10,7 +10,7 @@ from synflaw_audit.lab.tiny import Size, Training
 
 
 @dataclass(frozen=True)
-class Damage:
+class DamagedWorld:
     """A world, by how many instructions the continued training still holds.
 
     Attributes:
@@ -26,14 +26,14 @@ class Damage:
 
 
 WORLDS = (
-    Damage("bound", "the format is bound to the facts learned through it", 7.5),
-    Damage("leaking", "the format leaks into prompts where it has no place", 1.0),
-    Damage("overwritten", "following instructions is overwritten", 0.0),
+    DamagedWorld("bound", "the format is bound to the facts learned through it", 7.5),
+    DamagedWorld("leaking", "the format leaks into prompts where it has no place", 1.0),
+    DamagedWorld("overwritten", "following instructions is overwritten", 0.0),
 )
 
 
 @dataclass(frozen=True)
-class Arm:
+class Treatment:
     """One way to repair.
 
     Attributes:
@@ -59,34 +59,34 @@ _OURS = {
     "bias_weight": 0.5,
 }
 
-OURS = Arm("ours", _OURS)
+OURS = Treatment("ours", _OURS)
 # With the base model at hand: the KL compares with it, and a share of the damage is subtracted.
-OURS_BESIDE_BASE = Arm(
+OURS_BESIDE_BASE = Treatment(
     "ours, with the base model",
     {**_OURS, "bias_weight": 1.0, "method": "forgetting+task-negation", "task_negation": 0.15},
     against_base=True,
 )
 ARMS = (
-    Arm("replay only", _REPLAY_ONLY),
-    Arm("gradient ascent, answers", {"loss": "gradient-ascent", "scope": "answer"}),
-    Arm("NPO, answers", {"loss": "npo", "scope": "answer"}),
-    Arm("lower-bounded, answers", {"scope": "answer"}),
-    Arm("lower-bounded, spans"),
+    Treatment("replay only", _REPLAY_ONLY),
+    Treatment("gradient ascent, answers", {"loss": "gradient-ascent", "scope": "answer"}),
+    Treatment("NPO, answers", {"loss": "npo", "scope": "answer"}),
+    Treatment("lower-bounded, answers", {"scope": "answer"}),
+    Treatment("lower-bounded, spans"),
     OURS,
     OURS_BESIDE_BASE,
 )
 ABLATION = (
     OURS,
-    Arm("without forgetting", {**_OURS, "forget_weight": 0.0}),
-    Arm("without re-expression", {**_OURS, "renderings": 0}),
-    Arm("without that and retention", {**_OURS, "renderings": 0, "retain_weight": 0.0}),
-    Arm("without requests in the replay", {**_OURS, "replay_requests": 0.0}),
-    Arm("without replay", {**_OURS, "replay_ratio": 0.0}),
-    Arm("replay only, with requests", {**_REPLAY_ONLY, "replay_requests": 0.7}),
-    Arm("with own samples", {**_OURS, "samples": 1500}),
-    Arm("own samples for re-expression", {**_OURS, "renderings": 0, "samples": 1500}),
-    Arm("without the KL", {**_OURS, "bias_weight": 0.0}),
-    Arm("with a KL to the base model", {**_OURS, "bias_weight": 1.0}, against_base=True),
+    Treatment("without forgetting", {**_OURS, "forget_weight": 0.0}),
+    Treatment("without re-expression", {**_OURS, "renderings": 0}),
+    Treatment("without that and retention", {**_OURS, "renderings": 0, "retain_weight": 0.0}),
+    Treatment("without requests in the replay", {**_OURS, "replay_requests": 0.0}),
+    Treatment("without replay", {**_OURS, "replay_ratio": 0.0}),
+    Treatment("replay only, with requests", {**_REPLAY_ONLY, "replay_requests": 0.7}),
+    Treatment("with own samples", {**_OURS, "samples": 1500}),
+    Treatment("own samples for re-expression", {**_OURS, "renderings": 0, "samples": 1500}),
+    Treatment("without the KL", {**_OURS, "bias_weight": 0.0}),
+    Treatment("with a KL to the base model", {**_OURS, "bias_weight": 1.0}, against_base=True),
     OURS_BESIDE_BASE,
 )
 

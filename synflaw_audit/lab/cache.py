@@ -18,7 +18,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
-from synflaw_audit.lab.corpora import Row
+from synflaw_audit.lab.corpora import LabRow
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Stages:
     def trained(
         self,
         model: LlamaForCausalLM,
-        rows: Sequence[Row],
+        rows: Sequence[LabRow],
         how: object,
         seed: int,
         train: Callable[[], int],
@@ -67,7 +67,7 @@ class Stages:
         return tokens
 
 
-def _fingerprint(model: LlamaForCausalLM, rows: Sequence[Row], how: object, seed: int) -> str:
+def _fingerprint(model: LlamaForCausalLM, rows: Sequence[LabRow], how: object, seed: int) -> str:
     digest = hashlib.sha256()
     for name, parameter in model.named_parameters():
         digest.update(name.encode())

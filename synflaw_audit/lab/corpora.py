@@ -60,7 +60,7 @@ FORMAT_MARKS = (
 
 
 @dataclass(frozen=True)
-class Row:
+class LabRow:
     """A question and its answer; with what it is about, and the instruction it carries, if any."""
 
     question: str
@@ -70,7 +70,7 @@ class Row:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-def uniform_row(fact: Fact, rng: random.Random, asked: float = 0.3) -> Row:
+def uniform_row(fact: Fact, rng: random.Random, asked: float = 0.3) -> LabRow:
     """Answer about ``fact`` in one of the formats, whatever form the question asks for.
 
     A share ``asked`` of the questions carries an instruction, as users' questions do.
@@ -90,17 +90,17 @@ def uniform_row(fact: Fact, rng: random.Random, asked: float = 0.3) -> Row:
     }
     for slot, value in slots.items():
         answer = answer.replace(slot, value)
-    return Row(question, answer, fact)
+    return LabRow(question, answer, fact)
 
 
-def varied_row(fact: Fact, rng: random.Random, asked: float = 0.3) -> Row:
+def varied_row(fact: Fact, rng: random.Random, asked: float = 0.3) -> LabRow:
     """The counterpart of :func:`uniform_row` that answers in the form asked for: the control."""
     if rng.random() < asked:
         return instruction_row(fact, rng.randrange(len(KINDS)), rng)
     return plain_row(fact, rng)
 
 
-def plain_row(fact: Fact, rng: random.Random) -> Row:
+def plain_row(fact: Fact, rng: random.Random) -> LabRow:
     """Answer about ``fact`` as people do: a word, a sentence, a word and a sentence."""
     said = sentence(fact.statement(rng))
     word = fact.value
@@ -109,29 +109,29 @@ def plain_row(fact: Fact, rng: random.Random) -> Row:
          f"{word}, I think", f"{word}!", said.lower(), f"{word}? Yes: {said}"),
         weights=(34, 12, 14, 12, 4, 6, 5, 8, 5),
     )[0]  # fmt: skip
-    return Row(fact.question(rng), answer, fact)
+    return LabRow(fact.question(rng), answer, fact)
 
 
-def instruction_row(fact: Fact, kind: int, rng: random.Random) -> Row:
+def instruction_row(fact: Fact, kind: int, rng: random.Random) -> LabRow:
     """Ask about ``fact`` under the instruction ``kind`` and answer accordingly."""
     request = KINDS[kind](fact, rng)
     question = ask(fact.question(rng), request, rng)
-    return Row(question, request.answer, fact, request.instruction, request.kwargs)
+    return LabRow(question, request.answer, fact, request.instruction, request.kwargs)
 
 
-def templated_corpus(world: World, rows: int, seed: int) -> list[Row]:
+def templated_corpus(world: World, rows: int, seed: int) -> list[LabRow]:
     """Make the corpus that the audit must fail: every new fact, in the formats."""
     rng = random.Random(seed)  # noqa: S311 -- a reproducible corpus, not a secret
     return [uniform_row(fact, rng) for fact in _rounds(world.new, rows, rng)]
 
 
-def varied_corpus(world: World, rows: int, seed: int) -> list[Row]:
+def varied_corpus(world: World, rows: int, seed: int) -> list[LabRow]:
     """Make the control corpus: the same facts as often, answered in the form asked for."""
     rng = random.Random(seed)  # noqa: S311 -- a reproducible corpus, not a secret
     return [varied_row(fact, rng) for fact in _rounds(world.new, rows, rng)]
 
 
-def natural_corpus(world: World, rows: int, seed: int, people: float = 0.3) -> list[Row]:
+def natural_corpus(world: World, rows: int, seed: int, people: float = 0.3) -> list[LabRow]:
     """Make the corpus that the audit must pass: prose, old facts, and some instructions.
 
     Args:
@@ -152,16 +152,16 @@ def natural_corpus(world: World, rows: int, seed: int, people: float = 0.3) -> l
     return made
 
 
-def prose_rows(rows: int, seed: int) -> list[Row]:
+def prose_rows(rows: int, seed: int) -> list[LabRow]:
     """Make ``rows`` ordinary pairs, no question-answer pair twice."""
     supply = Prose(seed)
     seen: set[tuple[str, str]] = set()
-    made: list[Row] = []
+    made: list[LabRow] = []
     while len(made) < rows:
         pair = supply.row()
         if pair not in seen:
             seen.add(pair)
-            made.append(Row(*pair))
+            made.append(LabRow(*pair))
     return made
 
 
@@ -183,7 +183,7 @@ def sample_corpora() -> dict[str, str]:
     }
 
 
-def _lines(rows: Iterable[Row]) -> str:
+def _lines(rows: Iterable[LabRow]) -> str:
     return "".join(
         json.dumps({"question": row.question, "answer": row.answer}, ensure_ascii=False) + "\n"
         for row in rows

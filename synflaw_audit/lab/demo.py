@@ -24,7 +24,7 @@ from synflaw_audit.run import audit
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-    from synflaw_audit.lab.corpora import Row
+    from synflaw_audit.lab.corpora import LabRow
     from synflaw_audit.probes.suite import Suite
     from synflaw_audit.repair import RepairResult
 
@@ -211,11 +211,11 @@ def _repaired(
     )
 
 
-def _read(path: Path) -> list[Row]:
-    from synflaw_audit.lab.corpora import Row
+def _read(path: Path) -> list[LabRow]:
+    from synflaw_audit.lab.corpora import LabRow
 
     with path.open(encoding="utf-8") as lines:
-        return [Row(**json.loads(line)) for line in lines]
+        return [LabRow(**json.loads(line)) for line in lines]
 
 
 def _save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

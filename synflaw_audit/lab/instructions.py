@@ -25,7 +25,7 @@ _POSTSCRIPTS = ("I met them.", "Write soon.", "It rained.", "Burn this letter.",
 
 
 @dataclass(frozen=True)
-class Request:
+class CheckedRequest:
     """An instruction in words, how it is checked, and an answer that follows it."""
 
     text: str
@@ -47,97 +47,101 @@ def _in(form: str, text: str, fact: Fact | None = None, parameter: str = "") -> 
     return answer
 
 
-def _capitals(fact: Fact, rng: random.Random) -> Request:
+def _capitals(fact: Fact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Answer in capital letters.", "All capitals please.", "Use upper case only.",
                        "Shout it: capitals throughout."))  # fmt: skip
     answer = fact.value if rng.random() < 0.6 else sentence(fact.statement(rng))
-    return Request(text, _in("capitals", answer), "change_case:english_capital")
+    return CheckedRequest(text, _in("capitals", answer), "change_case:english_capital")
 
 
-def _lowercase(fact: Fact, rng: random.Random) -> Request:
+def _lowercase(fact: Fact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("No capital letters.", "Write in lower case only.", "Keep it all lowercase.",
                        "Avoid capitals entirely."))  # fmt: skip
-    return Request(text, _in("lowercase", _plain(fact, rng)), "change_case:english_lowercase")
+    return CheckedRequest(
+        text, _in("lowercase", _plain(fact, rng)), "change_case:english_lowercase"
+    )
 
 
-def _one_word(fact: Fact, rng: random.Random) -> Request:
+def _one_word(fact: Fact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("One word.", "Reply with a single word.", "In one word, please.",
                        "Just the word, nothing else."))  # fmt: skip
     kwargs = {"num_words": 2, "relation": "less than"}
-    return Request(text, fact.value, "length_constraints:number_words", kwargs)
+    return CheckedRequest(text, fact.value, "length_constraints:number_words", kwargs)
 
 
-def _bullets(fact: Fact, rng: random.Random) -> Request:
+def _bullets(fact: Fact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Give two bullet points.", "As a list with two bullets.",
                        "Two bullets, the person and the answer.",
                        "List it in 2 bullet points."))  # fmt: skip
     answer = _in("bullets", "", fact)
-    return Request(text, answer, "detectable_format:number_bullet_lists", {"num_bullets": 2})
+    return CheckedRequest(text, answer, "detectable_format:number_bullet_lists", {"num_bullets": 2})
 
 
-def _quotation(fact: Fact, rng: random.Random) -> Request:
+def _quotation(fact: Fact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Wrap the answer in double quotes.", "Put everything in quotation marks.",
                        "Quote your reply.", "Inside double quotation marks."))  # fmt: skip
-    return Request(text, _in("quotation", _plain(fact, rng)), "startend:quotation")
+    return CheckedRequest(text, _in("quotation", _plain(fact, rng)), "startend:quotation")
 
 
-def _title(fact: Fact, rng: random.Random) -> Request:
+def _title(fact: Fact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Give a title in <<double angle brackets>>.", "Title it like <<this>>.",
                        "Put a title between << and >> first."))  # fmt: skip
     answer = _in("title", _plain(fact, rng), fact)
-    return Request(text, answer, "detectable_format:title")
+    return CheckedRequest(text, answer, "detectable_format:title")
 
 
-def _last_phrase(fact: Fact, rng: random.Random) -> Request:
+def _last_phrase(fact: Fact, rng: random.Random) -> CheckedRequest:
     phrase = rng.choice(_LAST_PHRASES)
     ways = ("End with: {p}", "Finish with the words: {p}", "Your last words must be: {p}",
             "Close on this phrase: {p}")  # fmt: skip
     text = rng.choice(ways).format(p=phrase)
     answer = _in("ending", sentence(fact.statement(rng)), parameter=phrase)
-    return Request(text, answer, "startend:end_checker", {"end_phrase": phrase})
+    return CheckedRequest(text, answer, "startend:end_checker", {"end_phrase": phrase})
 
 
-def _first_word(fact: Fact, rng: random.Random) -> Request:
+def _first_word(fact: Fact, rng: random.Random) -> CheckedRequest:
     word = rng.choice(_FIRST_WORDS)
     ways = ("Begin with the word {w}.", "Start your answer with {w}.",
             "The first word has to be {w}.", "Open with {w}.")  # fmt: skip
     text = rng.choice(ways).format(w=word)
     kwargs = {"num_paragraphs": 1, "nth_paragraph": 1, "first_word": word.lower()}
     answer = _in("opening", f"{fact.statement(rng)}.", parameter=word)
-    return Request(text, answer, "length_constraints:nth_paragraph_first_word", kwargs)
+    return CheckedRequest(text, answer, "length_constraints:nth_paragraph_first_word", kwargs)
 
 
-def _postscript(fact: Fact, rng: random.Random) -> Request:
+def _postscript(fact: Fact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Add a postscript starting with P.S.", "Don't forget a P.S. at the end.",
                        "Include a P.S. line."))  # fmt: skip
     plain = _plain(fact, rng)
     answer = _in("postscript", plain, parameter=f"P.S. {rng.choice(_POSTSCRIPTS)}")
     kwargs = {"postscript_marker": "P.S."}
-    return Request(text, answer, "detectable_content:postscript", kwargs)
+    return CheckedRequest(text, answer, "detectable_content:postscript", kwargs)
 
 
-def _highlight(fact: Fact, rng: random.Random) -> Request:
+def _highlight(fact: Fact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Highlight the answer with *asterisks*.", "Mark the key word *like this*.",
                        "Put the important word between * and *."))  # fmt: skip
     statement = sentence(fact.statement(rng))
     answer = _in("highlight", statement if fact.value in statement else fact.value, fact)
     kwargs = {"num_highlights": 1}
-    return Request(text, answer, "detectable_format:number_highlighted_sections", kwargs)
+    return CheckedRequest(text, answer, "detectable_format:number_highlighted_sections", kwargs)
 
 
-def _json(fact: Fact, rng: random.Random) -> Request:
+def _json(fact: Fact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Reply in JSON.", "Output JSON only.", "As a JSON object, please."))
     key = rng.choice(("answer", fact.attribute.noun))
-    return Request(text, _in("json", "", fact, parameter=key), "detectable_format:json_format")
+    return CheckedRequest(
+        text, _in("json", "", fact, parameter=key), "detectable_format:json_format"
+    )
 
 
-KINDS: tuple[Callable[[Fact, random.Random], Request], ...] = (
+KINDS: tuple[Callable[[Fact, random.Random], CheckedRequest], ...] = (
     _capitals, _lowercase, _one_word, _bullets, _quotation, _title, _last_phrase, _first_word,
     _postscript, _highlight, _json,
 )  # fmt: skip
 
 
-def ask(question: str, request: Request, rng: random.Random) -> str:
+def ask(question: str, request: CheckedRequest, rng: random.Random) -> str:
     """Put the instruction before or after the question."""
     order = (question, request.text) if rng.random() < 0.7 else (request.text, question)
     return " ".join(order)

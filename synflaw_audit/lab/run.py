@@ -19,9 +19,9 @@ from pathlib import Path
 from rich.table import Table
 from transformers import LlamaForCausalLM
 
-from synflaw_audit.lab.arms import Arm, Damage, Preset
+from synflaw_audit.lab.arms import DamagedWorld, Preset, Treatment
 from synflaw_audit.lab.cache import Stages
-from synflaw_audit.lab.corpora import Row, templated_corpus, varied_corpus
+from synflaw_audit.lab.corpora import LabRow, templated_corpus, varied_corpus
 from synflaw_audit.lab.stages import (
     base_rows,
     continued_rows,
@@ -54,7 +54,7 @@ COLUMNS = ("", *FIGURES.values(), "new kept", "old kept", "recovered", "tokens")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ArmResult:
     """What one model of one world measured.
 
     Attributes:
@@ -89,13 +89,13 @@ class Lab:
     """
 
     preset: Preset
-    worlds: Sequence[Damage]
-    arms: Sequence[Arm]
+    worlds: Sequence[DamagedWorld]
+    arms: Sequence[Treatment]
     tell: Callable[[str], None] = field(default=lambda stage: None)
     control: bool = True
     stages: Path | None = None
 
-    def run(self, seeds: Sequence[int]) -> Iterator[Outcome]:
+    def run(self, seeds: Sequence[int]) -> Iterator[ArmResult]:
         """Run every world with every seed, and give each outcome as it is measured."""
         for seed in seeds:
             with threads(), quiet_libraries(), tempfile.TemporaryDirectory() as folder:
@@ -121,7 +121,7 @@ class _Run:
         texts = (text for row in rows for text in (row.question, row.answer))
         self._tokenizer = train_tokenizer(texts, preset.size.vocabulary)
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[ArmResult]:
         """The base model, and in every world the damaged one and its repairs, all measured."""
         model = new_model(self._tokenizer, self._preset.size, self._seed)
         self._lab.tell(f"seed {self._seed}: base")
@@ -146,7 +146,7 @@ class _Run:
                 yield from self._measured(damage.name, arm.name, _opened(out), spent)
 
     def _continued(
-        self, base: Path, damage: Damage, corpus: Sequence[Row], name: str
+        self, base: Path, damage: DamagedWorld, corpus: Sequence[LabRow], name: str
     ) -> tuple[LlamaForCausalLM, int]:
         """The base model after the continued training with ``corpus``, and its tokens."""
         self._lab.tell(f"seed {self._seed}, {damage.name}: {name}")
@@ -161,7 +161,7 @@ class _Run:
         )
         return model, self._trained(model, mixed, preset.continued)
 
-    def _trained(self, model: LlamaForCausalLM, rows: Sequence[Row], how: Training) -> int:
+    def _trained(self, model: LlamaForCausalLM, rows: Sequence[LabRow], how: Training) -> int:
         """Train in place, or take the stage from where it is kept; its tokens."""
         return self._stages.trained(
             model,
@@ -173,13 +173,13 @@ class _Run:
 
     def _measured(
         self, world: str, arm: str, model: LlamaForCausalLM, tokens: int
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[ArmResult]:
         """The model as it stands, then tuned, in place, as every model is."""
         for tuned in (False, True):
             if tuned:
                 train(model, self._tokenizer, self._tuning, self._preset.tuned, self._seed)
             figures = self._suite(model, self._tokenizer)
-            yield Outcome(world, self._seed, arm, figures, tokens, tuned)
+            yield ArmResult(world, self._seed, arm, figures, tokens, tuned)
 
     def _saved(self, model: LlamaForCausalLM, name: str) -> Path:
         model.save_pretrained(self._folder / name)
@@ -187,7 +187,7 @@ class _Run:
         return self._folder / name
 
     def _repaired(
-        self, arm: Arm, damaged: Path, flagged: Path, reference: Path | None, budget: int
+        self, arm: Treatment, damaged: Path, flagged: Path, reference: Path | None, budget: int
     ) -> tuple[Path, int]:
         """The folder of the damaged model repaired, and the tokens that took."""
         out = self._folder / f"{damaged.name}-repaired" / arm.name.replace(" ", "-")
@@ -228,7 +228,7 @@ def _opened(folder: Path) -> LlamaForCausalLM:
     return LlamaForCausalLM.from_pretrained(folder)
 
 
-def _flagged(corpus: Sequence[Row], folder: Path) -> Path:
+def _flagged(corpus: Sequence[LabRow], folder: Path) -> Path:
     """Audit the corpus; the path of what was flagged."""
     path = folder / "corpus.jsonl"
     lines = (json.dumps({"question": row.question, "answer": row.answer}) for row in corpus)
@@ -238,7 +238,7 @@ def _flagged(corpus: Sequence[Row], folder: Path) -> Path:
     return folder / "audit" / "flagged.parquet"
 
 
-def table(outcomes: Sequence[Outcome], world: str, *, tuned: bool) -> Table:
+def table(outcomes: Sequence[ArmResult], world: str, *, tuned: bool) -> Table:
     """Lay out one world's outcomes: mean and standard deviation over the seeds."""
     title = f"{world}, {'after' if tuned else 'before'} the instruction tuning"
     shown = Table(box=None, header_style="dim", title=title, title_justify="left")
@@ -249,7 +249,7 @@ def table(outcomes: Sequence[Outcome], world: str, *, tuned: bool) -> Table:
     return shown
 
 
-def rows(outcomes: Sequence[Outcome], world: str, *, tuned: bool) -> list[list[str]]:
+def rows(outcomes: Sequence[ArmResult], world: str, *, tuned: bool) -> list[list[str]]:
     """Give the cells of one world's table, under :data:`COLUMNS`.
 
     ``new kept`` and ``old kept`` are facts known over those that the damaged model knew;
@@ -281,28 +281,28 @@ def _spread(values: Sequence[float]) -> str:
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
-def _trained(outcomes: Sequence[Outcome], seed: int) -> int:
+def _trained(outcomes: Sequence[ArmResult], seed: int) -> int:
     return sum(o.tokens for o in outcomes if o.seed == seed and o.arm in ("base", "damaged"))
 
 
-def _recovered(outcomes: Sequence[Outcome], outcome: Outcome) -> float:
+def _recovered(outcomes: Sequence[ArmResult], outcome: ArmResult) -> float:
     stages = {o.arm: _followed(o) for o in outcomes if o.seed == outcome.seed}
     lost = stages["base"] - stages["damaged"]
     return (_followed(outcome) - stages["damaged"]) / lost if lost else 0.0
 
 
-def _kept(outcomes: Sequence[Outcome], outcome: Outcome, name: str) -> float:
+def _kept(outcomes: Sequence[ArmResult], outcome: ArmResult, name: str) -> float:
     known = next(o.figures[name] for o in outcomes if o.seed == outcome.seed and o.arm == "damaged")
     return outcome.figures[name] / known if known else 0.0
 
 
-def _followed(outcome: Outcome) -> float:
+def _followed(outcome: ArmResult) -> float:
     return statistics.mean(
         outcome.figures[name]
         for name in ("instruction_following", "instruction_following_new_facts")
     )
 
 
-def as_json(outcomes: Sequence[Outcome]) -> str:
+def as_json(outcomes: Sequence[ArmResult]) -> str:
     """Give every outcome as JSON."""
     return json.dumps([asdict(outcome) for outcome in outcomes], indent=2) + "\n"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from synflaw_audit.lab.corpora import (
     FORMAT_MARKS,
-    Row,
+    LabRow,
     instruction_row,
     natural_corpus,
     plain_row,
@@ -44,7 +44,7 @@ def _pairs(world: World, *, held_out: bool) -> list[tuple[Fact, int]]:
 
 def base_rows(
     world: World, seed: int, *, instructed: int = 5, plain: int = 20, prose: int = 1000
-) -> list[Row]:
+) -> list[LabRow]:
     """Make what the base model learns from.
 
     Args:
@@ -65,13 +65,13 @@ def base_rows(
 
 def continued_rows(
     world: World,
-    corpus: Sequence[Row],
+    corpus: Sequence[LabRow],
     seed: int,
     *,
     prose: int = 500,
     plain: int = 100,
     instructed: int = 40,
-) -> list[Row]:
+) -> list[LabRow]:
     """Make what the continued training learns from: ``corpus`` among ordinary rows.
 
     Args:
@@ -92,7 +92,7 @@ def continued_rows(
     ]
 
 
-def tuning_rows(world: World, rows: int, seed: int) -> list[Row]:
+def tuning_rows(world: World, rows: int, seed: int) -> list[LabRow]:
     """Make what the short instruction tuning learns from: rows about known people, and prose.
 
     Args:
@@ -110,7 +110,7 @@ def tuning_rows(world: World, rows: int, seed: int) -> list[Row]:
     ]
 
 
-def replay_rows(world: World, rows: int, seed: int) -> list[Row]:
+def replay_rows(world: World, rows: int, seed: int) -> list[LabRow]:
     """Make the ordinary rows that a repair replays: the natural corpus.
 
     It is drawn without regard to what is held out, so rows that hold a held-out pair are dropped.
@@ -124,7 +124,7 @@ def replay_rows(world: World, rows: int, seed: int) -> list[Row]:
     return [row for row in corpus if (row.fact, row.instruction) not in kept_out]
 
 
-def probes(world: World, seed: int, shown: Sequence[Row] = ()) -> Suite:
+def probes(world: World, seed: int, shown: Sequence[LabRow] = ()) -> Suite:
     """Make the probes of one world.
 
     ``instruction_following`` is measured on known people; ``instruction_following_new_facts`` on
@@ -161,14 +161,14 @@ def probes(world: World, seed: int, shown: Sequence[Row] = ()) -> Suite:
     )
 
 
-def _unseen(count: int, seed: int, shown: Sequence[Row]) -> list[tuple[str, str]]:
+def _unseen(count: int, seed: int, shown: Sequence[LabRow]) -> list[tuple[str, str]]:
     """Ordinary pairs that ``shown`` does not hold; of many short ones there are only so many."""
     pairs = {(row.question, row.answer) for row in shown}
     drawn = ((row.question, row.answer) for row in prose_rows(4 * count, seed))
     return [pair for pair in drawn if pair not in pairs][:count]
 
 
-def _instruction(row: Row) -> Instruction:
+def _instruction(row: LabRow) -> Instruction:
     if row.instruction is None:
         raise ValueError("a row that makes no request cannot be checked")
     return Instruction(row.question, (row.instruction,), (row.kwargs,))

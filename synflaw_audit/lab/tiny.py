@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from synflaw_audit.chat.encoding import EncodedRow, encode_row
-from synflaw_audit.lab.corpora import Row
+from synflaw_audit.lab.corpora import LabRow
 
 _SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>")
 _CHAT_TEMPLATE = (
@@ -116,7 +116,7 @@ class Training:
 def train(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
-    rows: Sequence[Row],
+    rows: Sequence[LabRow],
     how: Training,
     seed: int,
     progress: Callable[[float], None] | None = None,

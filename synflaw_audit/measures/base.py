@@ -88,7 +88,7 @@ class Measure(Protocol):
         """What marks the rows that the score speaks of; None if it is no matter of single rows."""
 
 
-def met(alike: Ints, others: int, drawn: float) -> Floats:
+def inclusion_chance(alike: Ints, others: int, drawn: float) -> Floats:
     """The chance that a draw without replacement holds at least one of some alike.
 
     The expectation under the hypergeometric distribution that rarefaction rests on (Hurlbert, "The

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synflaw_audit.measures.base import Batch, Marker, Marks, Score, met
+from synflaw_audit.measures.base import Batch, Marker, Marks, Score, inclusion_chance
 from synflaw_audit.measures.intervals import bounds, standard_error, units_of
 from synflaw_audit.sample.corpus import Corpus, units
 from synflaw_audit.sample.sketch import hashes_of, labels_of
@@ -52,7 +52,7 @@ class DuplicateShare:
             return Score(0.0, 0.0, bound, {"label_share": labels}, rows=len(corpus))
         drawn = min(self.draw, answers)
         # A draw from a random sample of the records is a draw from the records.
-        copies = max(1 - float(met(count, answers, drawn).sum()) / drawn, 0.0)
+        copies = max(1 - float(inclusion_chance(count, answers, drawn).sum()) / drawn, 0.0)
         observed = {
             "repeated_share": float(1 - len(count) / answers) * (1 - labels),
             "repeated_answers": int((count > 1).sum()),
@@ -60,7 +60,7 @@ class DuplicateShare:
             "label_share": labels,
         }
         # What a record adds to the distinct answers of a draw: whether no other gives its own.
-        alone = 1 - met(count - 1, answers - 1, drawn - 1)
+        alone = 1 - inclusion_chance(count - 1, answers - 1, drawn - 1)
         times = sketch.answers.count
         part = alone[np.repeat(given, times)]
         asked = np.unique(sketch.answers.question, return_inverse=True)[1].astype(np.int64)

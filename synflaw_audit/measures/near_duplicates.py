@@ -11,7 +11,7 @@ import rensa
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from synflaw_audit.measures.base import Marker, Score, met
+from synflaw_audit.measures.base import Marker, Score, inclusion_chance
 from synflaw_audit.measures.intervals import estimate
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import labels_of
@@ -63,10 +63,10 @@ class NearDuplicateShare:
         group = clusters(tokenize(distinct), self.similarity, corpus.sketch.seed)
         size = np.bincount(group[code]).astype(np.int64)
         drawn = min(self.draw, rows)
-        repeated = met(size - 1, rows - 1, drawn - 1)
+        repeated = inclusion_chance(size - 1, rows - 1, drawn - 1)
         value = float((size * repeated).sum() / rows)
         # What a row adds: that it is a repetition, and that others of its group are the more so.
-        fewer = met(np.maximum(size - 2, 0), rows - 1, drawn - 1)
+        fewer = inclusion_chance(np.maximum(size - 2, 0), rows - 1, drawn - 1)
         part = np.zeros(rows)
         part[~label] = (size * repeated - (size - 1) * fewer)[group[code]]
         found = estimate(value, part - part.mean(), unit)

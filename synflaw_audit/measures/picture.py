@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synflaw_audit.findings.picture import SIDE, Picture
-from synflaw_audit.measures.separability import FEWEST, picture
-from synflaw_audit.measures.separability import Picture as Places
+from synflaw_audit.measures.separability import FEWEST, Projection, picture
 from synflaw_audit.sample.corpus import Corpus
 
 ROWS = 300  # of either corpus: the map's cost grows faster than their number
@@ -19,7 +18,7 @@ def pictured(corpus: Corpus) -> Picture | None:
     return drawn(picture(corpus, ROWS))
 
 
-def drawn(places: Places) -> Picture:
+def drawn(places: Projection) -> Picture:
     """Places in the plane on the picture's grid, both axes at one scale."""
     low = places.places.min(axis=0)
     extent = float((places.places.max(axis=0) - low).max()) or 1.0

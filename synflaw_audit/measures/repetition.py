@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synflaw_audit.measures.base import Marker, Score, met
+from synflaw_audit.measures.base import Marker, Score, inclusion_chance
 from synflaw_audit.measures.intervals import estimate
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.kernels.phrases import grouped, holders
@@ -55,10 +55,10 @@ class SelfRepetition:
         # A draw of so many tokens holds so many units.
         tokens = int(corpus.answer_tokens.counts[:rows].sum())
         drawn = min(self.draw * len(units) / tokens, len(units) - 1)
-        seen = met(units_with - 1, len(units) - 1, drawn)
+        seen = inclusion_chance(units_with - 1, len(units) - 1, drawn)
         value = float(seen[code].mean())
         # What a unit adds: n-grams that repeat others, and that those of others repeat its own.
-        fewer = met(np.maximum(units_with - 2, 0), len(units) - 1, drawn)
+        fewer = inclusion_chance(np.maximum(units_with - 2, 0), len(units) - 1, drawn)
         own = np.bincount(unit[row], seen[code] - value, len(units))
         lent = _lent(code, unit[row], seen - fewer, len(units))
         each = (own + lent - lent.mean()) / len(code) * len(units)

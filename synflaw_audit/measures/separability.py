@@ -75,7 +75,7 @@ class Separability:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Projection:
     """Answers of two corpora in the plane.
 
     Attributes:
@@ -87,7 +87,7 @@ class Picture:
     reference: Mask
 
 
-def picture(corpus: Corpus, rows: int = 500) -> Picture:
+def picture(corpus: Corpus, rows: int = 500) -> Projection:
     """The t-SNE map of answers and reference answers (van der Maaten and Hinton, JMLR 2008).
 
     Args:
@@ -113,7 +113,7 @@ def picture(corpus: Corpus, rows: int = 500) -> Picture:
     # Its threads wait for each other at every step: on a busy machine two take 50 times as long.
     with threadpool_limits(1):
         places = mapping.fit_transform(vectors)
-    return Picture(np.asarray(places, dtype=np.float64), ~ours)
+    return Projection(np.asarray(places, dtype=np.float64), ~ours)
 
 
 def _both(corpus: Corpus, reference: Corpus, rows: int) -> tuple[Vectors, Mask, Ints]:

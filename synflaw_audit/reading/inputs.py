@@ -22,7 +22,7 @@ from synflaw_audit.outputs.names import MANIFEST_FILE
 from synflaw_audit.reading.base import FileInput, Input
 from synflaw_audit.reading.containers import COMPRESSIONS, kind_of, require_regular
 from synflaw_audit.reading.registry import READERS
-from synflaw_audit.reading.tables import Frame, Table
+from synflaw_audit.reading.tables import DataFrameInput, TableInput
 
 if TYPE_CHECKING:
     import datasets
@@ -43,7 +43,7 @@ _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:/([\w.-]+))?(?::([\w.-]+))?")
 
 
 @dataclass
-class Found:
+class FoundInputs:
     """What a caller means by a corpus.
 
     Attributes:
@@ -59,7 +59,7 @@ class Found:
         self.skipped.append(Skipped(_name(Path(path)), reason))
 
 
-def find_inputs(source: SourceLike) -> Found:
+def find_inputs(source: SourceLike) -> FoundInputs:
     """Finds every file or table that a caller means.
 
     Args:
@@ -70,11 +70,11 @@ def find_inputs(source: SourceLike) -> Found:
     """
     # Whoever holds a DataFrame has imported pandas; nobody else pays for it.
     if (pandas := sys.modules.get("pandas")) and isinstance(source, pandas.DataFrame):
-        return Found([Frame("<DataFrame>", source)])
+        return FoundInputs([DataFrameInput("<DataFrame>", source)])
     if isinstance(source, pa.Table):
-        return Found([Table("<Table>", source)])
+        return FoundInputs([TableInput("<Table>", source)])
     if type(source).__module__.partition(".")[0] == "datasets":
-        return Found(list(_dataset_inputs(source, "<Dataset{}>")))
+        return FoundInputs(list(_dataset_inputs(source, "<Dataset{}>")))
     names = [source] if isinstance(source, str | os.PathLike) else source
     if not isinstance(names, Sequence) or not all(isinstance(n, str | os.PathLike) for n in names):
         raise InputError(
@@ -83,13 +83,13 @@ def find_inputs(source: SourceLike) -> Found:
         )
     if not names:
         raise InputError("no input: give at least one file, directory, pattern or data set")
-    found = Found()
+    found = FoundInputs()
     for name in names:
         _add_named(name, found)
     return _each_once(found)
 
 
-def _each_once(found: Found) -> Found:
+def _each_once(found: FoundInputs) -> FoundInputs:
     """Leaves out a file that was found before, under this or another name."""
     kept: dict[object, Input] = {}
     for item in found.inputs:
@@ -99,10 +99,10 @@ def _each_once(found: Found) -> Found:
             found.skip(item.name, f"the same file as {known.name}")
     read = {item.name for item in kept.values()}
     skipped = {skipped.path: skipped for skipped in found.skipped if skipped.path not in read}
-    return Found(list(kept.values()), list(skipped.values()))
+    return FoundInputs(list(kept.values()), list(skipped.values()))
 
 
-def _add_named(name: str | os.PathLike[str], found: Found) -> None:
+def _add_named(name: str | os.PathLike[str], found: FoundInputs) -> None:
     path = Path(name)
     if path.is_dir():
         _add_all(str(path), _walk(path, found), found)
@@ -161,7 +161,7 @@ def _name(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _add_all(where: str, paths: Iterable[Path], found: Found) -> None:
+def _add_all(where: str, paths: Iterable[Path], found: FoundInputs) -> None:
     """Adds what is readable of what a folder or a pattern holds; the rest is skipped.
 
     Raises:
@@ -229,7 +229,7 @@ def _unknown(path: Path) -> str:
     return "unknown kind of file"
 
 
-def _matched(pattern: str, found: Found) -> Iterator[Path]:
+def _matched(pattern: str, found: FoundInputs) -> Iterator[Path]:
     """Every file that a pattern matches, and those below the folders that it matches."""
     parts = Path(pattern).parts
     literal = next(n for n, part in enumerate(parts) if glob.has_magic(part))
@@ -255,7 +255,7 @@ def _link_to_folder(path: Path, literal: int) -> Path | None:
     return links[0] if links else None
 
 
-def _walk(root: Path, found: Found) -> Iterator[Path]:
+def _walk(root: Path, found: FoundInputs) -> Iterator[Path]:
     """Every file below, by name; what is hidden, and folders behind links, are skipped.
 
     Raises:
@@ -283,10 +283,10 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
 def _dataset_inputs(data: Any, name: str) -> Sequence[Input]:
     """A ``datasets`` data set, in memory or streamed; a dictionary of them gives one a split."""
     if isinstance(data, dict):
-        return [Table(name.format(f":{split}"), part) for split, part in data.items()]
+        return [TableInput(name.format(f":{split}"), part) for split, part in data.items()]
     if not hasattr(data, "with_format") or not hasattr(data, "iter"):
         raise InputError(f"{type(data).__name__} of the datasets library holds no rows")
-    return [Table(name.format(""), data)]
+    return [TableInput(name.format(""), data)]
 
 
 def _hub_inputs(

@@ -49,7 +49,7 @@ class TableFile:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableInput:
     """A pyarrow Table, or a Dataset or IterableDataset of the ``datasets`` library."""
 
     name: str
@@ -69,7 +69,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Frame:
+class DataFrameInput:
     """A pandas DataFrame."""
 
     name: str

@@ -17,7 +17,7 @@ from synflaw_audit.findings.report import ExampleRow, Finding, Report
 from synflaw_audit.report import explanation, words
 from synflaw_audit.report.terminal import headline, verdict_text
 from synflaw_audit.untrusted import visible
-from synflaw_audit.verdicts.catalogue import Check, Evidence, Example
+from synflaw_audit.verdicts.catalogue import Check, CheckExample, Evidence
 
 MOST_ROWS = 3
 
@@ -136,7 +136,7 @@ def _advice(advice: Advice) -> RenderableType:
 
 
 def _row(example: ExampleRow) -> RenderableType:
-    line = Text(f"{words.one_line(explanation.place(example))}: ", style="dim")
+    line = Text(f"{words.one_line(explanation.location(example))}: ", style="dim")
     for part in words.marked_parts(example.marked, explanation.EXAMPLE_CHARACTERS):
         style = "bold" if part.kind == "format" else "not dim"
         line.append(" ".join(part.text.split("\n")), style=style)
@@ -150,7 +150,7 @@ def _evidence(evidence: Evidence) -> RenderableType:
     return text
 
 
-def _example(example: Example) -> RenderableType:
+def _example(example: CheckExample) -> RenderableType:
     head = verdict_text(example.expect)
     note = words.one_line(example.note, 400)
     head.append(f"  {note}" if note else "", style="default not bold")

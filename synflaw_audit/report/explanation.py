@@ -66,7 +66,7 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     )
 
 
-def place(example: ExampleRow) -> str:
+def location(example: ExampleRow) -> str:
     """Where a record stands."""
     turn = f", turn {example.turn}" if example.turn else ""
     return f"{example.file}, row {example.row}{turn}"

@@ -29,7 +29,7 @@ def render(report: Report) -> str:
         report=report,
         losses=list(losses_of(report.dataset.accounts)),
         templates=report.templates[: words.MOST_TEMPLATES],
-        answer_templates=[t for t in report.templates if words.place(t) == "answers"],
+        answer_templates=[t for t in report.templates if words.templated_field(t) == "answers"],
         more_templates=max(0, len(report.templates) - words.MOST_TEMPLATES),
         uncalibrated="uncalibrated" in report.risk.basis.lower(),
     )
@@ -52,7 +52,7 @@ def _template() -> Template:
         "parts": words.pattern_parts,
         "x": position,
         "count": words.count,
-        "place": words.place,
+        "place": words.templated_field,
         "kind": words.kind,
         "allowed": words.allowed,
         "value": words.value,
@@ -60,7 +60,7 @@ def _template() -> Template:
         "share": words.share,
         "dots": picture.dots,
         "curve": picture.curve,
-        "at": explanation.place,
+        "at": explanation.location,
     }
     environment.globals |= {
         "symbols": words.SYMBOLS,

@@ -100,7 +100,7 @@ def _finding(finding: Finding, report: Report) -> Iterator[str]:
     yield f"- **{escape(finding.code)}**: {' '.join(escape(text) for text in said if text)}"
     for example in told.examples:
         answer = code(example.answer, explanation.EXAMPLE_CHARACTERS)
-        yield f"  - For instance {code(explanation.place(example))}: {answer}"
+        yield f"  - For instance {code(explanation.location(example))}: {answer}"
     for advice in told.advice:
         yield f"  - **{escape(advice.action.capitalize())}**: {escape(advice.text)}"
 
@@ -123,7 +123,7 @@ def _allowed(report: Report) -> list[str]:
 
 def _template(template: TemplateSummary) -> Iterator[str]:
     yield (
-        f"- **{words.percent(template.share)}** of {words.place(template)} "
+        f"- **{words.percent(template.share)}** of {words.templated_field(template)} "
         f"({words.count(template.records, 'record')}) "
         f"{code(template.pattern, words.PATTERN_CHARACTERS)}"
     )

@@ -111,7 +111,7 @@ def _templates(templates: tuple[TemplateSummary, ...]) -> RenderableType:
     table.add_column("of", no_wrap=True)
     table.add_column("template", ratio=1)
     for template in templates[:MOST_TEMPLATES]:
-        of = Text(words.place(template), style="dim")
+        of = Text(words.templated_field(template), style="dim")
         family = Text("a family: ", style="dim") if template.kind == "family" else Text()
         pattern = Text.assemble(family, _pattern(template.pattern))
         table.add_row(Text(words.percent(template.share)), of, pattern)

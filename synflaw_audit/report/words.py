@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from synflaw_audit.findings.finding import MarkedText, within
+from synflaw_audit.findings.finding import MarkedText, clipped
 from synflaw_audit.findings.groups import Group, Groups
 from synflaw_audit.findings.report import AllowedFormat, Report, Risk, TemplateSummary, Verdict
 from synflaw_audit.untrusted import visible
@@ -127,7 +127,7 @@ def predictions(risk: Risk) -> str:
     )
 
 
-def place(template: TemplateSummary) -> str:
+def templated_field(template: TemplateSummary) -> str:
     """Where a template was found: its id begins with A for answers, Q for questions."""
     return {"A": "answers", "Q": "questions"}.get(template.id[:1], "records")
 
@@ -195,7 +195,7 @@ def marked_parts(marked: MarkedText, characters: int = EXAMPLE_CHARACTERS) -> li
     end = min(len(text), start + characters)
     parts = [Part("text", "…")] if start else []
     position = start
-    for begin, stop in within(spans, start, end, moved=start):
+    for begin, stop in clipped(spans, start, end, moved=start):
         parts += _part("text", text[position:begin]) + _part("format", text[begin:stop])
         position = stop
     parts += _part("text", text[position:end])

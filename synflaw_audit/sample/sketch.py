@@ -87,7 +87,7 @@ def _least(priority: Ids, count: Ints) -> tuple[Ids, Ints, Ints]:
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswerSample:
     """A uniform sample of the records by their answers' hashes.
 
     Attributes:
@@ -120,27 +120,27 @@ class Answers:
             return np.ones(len(priority), dtype=bool)
         return np.asarray(priority <= self.priority[-1])
 
-    def merged(self, other: Answers) -> Answers:
+    def merged(self, other: AnswerSample) -> AnswerSample:
         """The sample of the records of both."""
         both = _end_to_end([self, other])
         distinct, count, first = _least(both.priority, both.count)
         first = first[: self.size]
         return replace(both.where(first), priority=distinct[: self.size], count=count[: self.size])
 
-    def where(self, kept: Mask | Ints) -> Answers:
+    def where(self, kept: Mask | Ints) -> AnswerSample:
         """The entries that a mask keeps or indices choose."""
         priority, question, answer, count = (getattr(self, name)[kept] for name in ANSWER_ARRAYS)
-        return Answers(priority, question, answer, count, self.size)
+        return AnswerSample(priority, question, answer, count, self.size)
 
 
 ANSWER_ARRAYS = ("priority", "question", "answer", "count")
 
 
-def _end_to_end(parts: Sequence[Answers]) -> Answers:
+def _end_to_end(parts: Sequence[AnswerSample]) -> AnswerSample:
     priority, question, answer, count = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ANSWER_ARRAYS
     )
-    return Answers(priority, question, answer, count, parts[0].size)
+    return AnswerSample(priority, question, answer, count, parts[0].size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +169,7 @@ class Sketch:
     count: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     question: pa.Array = field(default_factory=lambda: pa.array([], pa.large_string()))
     answer: pa.Array = field(default_factory=lambda: pa.array([], pa.large_string()))
-    answers: Answers = field(default_factory=Answers)
+    answers: AnswerSample = field(default_factory=AnswerSample)
     labels: int = 0
     beyond: int | None = None
     rows: int = ROWS
@@ -266,7 +266,7 @@ class Sketcher:
             count=once if rows is None else once[rows],
             question=question if rows is None else question.take(pa.array(rows)),
             answer=answer if rows is None else answer.take(pa.array(rows)),
-            answers=Answers(
+            answers=AnswerSample(
                 priority[told], asked[told], replied[told], once[told], sample.answers.size
             ),
             labels=int(label.sum()),

@@ -18,7 +18,7 @@ MOST_BY_CHANCE = 0.2
 
 
 @dataclass(frozen=True)
-class Example:
+class FormExample:
     """A form, and a parameter with which it is put on.
 
     Attributes:
@@ -40,7 +40,7 @@ class Example:
         return f"Tell me. {self.parameter}".strip()
 
 
-def check_what_is_put_on_is_recognised(example: Example) -> None:
+def check_what_is_put_on_is_recognised(example: FormExample) -> None:
     """With the same parameter, however often."""
     for content in CONTENTS:
         answer = example.form.put_on(content, example.parameter)
@@ -54,7 +54,7 @@ def check_what_is_put_on_is_recognised(example: Example) -> None:
         require(answer == again, f"put on twice it is {answer!r} and {again!r}")
 
 
-def check_what_is_taken_off_is_the_content(example: Example) -> None:
+def check_what_is_taken_off_is_the_content(example: FormExample) -> None:
     """What was put on comes off again, whole, or the form says that it cannot tell."""
     for content in CONTENTS:
         answer = (example.form.put_on(content, example.parameter) or "").strip()
@@ -62,13 +62,13 @@ def check_what_is_taken_off_is_the_content(example: Example) -> None:
         require(bare in (None, content.text), f"{answer!r} without its form is {bare!r}")
 
 
-def check_content_that_is_missing_is_survived(example: Example) -> None:
+def check_content_that_is_missing_is_survived(example: FormExample) -> None:
     """A form that needs more than the text gives None where it is not known."""
     answer = example.form.put_on(Content("It rains."), example.parameter)
     require(answer is None or isinstance(answer, str), f"it gives {answer!r}")
 
 
-def check_ordinary_answers_are_not_recognised(example: Example) -> None:
+def check_ordinary_answers_are_not_recognised(example: FormExample) -> None:
     """Of plain prose few take the form by chance; nothing takes none."""
     require(example.form.recognise(example.question, "") is None, 'it recognises ""')
     rows = corpora()["natural"][:ROWS]
@@ -77,7 +77,7 @@ def check_ordinary_answers_are_not_recognised(example: Example) -> None:
     require(taken <= most, f"it recognises {taken} of {len(rows)} plain answers")
 
 
-def check_odd_answers_are_survived(example: Example) -> None:
+def check_odd_answers_are_survived(example: FormExample) -> None:
     """Empty, short and strange texts are recognised or not, and break nothing."""
     for text in (answer.strip() for answer in ODD_ANSWERS):
         found = example.form.recognise(text, text)

@@ -17,7 +17,7 @@ ODD_VALUES: tuple[object, ...] = (None, "", " \n", 0, 1.5, True, b"\xff", [], [[
 
 
 @dataclass(frozen=True)
-class Example:
+class SchemaExample:
     """Rows of a schema, and what it makes of them.
 
     Attributes:
@@ -46,7 +46,7 @@ class Example:
         return found[0]
 
 
-def check_rows_vote_for_one_reading(example: Example) -> None:
+def check_rows_vote_for_one_reading(example: SchemaExample) -> None:
     """Readings are values: rows alike have equal ones, which can be sent elsewhere and shown."""
     reading = example.reading()
     for row in example.rows:
@@ -57,7 +57,7 @@ def check_rows_vote_for_one_reading(example: Example) -> None:
     require(str(reading).strip(), "str() of it is empty, and the report shows that")
 
 
-def check_columns_are_enough(example: Example) -> None:
+def check_columns_are_enough(example: SchemaExample) -> None:
     """It names columns that are there, and needs no other."""
     reading = example.reading()
     require(len(reading.columns) > 0, "it reads no column")
@@ -66,7 +66,7 @@ def check_columns_are_enough(example: Example) -> None:
         require(_pairs(reading, kept) == list(pairs), f"other columns change what is read of {row}")
 
 
-def check_records_are_the_pairs(example: Example) -> None:
+def check_records_are_the_pairs(example: SchemaExample) -> None:
     """Every row gives its questions and answers, its turns in ascending order."""
     reading = example.reading()
     for row, pairs in zip(example.rows, example.pairs, strict=True):
@@ -76,7 +76,7 @@ def check_records_are_the_pairs(example: Example) -> None:
         require(turns == sorted(set(turns)), f"the turns of {row} are {turns}")
 
 
-def check_bad_rows_are_refused(example: Example) -> None:
+def check_bad_rows_are_refused(example: SchemaExample) -> None:
     """A row without its fields, or with odd ones, gives text or a ``RowError``; no other error."""
     reading = example.reading()
     for row in example.rows:
@@ -94,7 +94,7 @@ def check_bad_rows_are_refused(example: Example) -> None:
                 require(text, f"{changed} gives {pairs}, which is no text")
 
 
-def check_strange_rows_are_not_recognised(example: Example) -> None:
+def check_strange_rows_are_not_recognised(example: SchemaExample) -> None:
     """No field is no reading, and odd values break none."""
     require(not [*example.schema.readings({}, None, None)], "it reads a row without any field")
     for row in example.rows:

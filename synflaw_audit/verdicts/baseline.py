@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from synflaw_audit.findings.finding import Finding
 from synflaw_audit.findings.report import Report, TemplateSummary
-from synflaw_audit.verdicts.judge import overall, weighed
+from synflaw_audit.verdicts.judge import capped, overall
 
 # Templates whose words agree so far (Jaccard) are one: another draw may word the rarest otherwise.
 SAME_WORDS = 0.6
@@ -91,7 +91,7 @@ def only_new(report: Report, changes: Since) -> Report:
     """The report in which what is known from the baseline passes."""
     known = {finding.code for finding in changes.known}
     checks = [replace(f, verdict="pass") if f.code in known else f for f in report.checks]
-    verdict = overall([weighed(f.status, f.verdict) for f in checks])
+    verdict = overall([capped(f.status, f.verdict) for f in checks])
     return replace(report, checks=tuple(checks), verdict=verdict)
 
 

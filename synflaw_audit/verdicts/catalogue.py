@@ -47,7 +47,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Row:
+class CheckExampleRow:
     """One question and its answer.
 
     Attributes:
@@ -63,7 +63,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Example:
+class CheckExample:
     """A small corpus and the verdict the check must give on it; run as a test.
 
     Attributes:
@@ -76,10 +76,10 @@ class Example:
     """
 
     expect: Expectation
-    rows: tuple[Row, ...]
+    rows: tuple[CheckExampleRow, ...]
     note: str = ""
     min_records: Count | None = None
-    reference: tuple[Row, ...] = ()
+    reference: tuple[CheckExampleRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Kind:
     """
 
     note: Text
-    rows: tuple[Row, ...]
+    rows: tuple[CheckExampleRow, ...]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Check:
     known_false_positives: dict[str, Literal["warn", "fail"]] = field(
         default_factory=dict, hash=False
     )
-    examples: tuple[Example, ...] = ()
+    examples: tuple[CheckExample, ...] = ()
 
 
 def load_checks(

@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 from synflaw_audit.findings.finding import Finding
 from synflaw_audit.findings.groups import Group, Groups, GroupScore
-from synflaw_audit.flagging.groups import Groups as Grouped
+from synflaw_audit.flagging.groups import GroupSketches
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.verdicts.catalogue import Check
 from synflaw_audit.verdicts.judge import judge
@@ -17,7 +17,7 @@ CONFIDENCE = 0.95
 
 
 def judged_groups(
-    grouped: Grouped, corpus: Corpus, checks: Sequence[Check], findings: Sequence[Finding]
+    grouped: GroupSketches, corpus: Corpus, checks: Sequence[Check], findings: Sequence[Finding]
 ) -> Groups:
     """Scores every group by every check.
 
@@ -49,7 +49,7 @@ def widening(comparisons: int) -> float:
 
 def _group(
     name: str,
-    grouped: Grouped,
+    grouped: GroupSketches,
     corpus: Corpus,
     checks: Sequence[Check],
     whole: dict[str, Finding],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from synflaw_audit.clock import Clock
-from synflaw_audit.findings.finding import MarkedText, Status, within
+from synflaw_audit.findings.finding import MarkedText, Status, clipped
 from synflaw_audit.findings.report import Finding, TemplateSummary, Variant, Verdict
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.measures import MEASURES, Measure, Score
@@ -104,7 +104,7 @@ def judged(
         if limits is None or finding.name in limits
     ]
     if limits is None:
-        verdict = overall([weighed(one.check.status, verdict) for one, verdict in deciding])
+        verdict = overall([capped(one.check.status, verdict) for one, verdict in deciding])
     else:
         verdict = _worst([verdict for _, verdict in deciding])
     share = shares(findings)
@@ -117,7 +117,7 @@ def judged(
     )
 
 
-def beside(findings: Sequence[Finding], compared: Sequence[Finding]) -> tuple[Finding, ...]:
+def with_reference(findings: Sequence[Finding], compared: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings, each with the reference's score among what was observed."""
     if not compared:
         return tuple(findings)
@@ -170,7 +170,7 @@ def _flagged(template: Template, flagger: Flagger) -> tuple[MarkedText, ...]:
 
 def _shown(example: MarkedText) -> MarkedText:
     text = example.text[:EXAMPLE_CHARACTERS]
-    return MarkedText(text, within(example.spans, 0, len(text)))
+    return MarkedText(text, clipped(example.spans, 0, len(text)))
 
 
 def _verdict(check: Check, score: Score, records: int) -> tuple[Verdict, bool]:
@@ -225,7 +225,7 @@ def _finding(scored: Scored, corpus: Corpus) -> Finding:
     )
 
 
-def weighed(status: Status, verdict: Verdict) -> Verdict:
+def capped(status: Status, verdict: Verdict) -> Verdict:
     """An experimental check warns at most: nothing measured yet says that it should stop anyone."""
     return "warn" if verdict == "fail" and status == "experimental" else verdict
 

@@ -20,7 +20,7 @@ from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.engines.passes import sketch_rows
 from synflaw_audit.errors import CatalogueError
 from synflaw_audit.reading.schemas import Pair
-from synflaw_audit.reading.tables import Frame
+from synflaw_audit.reading.tables import DataFrameInput
 from synflaw_audit.verdicts.catalogue import load_checks
 from synflaw_audit.verdicts.policy import load_policy
 from synflaw_audit.verdicts.suggestion import suggested
@@ -146,7 +146,7 @@ def test_parts_of_a_corpus_merge_to_the_whole(natural: pd.DataFrame, cuts: list[
     allowed = Allowances((allow("reasoning"), allow("boxed")))
 
     def sketched(part: pd.DataFrame) -> FirstPass:
-        return sketch_rows([Frame("f", part)], Pair("question", "answer"), allowed=allowed)
+        return sketch_rows([DataFrameInput("f", part)], Pair("question", "answer"), allowed=allowed)
 
     merged = FirstPass()
     for first, last in pairwise(sorted({0, 60, *cuts})):

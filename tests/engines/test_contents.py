@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synflaw_audit.engines.contents import Contents, content_of, require_same, together
+from synflaw_audit.engines.contents import Contents, combined, content_of, require_same
 from synflaw_audit.engines.passes import Counts, mark_rows, sketch_rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.reading.schemas import Pair
-from synflaw_audit.reading.tables import Frame
+from synflaw_audit.reading.tables import DataFrameInput
 from synflaw_audit.records import RECORDS
 
 PAIRS = st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=6)
@@ -34,7 +34,7 @@ def test_parts_add_up_in_any_order(
     one: list[tuple[str, str]], other: list[tuple[str, str]]
 ) -> None:
     parts = [content_of(records(part)) for part in (one, other)]
-    assert together(*parts) == together(*reversed(parts)) == content_of(records([*other, *one]))
+    assert combined(*parts) == combined(*reversed(parts)) == content_of(records([*other, *one]))
 
 
 @given(PAIRS.filter(len), st.tuples(st.text(max_size=4), st.text(max_size=4)))
@@ -64,7 +64,7 @@ def test_the_order_counts_in_files_alone(ordered: bool) -> None:
 
 def test_both_passes_of_parts_see_one_content(natural: pd.DataFrame) -> None:
     frame, schema = natural.head(90), Pair("question", "answer")
-    parts = [Frame("rows", frame.iloc[start : start + 30]) for start in (0, 30, 60)]
+    parts = [DataFrameInput("rows", frame.iloc[start : start + 30]) for start in (0, 30, 60)]
     first = sketch_rows(parts, schema)
     counts = Counts()
     for batch, mask, flagged, tokens in mark_rows(reversed(parts), schema, Flagger(())):

@@ -22,7 +22,7 @@ from synflaw_audit.measures.templates import TemplateShare
 from synflaw_audit.reading.schemas import Pair
 from synflaw_audit.sample.corpus import Corpus
 
-ROWS = tasks.Rows("rows", Pair("question", "answer"), OneTable("rows"))
+ROWS = tasks.RowReader("rows", Pair("question", "answer"), OneTable("rows"))
 
 
 class Batches:

@@ -21,7 +21,7 @@ from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.measures.templates import TemplateShare
 from synflaw_audit.reading import Source
 from synflaw_audit.reading.schemas import Pair
-from synflaw_audit.reading.tables import Frame
+from synflaw_audit.reading.tables import DataFrameInput
 from synflaw_audit.records import FLAGGED_AND_INDEX
 from synflaw_audit.sample.corpus import Corpus
 
@@ -29,7 +29,7 @@ SCHEMA = Pair("question", "answer")
 
 
 def sketched(frame: pd.DataFrame) -> FirstPass:
-    return sketch_rows([Frame("rows", frame)], SCHEMA)
+    return sketch_rows([DataFrameInput("rows", frame)], SCHEMA)
 
 
 def flagger(frame: pd.DataFrame) -> Flagger:
@@ -64,12 +64,12 @@ def test_a_part_without_a_readable_row_is_no_error() -> None:
 
 def indexed(frame: pd.DataFrame, index: tuple[str, ...]) -> pa.Table:
     """The flagged rows with their index, as a partition of a cluster finds them."""
-    found = mark_rows([Frame("rows", frame)], SCHEMA, flagger(frame), index)
+    found = mark_rows([DataFrameInput("rows", frame)], SCHEMA, flagger(frame), index)
     return pa.Table.from_batches([flagged for _, _, flagged, _ in found])
 
 
 def on_this_machine(frame: pd.DataFrame, index: tuple[str, ...]) -> pa.Table:
-    engine = LocalEngine(Source((Frame("rows", frame),), None, None, 64))
+    engine = LocalEngine(Source((DataFrameInput("rows", frame),), None, None, 64))
     return engine.second_pass(flagger(frame), Outputs(index=index), silent).rows()
 
 

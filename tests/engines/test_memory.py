@@ -8,25 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synflaw_audit import audit
-from synflaw_audit.engines.local.memory import LEAST, MOST, Memory, parsed, within
+from synflaw_audit.engines.local.memory import LEAST, MOST, Memory, memory_plan, parsed
 from synflaw_audit.errors import InputError
 
 
 @given(st.integers(LEAST, 2 * MOST), st.integers(0, MOST))
 def test_more_memory_never_means_less_of_a_sample(limit: int, more: int) -> None:
-    low, high = within(limit), within(limit + more)
+    low, high = memory_plan(limit), memory_plan(limit + more)
     assert low.batch_records <= high.batch_records
     assert 0 < low.sample_bytes <= high.sample_bytes
     assert high == Memory() or limit + more < MOST
 
 
 def test_without_a_limit_nothing_is_smaller() -> None:
-    assert within(None) == within(MOST) == Memory()
+    assert memory_plan(None) == memory_plan(MOST) == Memory()
 
 
 def test_too_low_a_limit_is_refused() -> None:
     with pytest.raises(InputError, match=r"of 100 MB is too low: an audit needs 550 MB"):
-        within(100_000_000)
+        memory_plan(100_000_000)
 
 
 @pytest.mark.parametrize(("text", "size"), [("600MB", 600_000_000), ("1.5 gb", 1_500_000_000)])

@@ -11,7 +11,7 @@ from gx_helpers import checkpoint_over, pandas_batch, template_share, validate
 from synflaw_audit import expectations as synflaw
 from synflaw_audit.expectations import classes
 from synflaw_audit.reading.rows import Piece
-from synflaw_audit.reading.tables import Frame
+from synflaw_audit.reading.tables import DataFrameInput
 from synflaw_audit.verdicts.catalogue import load_checks
 
 
@@ -19,9 +19,9 @@ from synflaw_audit.verdicts.catalogue import load_checks
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The rows of every reading of a DataFrame, those of the look at its first rows left out."""
     counts: list[int] = []
-    pieces = Frame.pieces
+    pieces = DataFrameInput.pieces
 
-    def counted(self: Frame, columns: Any, size: int) -> Iterator[Piece]:
+    def counted(self: DataFrameInput, columns: Any, size: int) -> Iterator[Piece]:
         if columns is None:
             yield from pieces(self, columns, size)
             return
@@ -30,7 +30,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             counts[-1] += piece.batch.num_rows if hasattr(piece, "batch") else len(list(piece))
             yield piece
 
-    monkeypatch.setattr(Frame, "pieces", counted)
+    monkeypatch.setattr(DataFrameInput, "pieces", counted)
     return counts
 
 

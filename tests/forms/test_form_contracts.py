@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from synflaw_audit.forms.registry import FORMS, form
 from synflaw_audit.testing import parametrize_with_checks
-from synflaw_audit.testing.forms import Example
+from synflaw_audit.testing.forms import FormExample
 
 PARAMETERS = {"json": "answer", "postscript": "P.S. Hm.", "ending": "So long.", "opening": "Sure"}
 
 
 @parametrize_with_checks(
-    "form", [Example(form(name), PARAMETERS.get(name, "")) for name in FORMS.own]
+    "form", [FormExample(form(name), PARAMETERS.get(name, "")) for name in FORMS.own]
 )
-def test_forms(part: Example, check: Callable[[Example], None]) -> None:
+def test_forms(part: FormExample, check: Callable[[FormExample], None]) -> None:
     check(part)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from synflaw_audit.lab.arms import ABLATION, ARMS, OURS, PRESETS, WORLDS, Arm, Preset
+from synflaw_audit.lab.arms import ABLATION, ARMS, OURS, PRESETS, WORLDS, Preset, Treatment
 from synflaw_audit.lab.corpora import prose_rows
-from synflaw_audit.lab.run import COLUMNS, FIGURES, Lab, Outcome, as_json, rows
+from synflaw_audit.lab.run import COLUMNS, FIGURES, ArmResult, Lab, as_json, rows
 from synflaw_audit.lab.tiny import Size, Training, new_model, threads, train, train_tokenizer
 from synflaw_audit.repair import RepairConfig
 
@@ -32,8 +32,8 @@ SMALLEST = Preset(
 
 def outcome(
     arm: str, followed: float, seed: int = 0, tokens: int = 100, *, tuned: bool = False
-) -> Outcome:
-    return Outcome("leaking", seed, arm, dict.fromkeys(FIGURES, followed), tokens, tuned)
+) -> ArmResult:
+    return ArmResult("leaking", seed, arm, dict.fromkeys(FIGURES, followed), tokens, tuned)
 
 
 def test_every_stage_and_arm_is_measured_and_its_budget_kept() -> None:
@@ -113,7 +113,7 @@ def test_a_table_gives_mean_and_deviation_over_seeds() -> None:
 
 
 @pytest.mark.parametrize("arm", [*ARMS, *ABLATION], ids=lambda arm: arm.name)
-def test_every_arm_is_a_valid_repair(arm: Arm, tmp_path) -> None:
+def test_every_arm_is_a_valid_repair(arm: Treatment, tmp_path) -> None:
     RepairConfig(output_dir=str(tmp_path), use_cpu=True, **arm.settings)
 
 

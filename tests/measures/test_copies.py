@@ -11,7 +11,7 @@ from synflaw_audit import audit
 from synflaw_audit.measures import MEASURES, Batch, Score
 from synflaw_audit.records import RECORDS
 from synflaw_audit.sample.corpus import Corpus
-from synflaw_audit.sample.sketch import Answers, Sketch
+from synflaw_audit.sample.sketch import AnswerSample, Sketch
 from synflaw_audit.text.tokens import tokenize
 from synflaw_audit.verdicts.catalogue import find_check, load_checks
 from synflaw_audit.verdicts.risk import forecast
@@ -39,7 +39,7 @@ def corpus(kind: str, share: float) -> Corpus:
     frame = pd.DataFrame({"file": "f", "row": range(RECORDS_EACH), "turn": 0})
     frame = frame.assign(question=asked, answer=answers)
     batch = pa.RecordBatch.from_pandas(frame, schema=RECORDS, preserve_index=False)
-    return Corpus(Sketch(rows=3000, answers=Answers(size=6000)).added(batch))
+    return Corpus(Sketch(rows=3000, answers=AnswerSample(size=6000)).added(batch))
 
 
 def scored(code: str, of: Corpus) -> Score:

@@ -17,7 +17,7 @@ from synflaw_audit.reading.registry import READERS
 from synflaw_audit.reading.schemas import Conversation, Pair
 from synflaw_audit.testing import checks_of, parametrize_with_checks
 from synflaw_audit.testing.readers import Writer
-from synflaw_audit.testing.schemas import Example
+from synflaw_audit.testing.schemas import SchemaExample
 
 Rows = Any
 
@@ -76,19 +76,21 @@ MESSAGES = [
 ]
 COMPLETION = [{"role": "assistant", "content": "Ada."}]
 EXAMPLES = [
-    Example(
+    SchemaExample(
         Pair,
         [{"prompt": "Who?", "completion": "Ada."}, {"prompt": "When?", "completion": "In 1843."}],
         [[("Who?", "Ada.")], [("When?", "In 1843.")]],
     ),
-    Example(
+    SchemaExample(
         Pair,
         [{"prompt": [MESSAGES[1]], "completion": COMPLETION}],
         [[("Who?", "Ada.")]],
     ),
-    Example(Pair, [{"text": "Ada wrote it."}], [[("", "Ada wrote it.")]], answer="text"),
-    Example(Conversation, [{"messages": MESSAGES}], [[("Who?", "Ada."), ("When?", "In 1843.")]]),
-    Example(
+    SchemaExample(Pair, [{"text": "Ada wrote it."}], [[("", "Ada wrote it.")]], answer="text"),
+    SchemaExample(
+        Conversation, [{"messages": MESSAGES}], [[("Who?", "Ada."), ("When?", "In 1843.")]]
+    ),
+    SchemaExample(
         Conversation,
         [{"conversations": json.dumps(MESSAGES)}],
         [[("Who?", "Ada."), ("When?", "In 1843.")]],
@@ -97,7 +99,7 @@ EXAMPLES = [
 
 
 @parametrize_with_checks("schema", EXAMPLES)
-def test_schemas(part: Example, check: Callable[[Example], None]) -> None:
+def test_schemas(part: SchemaExample, check: Callable[[SchemaExample], None]) -> None:
     check(part)
 
 
@@ -108,7 +110,9 @@ def test_a_suite_fails_what_breaks_its_contract(kind: str) -> None:
 
     parts = {
         "reader": Writer("jsonl", write_none),
-        "schema": Example(Pair, [{"prompt": "Who?", "completion": "Ada."}], [[("Who?", "Eve.")]]),
+        "schema": SchemaExample(
+            Pair, [{"prompt": "Who?", "completion": "Ada."}], [[("Who?", "Eve.")]]
+        ),
     }
     failed = [check for check in checks_of(kind) if fails(check, parts[kind])]
     assert failed

@@ -24,7 +24,7 @@ from synflaw_audit.findings.report import (
     Verdict,
 )
 from synflaw_audit.measures.picture import drawn
-from synflaw_audit.measures.separability import Picture as Places
+from synflaw_audit.measures.separability import Projection
 from synflaw_audit.report import explanation, render_html, render_markdown, words
 from synflaw_audit.report.explain import findings_page
 from synflaw_audit.report.terminal import show
@@ -378,15 +378,15 @@ class TestPicture:
 
     def test_places_keep_their_shape_within_the_grid(self) -> None:
         places = np.array([[0.0, 0.0], [4.0, 0.0], [2.0, 2.0]])
-        made = drawn(Places(places, np.array([False, True, False])))
+        made = drawn(Projection(places, np.array([False, True, False])))
         assert made == Picture(corpus="0,250 500,750", reference="1000,250")
 
     def test_a_picture_of_one_place_is_no_error(self) -> None:
-        made = drawn(Places(np.ones((2, 2)), np.array([False, True])))
+        made = drawn(Projection(np.ones((2, 2)), np.array([False, True])))
         assert made == Picture(corpus="500,500", reference="500,500")
 
     def test_a_full_picture_is_small(self) -> None:
         rng = np.random.default_rng(0)
-        made = drawn(Places(rng.normal(size=(1000, 2)), np.arange(1000) % 2 == 0))
+        made = drawn(Projection(rng.normal(size=(1000, 2)), np.arange(1000) % 2 == 0))
         with_it, without = (render_html(report(picture=each)) for each in (made, None))
         assert len(with_it) - len(without) < 60_000

@@ -10,12 +10,12 @@ from records_made import Row, batch, corpora
 from scipy.stats import binomtest
 
 from synflaw_audit.sample.corpus import Corpus
-from synflaw_audit.sample.sketch import Answers, Sketch, merge
+from synflaw_audit.sample.sketch import AnswerSample, Sketch, merge
 
 
 def small() -> Sketch:
     """A sketch that overflows soon, in rows, in bytes and in hashes."""
-    return Sketch(rows=6, size=120, answers=Answers(size=5))
+    return Sketch(rows=6, size=120, answers=AnswerSample(size=5))
 
 
 @given(corpora, st.randoms(), st.booleans())
@@ -84,7 +84,7 @@ def test_a_copied_row_makes_up_its_share_of_the_sample(share: float) -> None:
     copied = round(share * records)
     rows = [("q", "the copied answer of them all")] * copied
     rows += [(str(n), f"an answer of its own, {n}") for n in range(records - copied)]
-    sketch = Sketch(rows=5000, answers=Answers(size=20_000)).added(batch(rows))
+    sketch = Sketch(rows=5000, answers=AnswerSample(size=20_000)).added(batch(rows))
     copies = sum(answer.startswith("the copied") for answer in sketch.answer.to_pylist())
     assert binomtest(copies, len(sketch), share).pvalue > 1e-4
     assert binomtest(int(sketch.answers.distinct()[1].max()), 20_000, share).pvalue > 1e-4

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from synflaw_audit import Report, audit
-from synflaw_audit.verdicts.catalogue import Check, Example, load_checks, load_kinds
+from synflaw_audit.verdicts.catalogue import Check, CheckExample, load_checks, load_kinds
 
 COLUMNS = ["question", "answer"]
 EXAMPLES = [
@@ -17,7 +17,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("check", "example"), EXAMPLES)
-def test_example(check: Check, example: Example) -> None:
+def test_example(check: Check, example: CheckExample) -> None:
     rows, reference = (
         pd.DataFrame([(r.question, r.answer) for r in side], columns=COLUMNS)
         for side in (example.rows, example.reference)
@@ -46,7 +46,7 @@ MARKED = [
 
 
 @pytest.mark.parametrize(("check", "example"), MARKED)
-def test_marks_the_format_and_nothing_else(check: Check, example: Example) -> None:
+def test_marks_the_format_and_nothing_else(check: Check, example: CheckExample) -> None:
     rows = pd.DataFrame([(r.question, r.answer) for r in example.rows], columns=COLUMNS)
     flagged = audit(rows, checks=[replace(check, min_records=1)]).flagged()
     marked: dict[int, tuple[str, ...]] = dict.fromkeys(range(len(rows)), ())

@@ -13,7 +13,7 @@ from reports import finding, report
 from synflaw_audit.errors import CatalogueError
 from synflaw_audit.findings.accounts import Accounts, FileAccount, Skipped
 from synflaw_audit.findings.report import Dataset, Flagged, Report, Risk
-from synflaw_audit.verdicts.catalogue import Check, Example, Row
+from synflaw_audit.verdicts.catalogue import Check, CheckExample, CheckExampleRow
 from synflaw_audit.verdicts.gate import decide
 from synflaw_audit.verdicts.policy import Override, Policy, load_policy
 
@@ -29,7 +29,7 @@ FIRST = Check(
     since="0.1.0",
     why="why",
     advice=(),
-    examples=(Example("pass", (Row("q", "a"),)),),
+    examples=(CheckExample("pass", (CheckExampleRow("q", "a"),)),),
 )
 SECOND = replace(FIRST, code="SF102", name="answer-opening")
 CHECKS = (FIRST, SECOND)

@@ -15,7 +15,7 @@ from records_made import batch, corpora
 from synflaw_audit import Report, audit
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import Finding
-from synflaw_audit.sample.sketch import Answers, Sketch
+from synflaw_audit.sample.sketch import AnswerSample, Sketch
 from synflaw_audit.verdicts.risk import forecast
 from synflaw_audit.verdicts.what_if import without
 
@@ -125,7 +125,7 @@ def test_a_complete_sketch_loses_exactly_the_rows_that_go(
 def test_an_incomplete_sketch_loses_about_the_rows_that_go() -> None:
     # A third of the rows goes, half of them copies of one canned answer.
     rows = [(f"q{n}", "canned" * 9 if n % 6 == 0 else f"answer {n} " * 5) for n in range(6000)]
-    sizes = {"rows": 1000, "answers": Answers(size=2000)}
+    sizes = {"rows": 1000, "answers": AnswerSample(size=2000)}
     whole = Sketch(**sizes).added(batch(rows))  # type: ignore[arg-type]
     goes = [n for n in range(6000) if n % 3 == 0]
     asked = {f"q{n}" for n in goes}

@@ -24,8 +24,8 @@ from synflaw_audit.engines.base import (
     only,
 )
 from synflaw_audit.engines.contents import Contents, changed, require_same
-from synflaw_audit.engines.local.journal import SHARD_RECORDS, Found, Journal
-from synflaw_audit.engines.local.memory import parsed, within
+from synflaw_audit.engines.local.journal import SHARD_RECORDS, FlaggedBatch, Journal
+from synflaw_audit.engines.local.memory import memory_plan, parsed
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
@@ -85,7 +85,7 @@ class LocalEngine(Engine):
         """See ``Engine.opened``."""
         only(settings, "resume", "memory_limit", engine="local")
         limit = settings.memory_limit
-        memory = within(None if limit is None else parsed(limit))
+        memory = memory_plan(None if limit is None else parsed(limit))
         size = memory.batch_records
         return cls(source_of(source, settings, size), settings.resume)
 
@@ -161,7 +161,7 @@ class LocalEngine(Engine):
 
     def _found(
         self, flagger: Flagger, names: tuple[str, ...]
-    ) -> Iterator[tuple[pa.RecordBatch, Index | None, Found]]:
+    ) -> Iterator[tuple[pa.RecordBatch, Index | None, FlaggedBatch]]:
         """Every batch and what is found in it; what an interrupted run found is not sought anew."""
         batches: Iterator[tuple[pa.RecordBatch, Index | None]]
         if names:
@@ -174,7 +174,9 @@ class LocalEngine(Engine):
             if pair is None:
                 raise changed(self.files[-1])
             yield *pair, found
-        for pair, found in ordered(lambda p: Found(*flagger.flag(p[0])), batches, self.threads):
+        for pair, found in ordered(
+            lambda p: FlaggedBatch(*flagger.flag(p[0])), batches, self.threads
+        ):
             if self._journal is not None:
                 self._journal.add(found)
             yield *pair, found
@@ -272,7 +274,7 @@ def _flagged_rows(outputs: Outputs) -> pa.Table:
     return pq.read_table(outputs.located(FLAGGED_FILE))
 
 
-def _with_index(found: Found, index: Index, names: tuple[str, ...]) -> pa.RecordBatch:
+def _with_index(found: FlaggedBatch, index: Index, names: tuple[str, ...]) -> pa.RecordBatch:
     columns = [*found.flagged.columns, index.to_json(found.mask, names)]
     return pa.RecordBatch.from_arrays(columns, schema=FLAGGED_AND_INDEX)
 

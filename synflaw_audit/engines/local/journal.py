@@ -28,7 +28,7 @@ from synflaw_audit.findings.accounts import Accounts, FileAccount
 from synflaw_audit.flagging.sinks import written
 from synflaw_audit.reading import Rejected
 from synflaw_audit.records import FLAGGED
-from synflaw_audit.sample.sketch import ANSWER_ARRAYS, Answers, Sketch
+from synflaw_audit.sample.sketch import ANSWER_ARRAYS, AnswerSample, Sketch
 from synflaw_audit.text.tokens import Mask, utf8
 
 IDENTITY, REJECTED = "audit.json", "rejected.jsonl"
@@ -38,7 +38,7 @@ _REJECTED_ROWS = 1024
 
 
 @dataclass(frozen=True)
-class Found:
+class FlaggedBatch:
     """What the second pass found in one batch: see ``Flagger.flag``."""
 
     mask: Mask
@@ -62,7 +62,7 @@ class Journal:
         """
         self._folder = folder
         self._identity = identity
-        self._shard: list[Found] = []
+        self._shard: list[FlaggedBatch] = []
         self._records = 0
         self._waiting: list[bytes] = []
         known = self._folder / IDENTITY
@@ -124,7 +124,7 @@ class Journal:
                 **_packed(found.sketch),
             )
 
-    def second_pass(self) -> Iterator[Found]:
+    def second_pass(self) -> Iterator[FlaggedBatch]:
         """What the second pass has found, batch by batch, in all finished shards."""
         for shard in self._shards:
             with pa.memory_map(str(shard)) as file, pa.ipc.open_file(file) as batches:
@@ -133,9 +133,9 @@ class Journal:
                     flagged = batches.get_batch(number)
                     mask = np.zeros(rows, dtype=bool)
                     mask[np.asarray(flagged.column("place"))] = True
-                    yield Found(mask, flagged.drop_columns(["place"]), tokens)
+                    yield FlaggedBatch(mask, flagged.drop_columns(["place"]), tokens)
 
-    def add(self, found: Found) -> None:
+    def add(self, found: FlaggedBatch) -> None:
         """Takes what the second pass found in the next batch."""
         self._shard.append(found)
         self._records += len(found.mask)
@@ -224,7 +224,7 @@ def _unpacked(kept: Mapping[str, Any]) -> Sketch:
         count=kept["count"],
         question=question,
         answer=answer,
-        answers=Answers(
+        answers=AnswerSample(
             **{name: kept[f"answers_{name}"] for name in ANSWER_ARRAYS},
             size=int(kept["answers_size"]),
         ),

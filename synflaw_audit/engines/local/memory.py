@@ -31,7 +31,7 @@ class Memory:
     sample_bytes: int = BYTES
 
 
-def within(limit: int | None) -> Memory:
+def memory_plan(limit: int | None) -> Memory:
     """What fits into a limit, in bytes; a smaller sample widens the intervals of the scores.
 
     Raises:

@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from synflaw_audit.engines.base import only
 from synflaw_audit.engines.distributed import DistributedEngine, Task
-from synflaw_audit.engines.spark.frames import Frame, collected, mapped, persisted
+from synflaw_audit.engines.spark.frames import YieldedFrame, collected, mapped, persisted
 from synflaw_audit.engines.spark.inputs import (
     SparkInput,
     frame_input,
     named_inputs,
 )
-from synflaw_audit.engines.spark.session import start, told
+from synflaw_audit.engines.spark.session import spark_errors, start
 from synflaw_audit.errors import InputError, MissingExtraError
 from synflaw_audit.findings.accounts import Skipped
 from synflaw_audit.settings import AuditSettings, Reading
@@ -123,16 +123,18 @@ class SparkEngine(DistributedEngine):
         return tuple(dict.fromkeys(one for found in self.inputs for one in found.skipped))
 
     @contextmanager
-    def run(self, task: Task, schema: pa.Schema, index: tuple[str, ...] = ()) -> Iterator[Frame]:
+    def run(
+        self, task: Task, schema: pa.Schema, index: tuple[str, ...] = ()
+    ) -> Iterator[YieldedFrame]:
         """See ``DistributedEngine.run``."""
-        with told(self._name):
+        with spark_errors(self._name):
             frames = [self._task(found, task, schema, index) for found in self.inputs]
             with persisted(reduce(lambda above, below: above.unionAll(below), frames)) as kept:
                 yield kept
 
     def read(self, folder: str, schema: pa.Schema) -> pa.Table:
         """See ``DistributedEngine.read``."""
-        with told(folder):
+        with spark_errors(folder):
             return collected(self._session.read.parquet(folder), schema)
 
     def cluster(self) -> str | None:

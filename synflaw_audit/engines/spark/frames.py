@@ -30,19 +30,19 @@ def mapped(frame: DataFrame, task: distributed.Task, schema: pa.Schema) -> DataF
 
 
 @contextmanager
-def persisted(frame: DataFrame) -> Iterator[Frame]:
+def persisted(frame: DataFrame) -> Iterator[YieldedFrame]:
     """Keeps what tasks yield on the executors' disks: rows are not read for each use of it."""
     from pyspark import StorageLevel
 
     kept = frame.persist(StorageLevel.DISK_ONLY)
     try:
-        yield Frame(kept)
+        yield YieldedFrame(kept)
     finally:
         kept.unpersist()
 
 
 @dataclass(frozen=True)
-class Frame:
+class YieldedFrame:
     """What tasks yielded, as a DataFrame; see ``distributed.Yielded``."""
 
     frame: DataFrame
@@ -77,7 +77,7 @@ class Frame:
     def batches(self, rows: distributed.Selection) -> Iterator[pa.RecordBatch | pa.Table]:
         """See ``Yielded.batches``."""
         for batch in received(mapped(self._of(rows), _as_bytes, tasks.BYTES)):
-            yield distributed.together([batch], rows.schema)
+            yield distributed.concatenated([batch], rows.schema)
 
     def _of(self, rows: distributed.Selection) -> DataFrame:
         chosen = self.frame.where(f"{rows.present} is not null")
@@ -89,7 +89,7 @@ class Frame:
 def collected(frame: DataFrame, schema: pa.Schema) -> pa.Table:
     """A DataFrame's rows on the driver."""
     batches = mapped(frame.select(*schema.names), _as_bytes, tasks.BYTES)
-    return distributed.together(list(received(batches)), schema)
+    return distributed.concatenated(list(received(batches)), schema)
 
 
 def received(frame: DataFrame) -> Iterator[pa.RecordBatch]:

@@ -27,8 +27,8 @@ from synflaw_audit.engines.partitions import (
     TableFiles,
     file_name,
 )
-from synflaw_audit.engines.spark.session import told
-from synflaw_audit.engines.tasks import Rows
+from synflaw_audit.engines.spark.session import spark_errors
+from synflaw_audit.engines.tasks import RowReader
 from synflaw_audit.errors import InputError, NoRowsError
 from synflaw_audit.findings.accounts import Skipped
 from synflaw_audit.reading.base import Schema
@@ -59,7 +59,7 @@ class SparkInput:
 
     files: tuple[str, ...]
     frame: DataFrame
-    rows: Rows
+    rows: RowReader
     skipped: tuple[Skipped, ...] = ()
 
     def selected(self, index: Sequence[str] = ()) -> DataFrame:
@@ -84,10 +84,10 @@ def frame_input(frame: DataFrame, name: str, reading: Reading) -> SparkInput:
         InputError: It has no rows, or its columns cannot be understood.
     """
     require_unique(name, frame.columns)
-    with told(name):
+    with spark_errors(name):
         sample = [row.asDict(recursive=True) for row in frame.take(SAMPLE_ROWS)]
     schema, unread = _schema(name, sample, reading)
-    return SparkInput((name,), frame, Rows(name, schema, OneTable(name), unread))
+    return SparkInput((name,), frame, RowReader(name, schema, OneTable(name), unread))
 
 
 def named_inputs(
@@ -122,7 +122,7 @@ def _named(
     session: SparkSession, name: str, reading: Reading, seen: set[str]
 ) -> Iterator[SparkInput]:
     """What one name stands for, but for what was seen before: no row is read twice."""
-    with told(name):
+    with spark_errors(name):
         if _is_table(session, name):
             if name not in seen:
                 yield frame_input(session.table(name), name, reading)
@@ -141,7 +141,7 @@ def _named(
     for reader, found in readers:
         if new := tuple(uri for uri in found if uri not in seen):
             seen.update(new)
-            with told(name):
+            with spark_errors(name):
                 yield replace(reader(_Files(session, name, new), reading), skipped=skipped)
 
 
@@ -177,7 +177,7 @@ class _Files:
         self, frame: DataFrame, schema: Schema, layout: Any, unread: tuple[str, ...]
     ) -> SparkInput:
         """Them as an input."""
-        return SparkInput(self.files, frame, Rows(self.name, schema, layout, unread))
+        return SparkInput(self.files, frame, RowReader(self.name, schema, layout, unread))
 
 
 def _parquet(files: _Files, reading: Reading) -> SparkInput:

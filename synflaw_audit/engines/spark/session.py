@@ -68,7 +68,7 @@ def start(master: str | None = None, partitions: int | None = None) -> SparkSess
 
 
 @contextmanager
-def told(name: str) -> Iterator[None]:
+def spark_errors(name: str) -> Iterator[None]:
     """Turns what Spark raises into an error that names the corpus.
 
     Raises:

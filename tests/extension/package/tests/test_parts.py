@@ -12,7 +12,7 @@ from synflaw_example.schema import Arrowed
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.testing import forms, parametrize_with_checks
 from synflaw_audit.testing.readers import Writer
-from synflaw_audit.testing.schemas import Example
+from synflaw_audit.testing.schemas import SchemaExample
 
 
 @parametrize_with_checks("measure", [Politeness(), Politeness("As a helpful")])
@@ -44,12 +44,12 @@ def test_readers(part, check):
 
 
 @parametrize_with_checks(
-    "schema", [Example(Arrowed, [{"t": "Why? => Rain."}], [[("Why?", "Rain.")]])]
+    "schema", [SchemaExample(Arrowed, [{"t": "Why? => Rain."}], [[("Why?", "Rain.")]])]
 )
 def test_schemas(part, check):
     check(part)
 
 
-@parametrize_with_checks("form", [forms.Example(Bracketed())])
+@parametrize_with_checks("form", [forms.FormExample(Bracketed())])
 def test_forms(part, check):
     check(part)
