@@ -27,16 +27,17 @@ test-processes: $(READY)  ## that two training processes take the same steps as 
 CORE_TESTS := tests --ignore tests/repair --ignore tests/lab --ignore tests/probes \
     --ignore tests/expectations --ignore tests/rehearsal --ignore tests/benchmarks \
     --ignore tests/engines/test_spark.py --ignore tests/test_wheel.py
-TEST_TOOLS := hatchling hypothesis jsonschema pytest
 
 test-pythons:  ## the core on every Python of ours that this machine has; absent ones are named
-	@for version in 3.11 3.12 3.13; do \
+	@failed=; for version in 3.11 3.12 3.13; do \
 	    if ! python$$version -c pass 2>/dev/null; then echo "python$$version: absent"; continue; fi; \
+	    echo "python$$version:"; \
 	    python$$version -m venv .venv-$$version && \
-	    .venv-$$version/bin/pip install --quiet --constraint constraints.txt --editable . \
-	        $(TEST_TOOLS) && \
-	    .venv-$$version/bin/pytest $(CORE_TESTS) || exit 1; \
-	done
+	    .venv-$$version/bin/pip install --quiet --upgrade --constraint constraints.txt pip && \
+	    .venv-$$version/bin/pip install --quiet --constraint constraints.txt --group core-tests \
+	        --editable . && \
+	    .venv-$$version/bin/pytest --quiet $(CORE_TESTS) || failed="$$failed $$version"; \
+	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 test-oldest:  ## the core with the oldest release of everything that pyproject.toml allows
 	$(PYTHON) -m venv .venv-oldest
@@ -46,7 +47,7 @@ test-oldest:  ## the core with the oldest release of everything that pyproject.t
 	.venv-oldest/bin/uv pip freeze --python .venv-oldest/bin/python --exclude-editable \
 	    > .venv-oldest/oldest.txt
 	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python \
-	    --constraint .venv-oldest/oldest.txt $(TEST_TOOLS)
+	    --constraint .venv-oldest/oldest.txt --group core-tests
 	.venv-oldest/bin/pytest $(CORE_TESTS)
 
 test-gx-oldest:  ## the Great Expectations plugin at the lower end of its range; GX_SPARK=1: on Spark too
