@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GX_OLDEST = $(shell sed -n 's/^gx = .*great-expectations>=\([0-9.]*\).*/\1/p' pyproject.toml)
 GX_VENV := .venv-gx-oldest
 
-.PHONY: demo test test-slow test-processes test-pythons test-oldest test-gx-oldest fix check bench fuzz wheel clean
+.PHONY: demo test test-slow test-processes test-pythons test-oldest test-gx-oldest fix check bench docs fuzz wheel clean
 
 demo: $(READY)  ## audit a templated and a natural corpus, damage a small model, repair it
 	rm -rf demo-output
@@ -74,6 +74,9 @@ bench: $(READY)  ## what an audit costs, beside reading and splitting the same b
 N ?= 1000
 fuzz: $(READY)  ## read N hostile files, and pass some of them through the gate
 	$(BIN)/python tests/fuzz/run.py --inputs $(N)
+
+docs: $(READY)  ## the documentation as a site, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: $(READY)  ## build the wheel and the source distribution into dist/
 	$(BIN)/python -m build
