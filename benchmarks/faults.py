@@ -32,6 +32,8 @@ GATE = [sys.executable, "-m", "synflaw_audit", "gate"]
 COMPARED = (
     "clean.parquet",
     "quarantined.parquet",
+    "clean",
+    "quarantined",
     "flagged.parquet",
     "rejected.jsonl",
     "gate.json",

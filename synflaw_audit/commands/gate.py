@@ -15,6 +15,7 @@ from synflaw_audit.commands.console import stdout
 from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
 from synflaw_audit.errors import InputError
 from synflaw_audit.outputs.names import (
+    CLEAN_FOLDER,
     DECISION_FILE,
     DECISION_FILES,
     JUNIT_FILE,
@@ -22,6 +23,7 @@ from synflaw_audit.outputs.names import (
     ROW_FILES,
     SARIF_FILE,
     SPLIT_FILES,
+    SPLIT_FOLDERS,
 )
 from synflaw_audit.settings import AuditSettings, Setting
 from synflaw_audit.untrusted import on_one_line
@@ -29,6 +31,7 @@ from synflaw_audit.untrusted import on_one_line
 if TYPE_CHECKING:
     from synflaw_audit.findings.report import Report
     from synflaw_audit.verdicts.gate import Decision
+    from synflaw_audit.writing import Original, Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +84,19 @@ def gate(
             metavar="FILE",
         ),
     ] = None,
+    corpus: Annotated[
+        bool,
+        typer.Option(
+            "--corpus/--no-corpus",
+            help="Also write the corpus in its own format: clean/ and quarantined/.",
+        ),
+    ] = True,
 ) -> None:
     """Audit a corpus, split it, and exit with 0 (pass), 1 (fail) or 2 (error).
 
-    Besides what the audit writes: gate.json (the decision), clean.parquet and quarantined.parquet
-    (together every readable record once; the flagged ones are quarantined).
+    Besides what the audit writes: gate.json (the decision); clean/ and quarantined/, the corpus in
+    its own format, file by file, to train on; clean.parquet and quarantined.parquet, its records
+    (together every readable one once; the flagged ones are quarantined).
     """
     from synflaw_audit.outputs.manifest import manifest_of
     from synflaw_audit.outputs.overlap import require_disjoint
@@ -96,7 +107,7 @@ def gate(
     from synflaw_audit.verdicts.policy import Policy, load_policy
     from synflaw_audit.verdicts.suggestion import suggested
 
-    names = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, *DECISION_FILES)
+    names = (*ROW_FILES, *SPLIT_FILES, *SPLIT_FOLDERS, *REPORT_FILES, *DECISION_FILES)
     others = [given for given in (policy, rehearsal, baseline) if given is not None]
     if suggest_policy is not None:
         named: list[str | Path] = [*paths, *others]
@@ -111,7 +122,9 @@ def gate(
             checks = selected(checks, settings.select)
         rules = Policy() if policy is None else load_policy(policy, checks)
         applied = rules.applied(checks)
+        original = _original(paths, settings) if corpus else None
         report = audited(paths, folder, settings, printing, applied, allow=rules.allow, split=True)
+        split = None if original is None else _split(original, report, folder.staging)
         write_reports(report, folder.staging)
         rehearsed = None if rehearsal is None else _rehearsed(rehearsal)
         decision = decide(report, rules, strict=strict, rehearsed=rehearsed, baseline=before)
@@ -130,6 +143,8 @@ def gate(
     show(report, out, printing)
     if not (printing.json or printing.quiet):
         _show_decision(decision, stdout())
+        if corpus:
+            _show_split(split, out, stdout())
     if exports.github:
         from synflaw_audit.report.annotations import annotations
 
@@ -165,6 +180,31 @@ def _rehearsed(path: Path) -> dict[str, float]:
     from synflaw_audit.rehearsal.result import RehearsalResult
 
     return {axis.name: axis.damage.value for axis in RehearsalResult.read(path).axes}
+
+
+def _original(paths: list[str], settings: AuditSettings) -> Original | None:
+    """The corpus's files, where this machine reads them."""
+    from synflaw_audit.writing import Original
+
+    return Original.of(paths) if settings.engine == "local" else None
+
+
+def _split(original: Original, report: Report, folder: Path) -> Split:
+    """Writes the corpus in its own format, beside its records."""
+    from synflaw_audit.writing import quarantined_rows, write_split
+
+    clean, quarantined = (folder / name for name in SPLIT_FOLDERS)
+    rows = quarantined_rows(folder)
+    return write_split(original, rows, report.dataset.accounts, (clean, quarantined))
+
+
+def _show_split(split: Split | None, out: Path, console: Console) -> None:
+    if split is None:
+        told = "  The corpus is not made of files of this machine: its records alone are written."
+    else:
+        rows = split.kept + split.dropped + split.unwritten
+        told = f"  Clean: {split.kept:,} of {rows:,} rows, in {out / CLEAN_FOLDER}"
+    console.print(Text(on_one_line(told)), soft_wrap=True)
 
 
 def _show_decision(decision: Decision, console: Console) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 FLAGGED_FILE, REJECTED_FILE = "flagged.parquet", "rejected.jsonl"
 CLEAN_FILE, QUARANTINED_FILE = "clean.parquet", "quarantined.parquet"
+# The corpus in its own format again, in two folders.
+CLEAN_FOLDER, QUARANTINED_FOLDER = "clean", "quarantined"
 REPORT_FILES = ("report.json", "report.md", "report.html")
 DECISION_FILE = "gate.json"
 SARIF_FILE, JUNIT_FILE = "report.sarif", "report.junit.xml"
@@ -14,4 +16,12 @@ WORK_FOLDER = ".synflaw-audit"
 ROW_FILES = (FLAGGED_FILE, REJECTED_FILE)
 SPLIT_FILES = (CLEAN_FILE, QUARANTINED_FILE)
 DECISION_FILES = (DECISION_FILE, SARIF_FILE, JUNIT_FILE)
-OUTPUT_FILES = (*ROW_FILES, *SPLIT_FILES, *REPORT_FILES, *DECISION_FILES, MANIFEST_FILE)
+SPLIT_FOLDERS = (CLEAN_FOLDER, QUARANTINED_FOLDER)
+OUTPUT_FILES = (
+    *ROW_FILES,
+    *SPLIT_FILES,
+    *SPLIT_FOLDERS,
+    *REPORT_FILES,
+    *DECISION_FILES,
+    MANIFEST_FILE,
+)

@@ -57,9 +57,14 @@ _BROKEN = (zlib.error, zstandard.ZstdError)
 
 
 class Stream(io.BufferedReader):
-    """A file's bytes, unpacked."""
+    """A file's bytes, unpacked.
+
+    Attributes:
+        mark: The byte order mark that stood before them, if there was one.
+    """
 
     raw: _Contents
+    mark: bytes = b""
 
     @property
     def damage(self) -> str:
@@ -90,7 +95,7 @@ def open_stream(name: str, path: Path) -> Stream:
         stream.close()
         raise
     if start.startswith(_BOM):
-        stream.read(len(_BOM))
+        stream.mark = stream.read(len(_BOM))
     return stream
 
 

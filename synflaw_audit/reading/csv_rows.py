@@ -12,7 +12,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading import limits
@@ -36,9 +36,7 @@ def rows_of_csv(
     Raises:
         InputError: The header cannot be read, or names two columns alike.
     """
-    # Raised for the whole process, never lowered: the module has no limit of one reader's own.
-    csv.field_size_limit(max(2 * limits.LONGEST_ROW, csv.field_size_limit()))
-    table = _Table(stream, "\t" if tabs else _delimiter(stream))
+    table = _table(stream, tabs=tabs)
     wanted: list[tuple[int, str]] = []
     row = 0
     for line, found in table.rows():
@@ -56,6 +54,50 @@ def rows_of_csv(
         else:
             yield line, row, found, b""
         row += not isinstance(found, Damage)
+
+
+class CsvText(NamedTuple):
+    """What a CSV file says of one row, or of the header, or between two rows.
+
+    Attributes:
+        text: As it stands there; invalid bytes are lone surrogates. None of a row that is longer
+            than any may be.
+        row: The row's number; None of the header and of blank lines.
+        lost: It holds what damage took: no row can be told there.
+    """
+
+    text: str | None
+    row: int | None = None
+    lost: bool = False
+
+
+def texts_of_csv(stream: Stream, *, tabs: bool) -> tuple[str, Iterator[CsvText]]:
+    """The delimiter of a CSV file, and its text in the pieces that ``rows_of_csv`` makes rows of.
+
+    A file without damage is the texts one after another, but for blank lines in great numbers.
+    """
+    table = _table(stream, tabs=tabs)
+    return table.delimiter, _texts(table)
+
+
+def _texts(table: _Table) -> Iterator[CsvText]:
+    row = 0
+    for _, found in table.rows(blank=True):
+        text = table.text()
+        if isinstance(found, Damage):
+            yield CsvText(text, lost=True)
+        elif found == [] or not table.width:
+            table.width = table.width or len(found if isinstance(found, list) else ())
+            yield CsvText(text)
+        else:
+            yield CsvText(text, row)
+            row += 1
+
+
+def _table(stream: Stream, *, tabs: bool) -> _Table:
+    # Raised for the whole process, never lowered: the module has no limit of one reader's own.
+    csv.field_size_limit(max(2 * limits.LONGEST_ROW, csv.field_size_limit()))
+    return _Table(stream, "\t" if tabs else _delimiter(stream))
 
 
 def _header(name: str, found: Found) -> list[str]:
@@ -80,16 +122,25 @@ class _TooLongError(Exception):
 
 
 class _Table:
-    """The rows of a file as cells; ``width`` is the header's, once it is known."""
+    """The rows of a file as cells.
+
+    Attributes:
+        width: Of the header, once it is known.
+        delimiter: Of the cells.
+    """
 
     def __init__(self, stream: Stream, delimiter: str) -> None:
         self.width = 0
         self._stream = stream
-        self._delimiter = delimiter
+        self.delimiter = delimiter
         self._lines = _Lines(stream)
 
-    def rows(self) -> Iterator[tuple[int, Found]]:
-        """Yields the line in which each row starts, and the row."""
+    def text(self) -> str | None:
+        """What the row in hand is made of; None if it is longer than any may be."""
+        return "".join(self._lines.taken) if self._lines.taken else None
+
+    def rows(self, *, blank: bool = False) -> Iterator[tuple[int, Found]]:
+        """Yields the line in which each row starts, and the row; of a blank line, if asked, []."""
         lines = self._lines
         reader = self._reader(lines, strict=True)
         while True:
@@ -106,6 +157,8 @@ class _Table:
                     break
                 continue
             if not cells:
+                if blank:
+                    yield start, cells
                 continue
             if not lines.taken[-1].endswith(("\n", "\r")) and self._stream.damage:
                 break  # the row is where the file is cut off
@@ -114,7 +167,7 @@ class _Table:
             yield lines.number, Damage(f"damaged after line {lines.number}: {self._stream.damage}")
 
     def _reader(self, lines: Iterable[str], *, strict: bool) -> Iterator[list[str]]:
-        return csv.reader(lines, delimiter=self._delimiter, strict=strict)
+        return csv.reader(lines, delimiter=self.delimiter, strict=strict)
 
     def _faulty(self, start: int, error: Exception) -> Unreadable | Damage | None:
         """What stands in place of a row that is none; the lines go on behind it."""

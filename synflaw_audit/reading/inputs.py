@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -168,9 +169,10 @@ def _add_all(where: str, paths: Iterable[Path], found: FoundInputs) -> None:
         InputError: Nothing is.
     """
     inputs, skipped = len(found.inputs), len(found.skipped)
+    root = _fixed(where)
     manifests: dict[Path, frozenset[str]] = {}
     for path in paths:
-        if _is_output(path, manifests):
+        if _is_output(path, root, manifests):
             found.skip(path, "written by an earlier run; to read it, name the file itself")
         elif reason := _unreadable(path):
             found.skip(path, reason)
@@ -183,14 +185,24 @@ def _add_all(where: str, paths: Iterable[Path], found: FoundInputs) -> None:
         raise InputError(f"{where}: nothing to read: {only}; readable are {_readable()}")
 
 
-def _is_output(path: Path, manifests: dict[Path, frozenset[str]]) -> bool:
-    """Whether a run wrote the file, or the folder that it stands in, as the manifest there says.
+def _fixed(where: str) -> Path:
+    """What was named, up to where a pattern begins."""
+    if Path(where).is_dir():
+        return Path(where)
+    return Path(*takewhile(lambda part: not glob.has_magic(part), Path(where).parts))
+
+
+def _is_output(path: Path, root: Path, manifests: dict[Path, frozenset[str]]) -> bool:
+    """Whether a run wrote the file, or a folder that it stands in, as the manifest there says.
 
     Args:
         path: The file.
+        root: What was named: who names a run's folder ``clean`` means what it holds.
         manifests: What is known of folders already: the names of a run's outputs in each.
     """
-    for output in (path, path.parent):
+    for output in (path, *path.parents):
+        if output == root:
+            break
         folder = output.parent
         if folder not in manifests:
             known = read_manifest(folder)

@@ -11,7 +11,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import NamedTuple
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading import limits
@@ -29,8 +29,21 @@ _SHAPES = (
     "one object a line is JSONL"
 )
 
-# A line and what begins there.
-_Value: TypeAlias = tuple[int, object]
+
+class Value(NamedTuple):
+    """What stands in a row's place in a document.
+
+    Attributes:
+        line: Where it begins.
+        value: The row, or ``Damage``.
+        start: Its first character, counted from the document's beginning.
+        end: The one behind its last.
+    """
+
+    line: int
+    value: object
+    start: int
+    end: int
 
 
 class _BadJsonError(Exception):
@@ -47,14 +60,25 @@ def rows_of_document(name: str, stream: Stream) -> Iterator[Row]:
     Raises:
         InputError: It is neither an array nor an object with exactly one list of objects.
     """
-    document = _Document(name, stream)
     row = 0
-    for line, value in document.values():
-        yield line, row, value, b""
-        row += not isinstance(value, Damage)
+    for found in values_of_document(name, stream):
+        yield found.line, row, found.value, b""
+        row += not isinstance(found.value, Damage)
+
+
+def values_of_document(name: str, stream: Stream) -> Iterator[Value]:
+    """Yields what ``rows_of_document`` does, and where in the text each row stands.
+
+    Of a second document that is an object, all rows stand where the object does.
+
+    Raises:
+        InputError: See there.
+    """
+    document = _Document(name, stream)
+    yield from document.values()
     if stream.damage:
         line = document.window.line
-        yield line, row, Damage(f"damaged after line {line}: {stream.damage}"), b""
+        yield document.damage(f"damaged after line {line}: {stream.damage}")
 
 
 class _Document:
@@ -69,21 +93,26 @@ class _Document:
         self._indent: str = ""
         self._trials = 0
 
-    def values(self) -> Iterator[_Value]:
+    def values(self) -> Iterator[Value]:
         """Yields the line and the value of each row, and ``Damage``."""
         window = self.window
         try:
             yield from self._array() if window.next_character() == "[" else self._wrapped()
             while window.next_character():
                 reason = f"another document begins in line {window.line}; it is read as well"
-                yield window.line, Damage(reason, lost=0)
+                yield self.damage(reason, lost=0)
                 yield from self._another()
         except _BadJsonError as error:
             if not self._stream.damage:  # which says it all
                 reason = f"no JSON from line {window.line} on; nothing after it can be read: "
-                yield window.line, Damage(f"{reason}{error}")
+                yield self.damage(f"{reason}{error}")
 
-    def _array(self) -> Iterator[_Value]:
+    def damage(self, reason: str, *, lost: int | None = None, line: int = 0) -> Value:
+        """Damage here, or in an earlier line."""
+        here = self.window.position
+        return Value(line or self.window.line, Damage(reason, lost), here, here)
+
+    def _array(self) -> Iterator[Value]:
         """The values of an array, as far as it can be told where each begins."""
         window = self.window
         window.take("[")
@@ -100,22 +129,22 @@ class _Document:
                 line = window.line
                 if (indent := window.indent()) is not None:
                     self._indent = indent
-                value = window.value()
+                start, value = window.position, window.value()
             except _BadJsonError as error:
                 yield from self._go_on(error)
                 first = True  # whether there was a comma is not known
             else:
-                yield line, value
+                yield Value(line, value, start, window.position)
         window.take("]")
 
-    def _comma(self) -> Iterator[_Value]:
+    def _comma(self) -> Iterator[Value]:
         window = self.window
         if window.next_character() == "{":
-            yield window.line, Damage(f"a comma is missing before line {window.line}", lost=0)
+            yield self.damage(f"a comma is missing before line {window.line}", lost=0)
         else:
             window.take(",")
 
-    def _go_on(self, error: _BadJsonError) -> Iterator[_Value]:
+    def _go_on(self, error: _BadJsonError) -> Iterator[Value]:
         """Goes to the next line that begins as the rows before did.
 
         Raises:
@@ -127,9 +156,9 @@ class _Document:
         if self._trials > _MOST_TRIALS or not window.find_line(self._indent + "{"):
             raise error
         reason = f"no JSON in line {line}; what it holds up to line {window.line} is lost: {error}"
-        yield line, Damage(reason)
+        yield self.damage(reason, line=line)
 
-    def _wrapped(self) -> Iterator[_Value]:
+    def _wrapped(self) -> Iterator[Value]:
         """The rows of the list of objects in an object; other values are passed over."""
         window = self.window
         passed: list[tuple[str, frozenset[str]]] = []
@@ -149,13 +178,14 @@ class _Document:
         for key, fields in passed:
             self._require_no_rows(key, fields)
 
-    def _list(self, key: str, passed: list[tuple[str, frozenset[str]]]) -> Iterator[_Value]:
+    def _list(self, key: str, passed: list[tuple[str, frozenset[str]]]) -> Iterator[Value]:
         """The values of a list if objects are among them, which are rows; else nothing."""
-        leading: list[_Value] = []
+        leading: list[Value] = []
         rows, too_many = False, False
-        for line, value in self._array():
+        for found in self._array():
+            value = found.value
             if rows or isinstance(value, Damage):
-                yield line, value
+                yield found
             elif isinstance(value, dict):
                 if too_many:
                     raise InputError(
@@ -165,11 +195,11 @@ class _Document:
                 self._begin_rows(key, frozenset(value))
                 rows = True
                 yield from leading
-                yield line, value
+                yield found
             else:
                 too_many = len(leading) == _MOST_LEADING
                 if not too_many:
-                    leading.append((line, value))
+                    leading.append(found)
                 passed += _objects_in(key, value)
 
     def _begin_rows(self, key: str, fields: frozenset[str]) -> None:
@@ -192,13 +222,13 @@ class _Document:
             f"{self._name}: both {self._rows_key!r} and {key!r} hold rows; keep one of them"
         )
 
-    def _another(self) -> Iterator[_Value]:
+    def _another(self) -> Iterator[Value]:
         """The rows of a document behind the first."""
         window = self.window
         if window.next_character() == "[":
             yield from self._array()
             return
-        line = window.line
+        line, start = window.line, window.position
         value = window.value()
         lists = value.values() if isinstance(value, dict) else ()
         rows = [
@@ -207,7 +237,8 @@ class _Document:
             if isinstance(found, list) and any(isinstance(item, dict) for item in found)
             for item in found
         ]
-        yield from ((line, item) for item in rows or [value])
+        for item in rows or [value]:
+            yield Value(line, item, start, window.position)
 
 
 def _objects_in(key: str, value: object) -> list[tuple[str, frozenset[str]]]:
@@ -232,9 +263,15 @@ class _Window:
         self._stream = stream
         self._text = ""
         self._at = 0
+        self._passed = 0  # characters before the window
         self._ended = False
         self._lead: str | None = ""
         self.line = 1
+
+    @property
+    def position(self) -> int:
+        """How many characters stand before the reading position."""
+        return self._passed + self._at
 
     def next_character(self) -> str:
         """Passes over blanks and tells the next character, "" at the end."""
@@ -328,6 +365,7 @@ class _Window:
             if not part:
                 self._ended = True
                 break
+        self._passed += self._at
         self._text = kept + self._decode(bytes(data), final=self._ended)
         self._at = 0
         return not self._ended or len(self._text) > len(kept)

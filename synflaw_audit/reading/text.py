@@ -60,7 +60,7 @@ class TextFile:
     def _json(self) -> Iterator[Row]:
         """One JSON document, or an object a line: both stand under both names."""
         with open_stream(self.name, self.path) as stream:
-            document = _is_document(stream, self.format)
+            document = is_document(stream, self.format)
         with open_stream(self.name, self.path) as stream:
             yield from rows_of_document(self.name, stream) if document else _lines(stream)
 
@@ -89,7 +89,7 @@ def _lines(stream: Stream) -> Iterator[Row]:
         yield number, row, Damage(f"damaged after line {number}: {stream.damage}"), b""
 
 
-def _is_document(stream: Stream, form: str) -> bool:
+def is_document(stream: Stream, form: str) -> bool:
     """Whether the file is one array or one object around its rows, judged by its first line."""
     while (line := stream.readline(_LONGEST_HEAD)).isspace():
         pass_blank_lines(stream)

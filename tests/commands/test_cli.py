@@ -26,7 +26,7 @@ from synflaw_audit.commands import console as terminal
 from synflaw_audit.commands.main import app
 from synflaw_audit.errors import MissingExtraError
 from synflaw_audit.findings.report import Report, schema
-from synflaw_audit.outputs.names import WORK_FOLDER
+from synflaw_audit.outputs.names import SPLIT_FILES, SPLIT_FOLDERS, WORK_FOLDER
 from synflaw_audit.records import FLAGGED, RECORDS
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.verdicts.catalogue import bundled_directory, load_checks
@@ -159,7 +159,7 @@ class TestGate:
         assert self.rows(quarantined) == self.rows(tmp_path / "flagged.parquet")
         assert pq.read_schema(clean).equals(RECORDS)
         assert sorted(file.name for file in tmp_path.iterdir()) == sorted(
-            [*OUTPUTS, "clean.parquet", "quarantined.parquet", "gate.json"]
+            [*OUTPUTS, *SPLIT_FILES, *SPLIT_FOLDERS, "gate.json"]
         )
 
     def test_a_natural_corpus_passes_and_a_templated_one_does_not_when_strict(

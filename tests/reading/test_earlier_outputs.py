@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from synflaw_audit import audit
+from synflaw_audit.commands.main import app
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading import open_source
 from synflaw_audit.verdicts.catalogue import find_check, load_checks
@@ -46,6 +48,23 @@ def test_auditing_again_and_again_sees_the_same_records(corpus: Path) -> None:
 
 def test_an_output_that_is_named_is_read(corpus: Path) -> None:
     assert open_source(corpus / "out" / "clean.parquet").files
+
+
+@pytest.mark.parametrize("pattern", ["", "*.jsonl", "**/*.jsonl"])
+def test_a_folder_of_outputs_that_is_named_is_read(
+    natural: pd.DataFrame, tmp_path: Path, pattern: str
+) -> None:
+    below = tmp_path / "corpus" / "below"
+    below.mkdir(parents=True)
+    natural.head(60).to_json(below / "rows.jsonl", orient="records", lines=True)
+    gate = ["gate", str(tmp_path / "corpus"), "--select", "answer-opening", "--quiet"]
+    assert CliRunner().invoke(app, [*gate, "--out", str(tmp_path / "out")]).exit_code == 0
+    clean = tmp_path / "out" / "clean"
+    named = clean / "below" if pattern == "*.jsonl" else clean
+    files = open_source(str(named / pattern) if pattern else named).files
+    assert [Path(file).name for file in files] == ["rows.jsonl"]
+    with pytest.raises(InputError, match="written by an earlier run"):
+        open_source(tmp_path / "out")
 
 
 def test_other_files_beside_them_are_read(corpus: Path, natural: pd.DataFrame) -> None:
