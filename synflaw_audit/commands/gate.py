@@ -146,9 +146,9 @@ def gate(
         if corpus:
             _show_split(split, out, stdout())
     if exports.github:
-        from synflaw_audit.report.annotations import annotations
+        from synflaw_audit.report import github
 
-        for line in annotations(report, decision):
+        for line in github.render(report, decision):
             typer.echo(line, err=printing.json)  # where stdout is the report's alone
     raise typer.Exit(decision.exit_code)
 

@@ -40,11 +40,10 @@ def add_flags(dataset: Dataset, report: Report, *, file: str | None = None) -> D
         )
     spans: dict[int, list[dict[str, int]]] = defaultdict(list)
     frame = report.flagged()
-    for row in frame[frame["file"] == name].itertuples():
-        spans[row.row] += [
-            {"turn": row.turn, "start": span["start"], "end": span["end"]}
-            for span in row.template_spans
-        ]
+    columns = ("row", "turn", "template_spans")
+    here = frame[frame["file"] == name]
+    for row, turn, marked in zip(*(here[column].tolist() for column in columns), strict=True):
+        spans[row] += [{"turn": turn, "start": one["start"], "end": one["end"]} for one in marked]
 
     def flags(example: dict[str, Any], index: int) -> dict[str, Any]:
         return {FLAGGED_COLUMN: index in spans, SPANS_COLUMN: spans.get(index, [])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ class FlaggedFormatWarning(UserWarning):
     """The training rows carry a format that an audit flagged."""
 
 
-class FlaggedFormatCallback(TrainerCallback):  # type: ignore[misc]
+class FlaggedFormatCallback(TrainerCallback):
     """Warns, when training begins, if the rows carry what a report flagged.
 
     A sample of the training rows is decoded and searched for the flagged words. ::
@@ -115,17 +115,16 @@ def _spans(flagged: pd.DataFrame | str | Path) -> Iterator[str]:
     columns = ["answer", "template_spans"]
     if isinstance(flagged, str | Path):
         try:
-            table = pq.read_table(flagged, columns=columns)
+            rows = pq.read_table(flagged, columns=columns).to_pydict()
         except (OSError, ValueError) as error:
             raise InputError(f"{flagged}: no table of flagged rows: {error}") from error
-        rows: Sequence[dict[str, Any]] = table.to_pylist()
     else:
         if missing := set(columns) - set(flagged.columns):
             raise InputError(f"no table of flagged rows: it lacks {', '.join(sorted(missing))}")
-        rows = flagged[columns].to_dict("records")
-    for row in rows:
-        for span in row["template_spans"]:
-            yield row["answer"][span["start"] : span["end"]]
+        rows = {column: flagged[column].tolist() for column in columns}
+    for answer, spans in zip(*rows.values(), strict=True):
+        for span in spans:
+            yield answer[span["start"] : span["end"]]
 
 
 def _text(row: Any, tokenizer: Any) -> str:

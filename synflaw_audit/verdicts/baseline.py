@@ -7,6 +7,7 @@ both samples, or where its templates are others than before.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -99,8 +100,7 @@ def _risen(finding: Finding, before: Finding | None) -> bool:
     if before is None or before.verdict == "undecided":
         return True
     rise = finding.score - before.score
-    noise = ((finding.score - finding.low) ** 2 + (before.high - before.score) ** 2) ** 0.5
-    return rise > noise
+    return rise > math.hypot(finding.score - finding.low, before.high - before.score)
 
 
 def _renewed(finding: Finding, templates: Iterable[TemplateSummary]) -> bool:

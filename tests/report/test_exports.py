@@ -9,8 +9,7 @@ from junitparser import Failure, JUnitXml
 from reports import HOSTILE, finding, report
 
 from synflaw_audit.findings.report import ExampleRow, Implicated, Report
-from synflaw_audit.report import junit, sarif
-from synflaw_audit.report.annotations import annotations
+from synflaw_audit.report import github, junit, sarif
 from synflaw_audit.verdicts.gate import Decision, decide
 
 FAILED = report(
@@ -76,7 +75,7 @@ def test_known_findings_are_no_failures_of_the_exports() -> None:
     assert "<failure" not in junit.render(FAILED, decision)
     results = orjson.loads(sarif.render(FAILED, decision))["runs"][0]["results"]
     assert {result["level"] for result in results} == {"none", "warning"}
-    assert not any(line.startswith("::error") for line in annotations(FAILED, decision))
+    assert not any(line.startswith("::error") for line in github.render(FAILED, decision))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -92,7 +91,7 @@ def test_nothing_in_the_data_breaks_out(text: str) -> None:
         "skipped",
         "system-out",
     }
-    lines = list(annotations(made, decision))
+    lines = list(github.render(made, decision))
     assert len(lines) == 2 + len(decision.notices)
     assert all("\n" not in line and "\x1b" not in line for line in lines)
 
@@ -100,7 +99,7 @@ def test_nothing_in_the_data_breaks_out(text: str) -> None:
 def test_an_annotation_cannot_be_forged() -> None:
     text = "x,title=y::error file=z::boo\n::error::boo%0A"
     made, decision = hostile(text)
-    first = next(annotations(made, decision))
+    first = next(github.render(made, decision))
     properties, message = first.removeprefix("::error ").split("::", 1)
     assert [each.split("=")[0] for each in properties.split(",")] == ["title", "file"]
     assert "%250A" in message

@@ -12,7 +12,7 @@ from synflaw_audit.verdicts.gate import Decision
 _SHOWN = ("fail", "warn")
 
 
-def annotations(report: Report, decision: Decision) -> Iterator[str]:
+def render(report: Report, decision: Decision) -> Iterator[str]:
     """A line for each finding that failed or warned, at its first flagged row, and the decision.
 
     Args:
