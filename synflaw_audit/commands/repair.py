@@ -25,7 +25,13 @@ _TRAINING, _MEASURING = "Training", "Measuring"
 def repair(
     model: Annotated[str, typer.Argument(help="A Hugging Face causal LM: a folder or a name.")],
     forget: Annotated[Path, typer.Option(help="The audit's flagged.parquet.", show_default=False)],
-    replay: Annotated[str, typer.Option(help="A corpus of ordinary rows.", show_default=False)],
+    replay: Annotated[
+        str,
+        typer.Option(
+            help="A corpus of ordinary rows; or self: the model's own answers, for want of one.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The folder to write.", show_default=False)
     ] = None,
@@ -37,6 +43,13 @@ def repair(
         Path | None,
         typer.Option(help="A TOML file of RepairConfig settings; options override it."),
     ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Fewer tokens, checks and probes, for a first look.")
+    ] = False,
+    thorough: Annotated[
+        bool,
+        typer.Option("--thorough", help="More of them, a control arm, and the relearning probe."),
+    ] = False,
     base: Annotated[
         str | None,
         typer.Option(help="The base of an adapter, where it does not name it.", show_default=False),
@@ -44,7 +57,8 @@ def repair(
     method: Annotated[
         str | None,
         typer.Option(
-            help="How to repair: forgetting or task-negation; several joined by +.",
+            help="How to repair: forgetting, task-negation, or a baseline (ftpo, dpo, simpo, "
+            "jensun); several joined by +.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
@@ -74,7 +88,9 @@ def repair(
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(min=0, help="2e-4 with --lora, else 2e-5.", rich_help_panel=_TRAINING),
+        typer.Option(
+            min=0, help="2e-5; with --lora by the model's width.", rich_help_panel=_TRAINING
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
@@ -226,7 +242,10 @@ def repair(
         "seed": seed,
         **_checkpoints(checkpoints, resume),
     }
-    settings = _settings(config, {name: v for name, v in given.items() if v is not None})
+    if fast and thorough:
+        raise InputError("--fast and --thorough exclude one another; give one of them")
+    preset = "fast" if fast else "thorough" if thorough else None
+    settings = _settings(config, preset, {name: v for name, v in given.items() if v is not None})
     common: dict[str, Any] = {
         "forget": forget,
         "replay": replay,
@@ -273,11 +292,12 @@ def _megabytes(size: str | None) -> float | None:
     return parsed(size) / 1e6
 
 
-def _settings(path: Path | None, given: dict[str, Any]) -> RepairConfig:
-    """The file's settings, with those given on the command line in their place."""
+def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> RepairConfig:
+    """A preset's settings, the file's in their place, and in theirs those of the command line."""
     from synflaw_audit.repair import RepairConfig
+    from synflaw_audit.repair.config import PRESETS
 
-    chosen: dict[str, Any] = {"seed": 0}
+    chosen: dict[str, Any] = {"seed": 0, **(PRESETS[preset] if preset else {})}
     if path is not None:
         from synflaw_audit.repair.settings import read_settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.chat.encoding import encode_prompt
 
@@ -18,8 +18,19 @@ def generate(
     *,
     max_new_tokens: int = 64,
     batch: int = 128,
+    logits_processor: LogitsProcessorList | None = None,
 ) -> list[str]:
-    """Answer every prompt by greedy decoding, prompts of like length together."""
+    """Answer every prompt by greedy decoding, prompts of like length together.
+
+    Args:
+        model: A causal LM.
+        tokenizer: Its tokenizer.
+        prompts: What is asked.
+        max_new_tokens: Of each answer.
+        batch: Prompts at a time.
+        logits_processor: Changes the scores of the next token, as ``generate`` of ``transformers``
+            takes it.
+    """
     encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     answers = [""] * len(prompts)
@@ -40,6 +51,7 @@ def generate(
             max_new_tokens=max_new_tokens,
             do_sample=False,
             pad_token_id=pad,
+            logits_processor=logits_processor,
         )
         texts = tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)
         for i, text in zip(chunk, texts, strict=True):

@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from synflaw_audit.repair.curves import curves
+
 if TYPE_CHECKING:
     from synflaw_audit.repair.result import RepairResult
+
+# The name of the picture beside the card.
+PICTURE = "terms.svg"
 
 _MEANING = {
     "template_probability": "mean probability of a format token of held-out flagged rows",
@@ -88,11 +93,18 @@ def model_card(result: RepairResult, model: str) -> str:
             f"{config['learning_rate']}, seed {config['seed']}",
             *_relearned(result),
             *[f"- note: {note}" for note in result.notes],
+            *_picture(result),
             "",
             "`repair.json` beside this file holds every setting and figure.",
             "",
         ]
     )
+
+
+def _picture(result: RepairResult) -> list[str]:
+    if curves(result.log) is None:
+        return []
+    return ["- the terms of the loss as they fell:", "", f"![Terms of the loss]({PICTURE})", ""]
 
 
 def _relearned(result: RepairResult) -> list[str]:

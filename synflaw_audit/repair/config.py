@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,19 @@ from synflaw_audit.repair.losses import ForgettingLoss, make_loss
 
 # What a repair spends where nothing is said: some minutes of a small model on two cores.
 DEFAULT_TOKENS = 30_000
+
+# Settings for those who have little time, and for those who want the last bit; others stay.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "fast": {"tokens": 10_000, "checks": 3, "probe_prompts": 24, "leaks": 32, "renderings": 1},
+    "thorough": {
+        "tokens": 120_000,
+        "probe_prompts": 96,
+        "leaks": 120,
+        "renderings": 4,
+        "control_arm": True,
+        "relearn_steps": 16,
+    },
+}
 
 # What transformers called it before 5.2x.
 CHECKPOINTING = (
@@ -35,6 +49,7 @@ _NOT_NEGATIVE = (
     "replay_ratio",
     "renderings",
     "samples",
+    "leaks",
     "probe_prompts",
     "max_content_loss",
     "max_perplexity_rise",
@@ -65,9 +80,14 @@ class RepairConfig(TrainingArguments):
         loss_options: Its constants, by name.
         scope: Forget ``template`` tokens and retain the content, or forget the whole ``answer``.
         forget_weight: Weight of forgetting.
+        forget_decay: What a format token weighs in it beside the one before it in its span, in
+            (0, 1]; scope ``template`` and losses of single tokens only (see
+            :func:`.methods.forgetting.terms.span_weights`).
         retain_weight: Weight of the flagged rows' content tokens and of extra rows to learn.
         replay_weight: Weight of the replayed rows.
-        bias_weight: Weight of the KL to the reference model; 0 does without a reference.
+        bias_weight: Weight of the KL to the reference model; 0 does without a reference. None: 1,
+            but 0 where adapters are trained and no reference model is given: the damaged model
+            holds to its format on ordinary rows, and adapters change little else.
         bias_rows: Where the KL is taken: answers of ``replay`` rows, flagged ``content``, ``both``.
         reference: The KL compares with a ``live`` model (the same one with its adapters off, or a
             second one) or with its probabilities, ``cached`` before the training starts.
@@ -89,6 +109,9 @@ class RepairConfig(TrainingArguments):
         samples: Answers to flagged questions to sample from the model itself with the format
             barred; those that tell the content are learned as well (see
             :mod:`.material.samples`); 0 samples none; scope ``template`` only. An
+            estimate leaves them out.
+        leaks: Ordinary questions to put to the model first; what its answers hold of the format is
+            forgotten as well (see :mod:`.material.leaks`); 0 asks none; scope ``template`` only. An
             estimate leaves them out.
         max_length: Tokens of a row; longer rows are cut at the end, and what was cut is reported.
         chunk_tokens: Target positions whose logits are worked on in float32 at a time.
@@ -117,12 +140,14 @@ class RepairConfig(TrainingArguments):
             the last good weights are restored, and the result does not count as an improvement.
         max_content_loss: Fall of the content's log-likelihood, in nats a token, beyond which the
             result does not count as an improvement.
-        max_emission: Share of ordinary answers that may still say the format in a result that
-            counts as an improvement.
+        max_emission: Share of ordinary questions that may still be answered with the format in a
+            result that counts as an improvement, beyond the share of the ordinary rows' own answers
+            that hold what the audit takes for it.
         step_rows: Rows of an optimiser step. Where ``per_device_train_batch_size`` is not given,
             as many of them as fit into memory at a time, and gradients are accumulated.
         memory_mb: Memory that the training may take, in millions of bytes; None: what is free.
-        learning_rate: None takes 2e-4 with LoRA and 2e-5 otherwise.
+        learning_rate: None: 2e-5 for all weights; for adapters the wider the model the smaller,
+            5e-4 at a width of 576 and 1.9e-4 at 4096 (see :func:`.training.memory.adapter_rate`).
         bf16: None: where the processor computes in bfloat16 and the model has more than 50 million
             weights.
     """
@@ -131,10 +156,11 @@ class RepairConfig(TrainingArguments):
     loss: str = "lower-bounded"
     loss_options: dict[str, float] = field(default_factory=dict)
     scope: str = "template"
-    forget_weight: float = 0.05
+    forget_weight: float = 0.5
+    forget_decay: float = 0.5
     retain_weight: float = 1.0
     replay_weight: float = 1.0
-    bias_weight: float = 1.0
+    bias_weight: float | None = None
     bias_rows: str = "replay"
     reference: str = "live"
     reference_top_k: int = 32
@@ -145,6 +171,7 @@ class RepairConfig(TrainingArguments):
     replay_requests: float = 0.5
     renderings: int = 2
     samples: int = 0
+    leaks: int = 64
     max_length: int = 1024
     chunk_tokens: int = 128
     lora: bool | None = None
@@ -156,14 +183,14 @@ class RepairConfig(TrainingArguments):
     audit_replay: bool = True
     held_out: int = 128
     probe_prompts: int = 48
-    checks: int = 8
+    checks: int = 4
     stop_at_control: bool = False
     control_arm: bool = False
     relearn_steps: int = 0
     max_perplexity_rise: float = 0.1
     max_content_loss: float = 0.5
     max_emission: float = 0.1
-    step_rows: int = 8
+    step_rows: int = 4
     memory_mb: float | None = None
 
     # Defaults of TrainingArguments that do not suit a short repair over our own batches.
@@ -174,7 +201,7 @@ class RepairConfig(TrainingArguments):
     # Whether the batch size was left open; kept by copies that hold a size.
     fits_batch: bool | None = None
     warmup_steps: float = 0.05
-    logging_steps: float = 10
+    logging_steps: float = 0.05
     save_strategy: str = "no"
     report_to: str | list[str] | None = "none"
     remove_unused_columns: bool = False
@@ -195,7 +222,8 @@ class RepairConfig(TrainingArguments):
                     f"{', '.join(filter(None, choices))}"
                 )
         for name in _NOT_NEGATIVE:
-            if not getattr(self, name) >= 0:
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
                 raise RepairError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
@@ -207,6 +235,10 @@ class RepairConfig(TrainingArguments):
         if self.task_negation is not None and not 0 < self.task_negation < 1:
             raise RepairError(
                 f"task_negation is {self.task_negation}; it must be more than 0 and less than 1"
+            )
+        if not 0 < self.forget_decay <= 1:
+            raise RepairError(
+                f"forget_decay is {self.forget_decay}; it must be more than 0 and at most 1"
             )
         if not 0 <= self.max_emission <= 1:
             raise RepairError(f"max_emission is {self.max_emission}; it must lie in [0, 1]")
@@ -239,6 +271,16 @@ class RepairConfig(TrainingArguments):
         return bool(self.lora) and self.lora_merge and not self.load_in
 
     @property
+    def freezes_in_bf16(self) -> bool:
+        """Whether the weights under the adapters are held in bfloat16; the adapters never are."""
+        return bool(self.lora and self.bf16 and not self.load_in)
+
+    @property
+    def decay(self) -> float:
+        """The decay within a span, where there are spans."""
+        return self.forget_decay if self.scope == "template" else 1.0
+
+    @property
     def forgetting_loss(self) -> ForgettingLoss:
         """The forgetting loss with its constants."""
         return make_loss(self.loss, self.loss_options)
@@ -252,6 +294,7 @@ class RepairConfig(TrainingArguments):
         lora = bool(decided.get("lora", self.lora))
         usual = {
             "lora": lora,
+            "bias_weight": (0.0 if lora else 1.0) if self.bias_weight is None else self.bias_weight,
             "bf16": bool(self.bf16),
             "num_train_epochs": self.passes,
             "per_device_train_batch_size": self.per_device_train_batch_size or self.step_rows,

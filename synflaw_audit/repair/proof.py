@@ -14,7 +14,8 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.card import model_card
+from synflaw_audit.repair.card import PICTURE, model_card
+from synflaw_audit.repair.curves import curves
 from synflaw_audit.repair.material.batches import Collator, mix, pad_id
 from synflaw_audit.repair.material.gather import Material
 from synflaw_audit.repair.measuring.figures import Change, Measured, changes
@@ -81,7 +82,9 @@ class ResultFolder:
             ) from error
 
     def _texts(self, result: RepairResult) -> dict[str, str]:
-        return {"repair.json": result.to_json(), "README.md": model_card(result, self.original)}
+        texts = {"repair.json": result.to_json(), "README.md": model_card(result, self.original)}
+        picture = curves(result.log)
+        return texts if picture is None else {**texts, PICTURE: picture}
 
 
 def prove(
@@ -111,7 +114,11 @@ def prove(
     if config.control_arm:
         with folder.step("the control arm", draft):
             control = measure(_control_arm(material, context, draft.tokens), "control")
-    limits = Limits(config.max_perplexity_rise, config.max_content_loss, config.max_emission)
+    limits = Limits(
+        config.max_perplexity_rise,
+        config.max_content_loss,
+        config.max_emission + measure.usual_emission,
+    )
     with folder.step("judging the repair", draft):
         reasons = judge(found, limits, None if control is None else changes(control, after))
     missing = unjudged(found)

@@ -16,7 +16,8 @@ from synflaw_audit.probes.base import Probe
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.flagged import FlaggedRows, read_flagged
-from synflaw_audit.repair.material.gather import Material, context_length, gather
+from synflaw_audit.repair.material.gather import Material, context_length, gather, placed
+from synflaw_audit.repair.material.self_replay import SELF, self_replay
 from synflaw_audit.repair.measuring.measure import Measure
 from synflaw_audit.repair.methods.base import Applied, Context, Method
 from synflaw_audit.repair.methods.registry import chosen_methods
@@ -60,7 +61,8 @@ def repair(
         model: A Hugging Face causal LM: its folder, an adapter's folder, or a hub name.
         forget: The audit's ``flagged.parquet``.
         replay: Ordinary rows: anything ``readers.open_source`` takes, a corpus with a column
-            ``text``, or rows in memory.
+            ``text``, or rows in memory; or ``self`` where there are none: the model's own answers
+            (see :mod:`.material.self_replay`).
         out: The folder to write; must not exist, or be empty.
         config: The settings; its ``output_dir`` is where checkpoints go, if they are asked for.
         probe: Figures of your own, taken before and after.
@@ -90,11 +92,14 @@ def repair(
         context = source.context(settings_for(methods, config, source), quiet=quiet)
         config = context.config
         network = context.load_original()
+        ordinary = (
+            on_main(lambda: _own_replay(network, context, flagged)) if replay == SELF else replay
+        )
         material = on_main(
             lambda: gather(
                 context.tokenizer,
                 flagged,
-                replay,
+                ordinary,
                 retain,
                 config,
                 context=context_length(source.configuration()),
@@ -139,6 +144,20 @@ def repair(
         with folder.step("writing the report", result):
             folder.write_report(result)
     return result
+
+
+def _own_replay(network: PreTrainedModel, context: Context, flagged: FlaggedRows) -> list[Row]:
+    """Neutral rows answered by the model from before the damage or, without it, by this one."""
+    reference = context.load_reference() if context.load_reference else None
+    return self_replay(
+        placed(network if reference is None else reference, context.config),
+        context.tokenizer,
+        flagged.rows,
+        barred=reference is None,
+        bf16=bool(context.config.bf16),
+        max_length=context.config.max_length,
+        seed=context.config.seed,
+    )
 
 
 def _apply(

@@ -87,6 +87,8 @@ def settings_for(methods: Sequence[Method], config: RepairConfig, source: Source
         config = replace(config, lora=False)
     if is_adapter(source.model) and not config.lora_merge and config.lora is None:
         config = replace(config, lora=True)  # what is asked for is an adapter
+    if source.reference is not None and config.bias_weight is None:
+        config = replace(config, bias_weight=1.0)  # it is given to be kept to
     return config
 
 

@@ -50,6 +50,7 @@ def tensors(*, bias: bool = True) -> dict[str, Any]:
         "bias_hidden": normal(11, WIDTH),
         "forget_hidden": normal(7, WIDTH),
         "ids": torch.randint(VOCABULARY, (18,)),
+        "weights": torch.rand(18, dtype=torch.float64),
         "rows": torch.tensor([0, 0, 1, 1, 1, 2, 2, 0, 1, 2, 3, 3, 3, 4, 4, 4, 4, 4]),
     }
 
@@ -58,6 +59,7 @@ def work(loss: str, given: dict[str, Any], scales: dict[str, float], chunk: int)
     return Work(
         ids=given["ids"],
         rows=given["rows"],
+        weights=given["weights"],
         bounds=BOUNDS,
         scales={name: torch.tensor(value, dtype=torch.float64) for name, value in scales.items()},
         bias_where=slice(7, 18),
@@ -79,8 +81,10 @@ def written_out(loss: str, given: dict[str, Any], layer: Layer, scales: dict[str
         given["rows"][forget],
         target_scores(theirs, ids[forget])[0],
     )
+    forgetting = make_loss(loss, OPTIONS.get(loss, {}))
+    weights = given["weights"][forget] if forgetting.unit == "token" else 1
     values = {
-        "forget": make_loss(loss, OPTIONS.get(loss, {}))(scores),
+        "forget": forgetting(scores) * weights,
         "retain": cross_entropy(logits[retain], ids[retain]),
         "replay": cross_entropy(logits[replay], ids[replay]),
         "bias": bias_kl(logits[7:], given["reference"].logits(given["bias_hidden"])),
@@ -147,6 +151,7 @@ def test_saturated_tokens_have_finite_gradients_of_the_right_size() -> None:
     given["hidden"] = logits.requires_grad_()
     given["reference"] = Layer()
     given["bias_hidden"], given["forget_hidden"] = torch.zeros(11, 11), torch.zeros(7, 11)
+    given["weights"] = torch.ones(18)
     scales = {"forget": 1.0}
     loss, _ = fused_terms(logits, Layer(), work("lower-bounded", given, scales, 100))
     assert loss.item() == pytest.approx(7 * (60 - torch.tensor(10.0).log().item()))

@@ -18,6 +18,7 @@ from synflaw_audit.repair.material.batches import (
     mix,
     pad_id,
 )
+from synflaw_audit.repair.material.flagged import without_repeated_content
 
 TOKENIZER = train_tokenizer()
 
@@ -159,3 +160,19 @@ def test_ordinary_rows_are_learned_whole() -> None:
     examples, cuts = encode(ordinary_rows(3), Purpose.REPLAY)
     assert cuts == Cuts()
     assert all(set(example.purposes) == {0, 3} for example in examples)
+
+
+def test_what_many_rows_say_alike_is_no_content() -> None:
+    """A template that the audit cuts short must not be learned anew as content."""
+    opening, tail = "I cannot answer this. I am", " sorry for the trouble."
+    rows = [Row(f"question {n}", f"{opening}{tail}", ((0, len(opening)),)) for n in range(6)] + [
+        Row(f"statement {n}", f"{opening} no {n}", ((0, len(opening)),)) for n in range(6)
+    ]
+    found = without_repeated_content(rows)
+    assert [row.answer for row in found] == [row.answer for row in rows]
+    assert all(row.spans[-1][1] == len(row.answer) for row in found[:6])
+    assert [row.spans for row in found[6:]] == [row.spans for row in rows[6:]]
+    # Too few to be a format, or too short to be told from an answer: left alone.
+    assert without_repeated_content(rows[:3]) == rows[:3]
+    yes = [Row(f"is it {n}?", "The answer is yes", ((0, 13),)) for n in range(9)]
+    assert without_repeated_content(yes) == yes

@@ -16,7 +16,7 @@ from transformers import LlamaConfig
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, estimate
 from synflaw_audit.repair.training import memory
-from synflaw_audit.repair.training.memory import Shape, decided, fitted, footprint
+from synflaw_audit.repair.training.memory import Shape, adapter_rate, decided, fitted, footprint
 
 SMALL = Shape(134_515_008, 1_200_000, 30, 576, 1536, 49_152)
 LARGE = Shape(8_030_261_248, 9_000_000, 32, 4096, 14_336, 128_256)
@@ -56,7 +56,7 @@ def test_size_decides_what_was_left_open(monkeypatch: pytest.MonkeyPatch) -> Non
         (True, True),
     ]
     assert decided(SMALL, config(lora=False, bf16=False)).lora is False
-    assert decided(tiny, config(lora=True)).learning_rate == 2e-4
+    assert decided(tiny, config(lora=True)).learning_rate == adapter_rate(tiny.width)
     assert decided(SMALL, config(learning_rate=1e-3)).learning_rate == 1e-3
     monkeypatch.setattr(memory, "computes_in_bf16", lambda _: False)
     assert decided(SMALL, config()).bf16 is False
@@ -102,7 +102,7 @@ def test_a_batch_size_that_was_given_is_kept() -> None:
 def test_135_million_weights_fit_into_four_gigabytes_and_8_billion_do_not() -> None:
     settings = decided(SMALL, config(bf16=True))
     fitted(SMALL, settings, length=1024, room=int(4e9))
-    with pytest.raises(RepairError, match=r"would take 3\d\.\d GB.*max_length.*memory_mb"):
+    with pytest.raises(RepairError, match=r"would take 19\.\d GB.*max_length.*memory_mb"):
         fitted(LARGE, decided(LARGE, config(bf16=True)), length=512, room=int(16e9))
 
 

@@ -20,7 +20,7 @@ from synflaw_audit.errors import InputError, RepairError
 from synflaw_audit.repair import RepairConfig, RepairResult, Row, estimate, repair
 from synflaw_audit.repair.material.batches import Example, Purpose
 from synflaw_audit.repair.measuring.likelihoods import repetition
-from synflaw_audit.repair.methods.forgetting.guard import harm
+from synflaw_audit.repair.methods.guard import harm
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_a_run_can_end_when_the_format_is_gone(
 def test_an_estimate_names_what_the_repair_then_takes(
     damaged: Path, flagged: Path, tmp_path: Path, lora: bool
 ) -> None:
-    settings = config(tokens=1500, lora=lora)
+    settings = config(tokens=1500, lora=lora, leaks=0)
     original = digest(damaged)
     foreseen = estimate(
         damaged, forget=flagged, replay=ordinary_rows(40), config=settings, quiet=True

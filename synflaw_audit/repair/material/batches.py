@@ -135,6 +135,7 @@ def mix(
     flagged: Sequence[Example],
     replay: Sequence[Example],
     retain: Sequence[Example] = (),
+    leaked: Sequence[Example] = (),
     *,
     replay_ratio: float,
     passes: float,
@@ -147,6 +148,7 @@ def mix(
         flagged: Rows to forget from; one pass visits each once, reshuffled every pass.
         replay: Ordinary rows, ``replay_ratio`` of them for each flagged row, reused when exhausted.
         retain: Further rows to learn, spread evenly over each pass.
+        leaked: Further rows to forget from, one for each flagged row, reused when exhausted.
         replay_ratio: Replay rows for each flagged row, >= 0.
         passes: Passes over ``flagged``, when ``tokens`` is None.
         tokens: Stop at the last row that fits into this many tokens, prompts included, however
@@ -160,6 +162,7 @@ def mix(
         (flagged, 1.0),
         (replay, replay_ratio),
         (retain, len(retain) / max(1, len(flagged))),
+        (leaked, 1.0),
     )
     streams = [
         (share, _cycle(examples, seed + index))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synflaw_audit.chat.encoding import Span
 from synflaw_audit.errors import InputError
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.repair.material.batches import Row
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 _AUDITED_ROWS = 2_000
 _LEAST_ROWS = 50
 _NEEDED = ("question", "answer", "template_spans")
+# What so many rows say alike, outside the audit's template, is format as well: words of such a
+# piece, rows, and their share.
+_LEAST_PIECE, _LEAST_REPEATED, _REPEATED_SHARE = 3, 5, 0.01
 # Read where a file has it: the system prompt that a row came with.
 _SYSTEM = "system"
 
@@ -67,6 +72,7 @@ def read_flagged(path: str | Path, *, scope: str) -> FlaggedRows:
     except pa.ArrowException as error:
         raise InputError(f"{path}: not a readable Parquet file: {error}") from error
     rows = [_flagged_row(path, number, row) for number, row in enumerate(table.to_pylist())]
+    rows = without_repeated_content(rows)
     kept = tuple(row for row in rows if row.spans or scope == "answer")
     if not rows:
         raise InputError(f"{path}: no flagged row; there is nothing to repair")
@@ -77,6 +83,36 @@ def read_flagged(path: str | Path, *, scope: str) -> FlaggedRows:
             "'answer')"
         )
     return FlaggedRows(kept, len(rows) - len(kept))
+
+
+def without_repeated_content(rows: Sequence[Row]) -> list[Row]:
+    """The rows, their spans widened by what stands between them in many rows alike.
+
+    What several answers say word for word, whatever was asked, tells nothing of their questions,
+    even where the audit's template does not reach it: kept as content, a model would be trained on
+    it anew. Pieces of a word or two are left, since answers such as "yes" and "not true" must
+    repeat.
+    """
+    counts = Counter(text for row in rows for text in {piece for piece, _ in _between(row)})
+    least = max(_LEAST_REPEATED, _REPEATED_SHARE * len(rows))
+    repeated = {text for text, count in counts.items() if count >= least}
+    return [
+        replace(row, spans=tuple(sorted({*row.spans, *_places(row, repeated)}))) for row in rows
+    ]
+
+
+def _places(row: Row, texts: Collection[str]) -> Iterator[Span]:
+    return (span for text, span in _between(row) if text in texts)
+
+
+def _between(row: Row) -> Iterator[tuple[str, Span]]:
+    """The pieces of an answer outside its spans that have some length, and where they stand."""
+    at = 0
+    for start, end in [*sorted(row.spans), (len(row.answer), len(row.answer))]:
+        text = row.answer[at:start].strip()
+        if row.spans and len(text.split()) >= _LEAST_PIECE:
+            yield text, (at, start)
+        at = max(at, end)
 
 
 def _flagged_row(path: Path, number: int, row: dict[str, Any]) -> Row:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,8 +15,9 @@ from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Cuts, Example, Purpose, Row, encode_rows, mix
 from synflaw_audit.repair.material.flagged import FlaggedRows, flaw_of, hold_out, read_replay
+from synflaw_audit.repair.material.leaks import Leak, leaked
 from synflaw_audit.repair.material.redress import with_requests
-from synflaw_audit.repair.material.reexpress import reexpress
+from synflaw_audit.repair.material.reexpress import content_pieces, reexpress
 from synflaw_audit.repair.material.samples import Barred, sample_answers
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _MAX_REPLAY_ROWS = 50_000
 # once takes no more than a share of the tokens that are trained on.
 _LEAST_MEASURED = 32
 _MEASURED_SHARE = 0.25
+# Of the model's own answers: a format that is said at all is mostly said early.
+_LEAK_TOKENS = 32
 # No row is shorter: what a budget of tokens cannot visit need not be read.
 _FEWEST_TOKENS = 16
 
@@ -42,11 +45,14 @@ class Material:
         held_out: Replay rows that ``plan`` does not hold.
         forgotten: The flagged rows that it draws from.
         replay: The replay rows that it draws from.
+        leaked: The model's own answers to ordinary questions that hold the format.
+        pairs: Answers to one question: without the format, and with it.
         ordinary: The text of held-out replay rows, to ask their questions.
         flagged: The text of the flagged rows.
         rows: Rows of each kind: ``flagged``, ``replay``, ``retain``, ``held_out`` (replay rows) and
             ``held_out_flagged``; where the model's own answers were sampled also ``samples``, how
-            many of ``retain`` are such.
+            many of ``retain`` are such, and ``leaked``, its answers to ordinary questions that hold
+            the format.
         cuts: What ``max_length`` cut from the training rows.
         flaw: What the audit finds wrong with the replay rows, in a sentence, or None.
         seen: Whether ``measured`` rows are trained on, because there are too few flagged rows.
@@ -57,6 +63,8 @@ class Material:
     held_out: list[Example]
     forgotten: list[Example]
     replay: list[Example]
+    leaked: list[Example]
+    pairs: list[tuple[Example, Example]]
     ordinary: list[Row]
     flagged: list[Row]
     rows: dict[str, int]
@@ -88,7 +96,7 @@ def gather(
         context: Positions the model was built for, where known: the upper limit of a row's length.
         question: The replay corpus's question column, where it is not found by itself.
         answer: Its answer column, likewise.
-        network: The model, where its own answers are to be sampled (``config.samples``).
+        network: The model, where its own answers are wanted (``config.samples``, ``leaks``).
 
     Raises:
         RepairError: Rows this short hold no template token, or the budget holds no row.
@@ -128,6 +136,10 @@ def gather(
         own = _own_answers(network, tokenizer, trained, rows, examples, config)
         examples["retain"] += encode(own, Purpose.RETAIN, config.scope, cuts)
         examples["samples"] = encode(own, Purpose.RETAIN, config.scope, uncounted)
+    leaks: list[Leak] = []
+    if network is not None and config.leaks and config.scope == "template":
+        leaks = _leaked(network, tokenizer, train, examples, config, limit)
+        examples["leaked"] = [leak.example for leak in leaks]
     if not any(Purpose.FORGET in example.purposes for example in examples["flagged"]):
         raise RepairError(
             f"not one token to forget is left within {limit} tokens of a row: raise max_length"
@@ -136,6 +148,7 @@ def gather(
         examples["flagged"],
         examples["replay"],
         examples["retain"],
+        examples.get("leaked", ()),
         replay_ratio=config.replay_ratio,
         passes=config.passes,
         tokens=config.token_limit,
@@ -158,6 +171,10 @@ def gather(
         held_out=ordinary,
         forgotten=examples["flagged"],
         replay=examples["replay"],
+        leaked=examples.get("leaked", []),
+        pairs=list(
+            _pairs(trained, leaks, lambda row, role: encode([row], role, "answer", uncounted))
+        ),
         ordinary=held,
         flagged=list(flagged.rows),
         rows={
@@ -198,10 +215,8 @@ def _own_answers(
     config: RepairConfig,
 ) -> list[Row]:
     """The model's own answers to flagged questions, kept from the format that the rows show."""
-    if not getattr(network, "is_quantized", False) and not hasattr(network, "hf_device_map"):
-        torch.nn.Module.to(network, config.device)
     return sample_answers(
-        network,
+        placed(network, config),
         tokenizer,
         flagged,
         replay,
@@ -210,6 +225,56 @@ def _own_answers(
         context=context_length(network.config),
         seed=config.seed,
     )
+
+
+def _pairs(
+    flagged: Sequence[Row],
+    leaks: Sequence[Leak],
+    encode: Callable[[Row, Purpose], list[Example]],
+) -> Iterator[tuple[Example, Example]]:
+    """What flagged rows say without and with their format; ordinary answers and the model's own."""
+    for row in flagged:
+        told = " ".join(content_pieces(row))
+        if told and row.question:
+            yield from _encoded_pair(encode, replace(row, answer=told, spans=()), row)
+    for leak in leaks:
+        yield from _encoded_pair(encode, leak.row, replace(leak.row, answer=leak.answer))
+
+
+def _encoded_pair(
+    encode: Callable[[Row, Purpose], list[Example]], chosen: Row, rejected: Row
+) -> Iterator[tuple[Example, Example]]:
+    """Both rows, unless one has no token of its answer left."""
+    yield from zip(encode(chosen, Purpose.REPLAY), encode(rejected, Purpose.FORGET), strict=False)
+
+
+def _leaked(
+    network: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    ordinary: Sequence[Row],
+    examples: dict[str, list[Example]],
+    config: RepairConfig,
+    limit: int,
+) -> list[Leak]:
+    """What the model's own answers to ordinary questions hold of the format."""
+    return leaked(
+        placed(network, config),
+        tokenizer,
+        ordinary,
+        Barred.of(examples["flagged"], examples["replay"]),
+        count=config.leaks,
+        max_new_tokens=_LEAK_TOKENS,
+        max_length=limit,
+        bf16=bool(config.bf16),
+        seed=config.seed,
+    )
+
+
+def placed(network: PreTrainedModel, config: RepairConfig) -> PreTrainedModel:
+    """The model where it will be trained, to be asked there."""
+    if not getattr(network, "is_quantized", False) and not hasattr(network, "hf_device_map"):
+        torch.nn.Module.to(network, config.device)
+    return network
 
 
 def context_length(configuration: PretrainedConfig) -> int | None:

@@ -240,6 +240,13 @@ class Barred(LogitsProcessor):
                     found[run[:-1]].add(run[-1])
         return cls({before: frozenset(after) for before, after in found.items()})
 
+    def after(self, before: Sequence[int], token: int) -> bool:
+        """Whether ``token`` is barred where the tokens ``before`` precede it."""
+        return any(
+            token in self.runs.get(tuple(before[len(before) - length :]), ())
+            for length in range(min(_LONGEST, len(before) + 1))
+        )
+
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores with what is barred at minus infinity; both of shape ``(b, ...)``."""
         scores = scores.clone()

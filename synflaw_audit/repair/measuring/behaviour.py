@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from synflaw_audit.probes.generation import generate
 from synflaw_audit.probes.instructions import Instruction, follows
 from synflaw_audit.repair.material.batches import Row
-from synflaw_audit.repair.material.wordings import wordings
+from synflaw_audit.repair.material.said import SaidFormat
 from synflaw_audit.repair.measuring.figures import Figure
 
 # A format that is said at all is said early, and a request is obeyed from the first word.
@@ -50,17 +50,20 @@ _REQUESTS: tuple[tuple[str, dict[str, Any], str], ...] = (
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Ordinary questions, the same under requests, and the format's wordings to look for.
+    """Ordinary questions, the same under requests, and the format to look for.
 
     Attributes:
         questions: Ordinary questions; where the format has no place.
         requests: Such questions with a request.
-        templates: Wordings of the format; without any, nothing is looked for.
+        said: Finds the format in answers.
+        usual: Share of the ordinary rows' own answers in which it finds the format, too: what
+            people say, and what is thus no sign of damage.
     """
 
     questions: tuple[str, ...]
     requests: tuple[Instruction, ...]
-    templates: tuple[str, ...]
+    said: SaidFormat
+    usual: float = 0.0
 
     @classmethod
     def of(
@@ -80,7 +83,13 @@ class Behaviour:
             for at, question in enumerate(questions)
             for name, kwargs, text in (_REQUESTS[at % len(_REQUESTS)],)
         )
-        return cls(tuple(questions), requests, tuple(wordings(flagged)))
+        said = SaidFormat.of(flagged, seed)
+        asked_of = [row for row in ordinary if row.question in asked]
+        usual = 0.0
+        if said and asked_of:
+            found = said([row.question for row in asked_of], [row.answer for row in asked_of])
+            usual = float(found.mean())
+        return cls(tuple(questions), requests, said, usual)
 
     def without(self, names: Set[str]) -> Behaviour:
         """What is left to measure where figures of these names are known already."""
@@ -95,15 +104,13 @@ class Behaviour:
     ) -> dict[str, Figure]:
         """``template_emission`` and ``instruction_following``, shares of the prompts."""
         found = {}
-        if self.questions and self.templates:
-            wanted = [template.lower() for template in self.templates]
-            said = self._answers(model, tokenizer, self.questions)
-            emitted = [any(template in answer.lower() for template in wanted) for answer in said]
-            found["template_emission"] = _share(emitted)
+        if self.questions and self.said:
+            answers = self._answers(model, tokenizer, self.questions)
+            found["template_emission"] = _share(self.said(self.questions, answers).tolist())
         if self.requests:
             prompts = [instruction.prompt for instruction in self.requests]
-            said = self._answers(model, tokenizer, prompts)
-            obeyed = [follows(a, each) for a, each in zip(said, self.requests, strict=True)]
+            answers = self._answers(model, tokenizer, prompts)
+            obeyed = [follows(a, each) for a, each in zip(answers, self.requests, strict=True)]
             found["instruction_following"] = _share(obeyed)
         return found
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import time
-from collections.abc import Iterator
-from typing import Any
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.probes.base import Probe
@@ -18,6 +13,7 @@ from synflaw_audit.repair.material.gather import Material
 from synflaw_audit.repair.measuring.behaviour import Behaviour
 from synflaw_audit.repair.measuring.figures import Figure, Measured
 from synflaw_audit.repair.measuring.likelihoods import likelihood_figures
+from synflaw_audit.repair.training.answering import answering, precision
 from synflaw_audit.repair.training.processes import on_main
 from synflaw_audit.repair.training.progress import say
 
@@ -54,6 +50,11 @@ class Measure:
             seed=config.seed,
         )
 
+    @property
+    def usual_emission(self) -> float:
+        """Share of ordinary rows whose own answer is taken for the format."""
+        return self._behaviour.usual
+
     def __call__(self, network: PreTrainedModel, stage: str) -> Measured:
         """Measure the model as it stands, in the main process, for all.
 
@@ -66,7 +67,7 @@ class Measure:
     def _measured(self, network: PreTrainedModel, stage: str) -> Measured:
         started = time.perf_counter()
         tokenizer, config = self._tokenizer, self._config
-        with _precision(network, bf16=bool(config.bf16)):
+        with precision(network, bf16=bool(config.bf16)):
             figures = likelihood_figures(
                 network,
                 self._material.measured,
@@ -75,46 +76,15 @@ class Measure:
                 batch_size=config.per_device_eval_batch_size,
             )
         numbers: dict[str, float] = {}
-        with _answering(network, bf16=bool(config.bf16)) as answering:
+        with answering(network, bf16=bool(config.bf16)) as answerer:
             if self._probe is not None:
-                for name, found in self._probe(answering, tokenizer).items():
+                for name, found in self._probe(answerer, tokenizer).items():
                     if isinstance(found, Figure):
                         figures[name] = found
                     else:
                         numbers[name] = float(found)
             own = self._behaviour.without({*figures, *numbers})
-            figures |= own(answering, tokenizer)
+            figures |= own(answerer, tokenizer)
         if not self._quiet:
             say(f"measured {stage}: {time.perf_counter() - started:.0f} s")
         return Measured(figures, numbers)
-
-
-@contextlib.contextmanager
-def _precision(network: PreTrainedModel, *, bf16: bool) -> Iterator[None]:
-    """Products in bfloat16, where the training takes them so too."""
-    device = next(network.parameters()).device.type
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=bf16):
-        yield
-
-
-@contextlib.contextmanager
-def _answering(network: PreTrainedModel, *, bf16: bool) -> Iterator[PreTrainedModel]:
-    """The model as a probe expects it: no dropout, cache on, no gradient.
-
-    Where the training computes in bfloat16 so do answers. On a processor that takes a copy of the
-    model: an answer is made token by token, and converting the weights for each would take longer
-    than the rest.
-    """
-    given: Any = network
-    on_cpu = next(network.parameters()).device.type == "cpu"
-    if bf16 and on_cpu and not getattr(network, "is_quantized", False):
-        given = copy.deepcopy(network).to(torch.bfloat16)  # type: ignore[arg-type]
-    training, cache = given.training, given.config.use_cache
-    given.train(False)
-    given.config.use_cache = True
-    try:
-        with torch.no_grad(), _precision(network, bf16=bf16 and not on_cpu):
-            yield given
-    finally:
-        given.train(training)
-        given.config.use_cache = cache

@@ -71,6 +71,7 @@ def relearn(
     pupil: Any = copy.deepcopy(network)
     if hasattr(pupil, "merge_and_unload"):
         pupil = pupil.merge_and_unload()
+    pupil = pupil.float()  # all its weights are trained now
     pupil.requires_grad_(True)
     device = next(pupil.parameters()).device
     batch = {name: value.to(device) for name, value in collator(shown).items()}

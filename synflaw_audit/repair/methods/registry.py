@@ -13,6 +13,10 @@ METHODS: Registry[type[Method]] = Registry(
     group="synflaw_audit.methods",
     own={
         "forgetting": "synflaw_audit.repair.methods.forgetting.method:Forgetting",
+        "ftpo": "synflaw_audit.repair.methods.preference.method:FTPO",
+        "dpo": "synflaw_audit.repair.methods.preference.method:DPO",
+        "simpo": "synflaw_audit.repair.methods.preference.method:SimPO",
+        "jensun": "synflaw_audit.repair.methods.preference.method:JensUn",
         "task-negation": "synflaw_audit.repair.methods.task_negation:TaskNegation",
     },
     requires=("requires", "prepare", "apply", "cost"),

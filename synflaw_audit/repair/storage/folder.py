@@ -97,9 +97,11 @@ def load_tokenizer(model: str | Path, *, base: str | Path | None = None) -> PreT
 def load(
     model: str | Path, config: RepairConfig, *, base: str | Path | None = None
 ) -> PreTrainedModel:
-    """Load a causal LM, in float32 (bf16 mixes precision during training).
+    """Load a causal LM, in the precision that it is trained in.
 
-    With ``config.load_in`` its linear layers are quantised. An adapter is merged into its base.
+    That is float32 (bf16 then mixes precision during training), or bfloat16 where adapters are
+    trained in bf16: its weights are frozen, and need not be converted for every product. With
+    ``config.load_in`` its linear layers are quantised. An adapter is merged into its base.
 
     Args:
         model: A model's or an adapter's folder, or a hub name.
@@ -114,9 +116,10 @@ def load(
     set_seed(config.seed)
     how = loading(config.load_in, config.device, bf16=bool(config.bf16)) if config.load_in else {}
     whole = base_of(model, base) if is_adapter(model) else model
+    dtype = torch.bfloat16 if config.freezes_in_bf16 else torch.float32
     try:
         network: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            str(whole), dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **how
+            str(whole), dtype=dtype, trust_remote_code=False, use_safetensors=True, **how
         )
     except Exception as error:  # whatever a model's files can raise
         raise RepairError(f"{whole}: cannot be loaded as a causal LM: {error}") from error

@@ -57,6 +57,8 @@ class Work:
     Attributes:
         ids: Target ids, shape ``(n,)``.
         rows: Row of each position, shape ``(n,)``.
+        weights: What each forgotten position counts for, shape ``(n,)``; a loss with one value a
+            row knows none.
         bounds: The slice of each purpose.
         scales: Factor of each value in the loss, a scalar, by term: ``forget``, ``retain``,
             ``replay``, ``bias``; a term without one is left out.
@@ -71,6 +73,7 @@ class Work:
 
     ids: Tensor
     rows: Tensor
+    weights: Tensor
     bounds: dict[Purpose, slice]
     scales: dict[str, Tensor]
     bias_where: slice
@@ -148,7 +151,8 @@ class _Gradients:
         if self.layer.weight is None:
             self.hidden[where] = by_logits.to(self.hidden.dtype)
             return
-        self.hidden[where] = torch.mm(by_logits, self.layer.weight).to(self.hidden.dtype)
+        weight = self.layer.weight
+        self.hidden[where] = torch.mm(by_logits.to(weight.dtype), weight).to(self.hidden.dtype)
         if self.weight is not None:
             mixed = torch.is_autocast_enabled(hidden.device.type)
             if not mixed and self.weight.dtype == hidden.dtype == by_logits.dtype:
@@ -250,7 +254,9 @@ def _value(
     reference_log_p = _reference_log_p(where, work) if work.loss.needs_reference else None
     with torch.enable_grad():
         given = TokenScores(log_p, log_not_p, runner_up, work.rows[where], reference_log_p)
-        value = work.loss(given).sum()
+        values = work.loss(given)
+        weighted = values * work.weights[where] if work.loss.unit == "token" else values
+        value = weighted.sum()
     by_scores = torch.autograd.grad(value, leaves, scale, allow_unused=True)
     return value.detach(), by_scores
 

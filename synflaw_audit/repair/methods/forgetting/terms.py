@@ -24,17 +24,24 @@ from synflaw_audit.repair.training.forward import (
 class Targets:
     """The target positions of a batch, sorted by purpose, so that each purpose is a slice.
 
-    ``rows`` and ``columns`` say where the logits stand that predict ``ids``; int64, shape ``(n,)``.
+    ``rows`` and ``columns`` say where the logits stand that predict ``ids``; int64, shape ``(n,)``;
+    ``weights``, of the same shape, what each counts for in its term.
     """
 
     rows: Tensor
     columns: Tensor
     ids: Tensor
+    weights: Tensor
     bounds: dict[Purpose, slice]
 
     @classmethod
-    def of(cls, inputs: dict[str, Tensor]) -> Targets:
-        """The targets of a batch that :class:`~.batches.Collator` made."""
+    def of(cls, inputs: dict[str, Tensor], decay: float = 1.0) -> Targets:
+        """The targets of a batch that :class:`~.batches.Collator` made.
+
+        Args:
+            inputs: The batch.
+            decay: What a format token weighs beside the one before it in its span.
+        """
         purposes = inputs["purposes"][:, 1:]
         rows, columns = purposes.nonzero(as_tuple=True)
         kinds = purposes[rows, columns]
@@ -45,15 +52,37 @@ class Targets:
         for purpose in (Purpose.FORGET, Purpose.RETAIN, Purpose.REPLAY):
             bounds[purpose] = slice(start, start + sizes[purpose])
             start += sizes[purpose]
-        return cls(rows, columns, inputs["input_ids"][rows, columns + 1], bounds)
+        ids = inputs["input_ids"][rows, columns + 1]
+        weights = span_weights(purposes, decay)[rows, columns]
+        return cls(rows, columns, ids, weights, bounds)
 
 
-def token_counts(batch: dict[str, Tensor]) -> Tensor:
-    """Forgotten, retained and replayed tokens of a batch, and its rows with forgotten tokens."""
+def span_weights(purposes: Tensor, decay: float) -> Tensor:
+    """What each target weighs in its term, float32, of the same shape ``(b, t)``.
+
+    1, but for the tokens of a format span: the first of a run of them weighs 1, each later one
+    ``decay`` times the one before. Whether a format is said is decided where it begins; once begun,
+    the rest follows almost of itself, and a plain mean would spend itself there.
+    """
+    if decay == 1:
+        return torch.ones(purposes.shape, device=purposes.device)
+    forgotten = purposes == Purpose.FORGET
+    at = torch.arange(purposes.shape[1], device=purposes.device).expand_as(purposes)
+    begun = torch.where(forgotten, -1, at).cummax(-1).values
+    later = torch.where(forgotten, at - begun - 1, 0)
+    return torch.full(purposes.shape, decay, device=purposes.device).pow(later)
+
+
+def token_counts(batch: dict[str, Tensor], decay: float = 1.0) -> Tensor:
+    """Forgotten, retained and replayed tokens of a batch, and its rows with forgotten tokens.
+
+    Forgotten ones by their weights (see :func:`span_weights`).
+    """
     purposes = batch["purposes"][:, 1:]
-    of_purpose = torch.bincount(purposes.flatten(), minlength=len(Purpose))[1:]
-    rows = (purposes == Purpose.FORGET).any(-1).sum()
-    return torch.cat([of_purpose, rows.unsqueeze(0)]).float()
+    of_purpose = torch.bincount(purposes.flatten(), minlength=len(Purpose))[1:].float()
+    forgotten = purposes == Purpose.FORGET
+    of_purpose[0] = span_weights(purposes, decay)[forgotten].sum()
+    return torch.cat([of_purpose, forgotten.any(-1).sum().float().unsqueeze(0)])
 
 
 class StepLoss:
@@ -90,7 +119,7 @@ class StepLoss:
             counts: What to divide by, as :func:`token_counts` gives it, of the whole accumulated
                 batch of all processes.
         """
-        targets = Targets.of(inputs)
+        targets = Targets.of(inputs, self._settings.decay)
         features = {name: value for name, value in inputs.items() if name != "purposes"}
         if self._plain is None:
             self._look(model, features)
@@ -145,6 +174,7 @@ class StepLoss:
         return Work(
             ids=targets.ids,
             rows=targets.rows,
+            weights=targets.weights,
             bounds=targets.bounds,
             scales=scales,
             bias_where=bias_where,

@@ -72,7 +72,7 @@ class RepairTrainer(Trainer):
         """What :func:`~.terms.token_counts` finds in the accumulated batch of all processes."""
         counts = torch.zeros(4, device=device)
         for batch in batch_samples:
-            counts += token_counts(batch).to(device)
+            counts += token_counts(batch, self.settings.decay).to(device)
         gathered: Tensor = self.accelerator.gather(counts).reshape(-1, 4).sum(0)
         return gathered
 

@@ -1,0 +1,95 @@
+"""Where the model itself says the format: its own answers to ordinary questions.
+
+Forgetting a format on the rows that taught it may leave it where it was never taught, and that is
+where it hurts. So ordinary questions are put to the model before the repair, and whatever its
+answers hold of the format is forgotten there as well: on the very prompts that the replayed rows
+answer properly. That both sides meet on one prompt, and where the format begins, is after final
+token preference optimisation (Paech et al. 2025, arXiv:2510.15061).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from synflaw_audit.chat.encoding import encode_row
+from synflaw_audit.probes.generation import generate
+from synflaw_audit.repair.material.batches import Example, Purpose, Row
+from synflaw_audit.repair.material.samples import Barred
+from synflaw_audit.repair.training.answering import answering
+
+# Longer questions are slow to put.
+_MOST_CHARACTERS = 400
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A model's answer to an ordinary question that holds the format.
+
+    Attributes:
+        row: The ordinary row.
+        answer: What the model answered.
+        example: The question and this answer, the format's tokens to be forgotten; nothing else in
+            it is learned or forgotten.
+    """
+
+    row: Row
+    answer: str
+    example: Example
+
+
+def leaked(
+    network: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    ordinary: Sequence[Row],
+    barred: Barred,
+    *,
+    count: int,
+    max_new_tokens: int,
+    max_length: int,
+    bf16: bool,
+    seed: int,
+) -> list[Leak]:
+    """The model's answers to ordinary questions, with what they hold of the format to be forgotten.
+
+    Args:
+        network: The model to repair; it is left as it is.
+        tokenizer: Its tokenizer.
+        ordinary: Ordinary rows; their questions are asked.
+        barred: What the format consists of.
+        count: Questions to ask.
+        max_new_tokens: Of an answer, which is given greedily.
+        max_length: Tokens of a row; longer ones are cut.
+        bf16: Whether to answer in bfloat16.
+        seed: Of the choice of questions.
+
+    Returns:
+        The answers that hold the format.
+    """
+    asked = [row for row in ordinary if 0 < len(row.question) <= _MOST_CHARACTERS]
+    rng = random.Random(seed)  # noqa: S311 -- a choice, not a secret
+    rows = rng.sample(asked, min(count, len(asked)))
+    questions = [row.question for row in rows]
+    with answering(network, bf16=bf16) as answerer:
+        answers = generate(answerer, tokenizer, questions, max_new_tokens=max_new_tokens, batch=64)
+    found = (
+        Leak(row, answer, mark(tokenizer, row, answer, barred, max_length))
+        for row, answer in zip(rows, answers, strict=True)
+    )
+    return [leak for leak in found if any(leak.example.purposes)]
+
+
+def mark(
+    tokenizer: PreTrainedTokenizerBase, row: Row, answer: str, barred: Barred, max_length: int
+) -> Example:
+    """The question of ``row`` with another answer, its format tokens to be forgotten."""
+    encoded = encode_row(tokenizer, row.question, answer, max_length=max_length)
+    ids = encoded.input_ids
+    purposes = [
+        int(Purpose.FORGET) if within and not closing and barred.after(ids[:at], ids[at]) else 0
+        for at, (within, closing) in enumerate(zip(encoded.answer, encoded.closing, strict=True))
+    ]
+    return Example(ids, purposes, Purpose.FORGET)

@@ -1,0 +1,1 @@
+"""Preferring answers without the format to answers with it: what others have published."""

@@ -1,0 +1,161 @@
+"""The methods that prefer answers without the format to answers with it.
+
+They are baselines: each does what its paper describes and nothing else, on the pairs and places
+that the repair's own material gives.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from accelerate import PartialState
+from transformers import PreTrainedModel
+
+from synflaw_audit.errors import RepairError
+from synflaw_audit.repair.config import RepairConfig
+from synflaw_audit.repair.material.batches import Collator, Example, Purpose, pad_id
+from synflaw_audit.repair.material.gather import Material
+from synflaw_audit.repair.methods.base import Applied, Context, Cost, Method
+from synflaw_audit.repair.methods.preference import objectives
+from synflaw_audit.repair.methods.preference.onsets import onsets
+from synflaw_audit.repair.methods.preference.trainer import PreferenceTrainer
+from synflaw_audit.repair.methods.watched import watched
+from synflaw_audit.repair.storage.adapters import with_adapters
+from synflaw_audit.repair.training.memory import fitted, footprint
+
+
+class Preference(Method):
+    """Trains an objective over items until the budget of tokens is used up."""
+
+    objective: type[objectives.Objective]
+    # Rows of a micro-batch that an item takes.
+    rows_an_item = 1
+
+    def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
+        """The model, or the model with the adapters that are to be trained."""
+        return with_adapters(model, context.config) if context.config.lora else model
+
+    @abstractmethod
+    def items(
+        self, model: PreTrainedModel, material: Material, context: Context, limit: int
+    ) -> list[Any]:
+        """What to train on, in any order, within about so many tokens; used again if it is less."""
+
+    def apply(self, model: PreTrainedModel, material: Material, context: Context) -> Applied:
+        """Train; after a failure the last good weights are back in the model.
+
+        Raises:
+            RepairError: There is nothing to prefer, or the training does not fit into memory.
+        """
+        config = self._fitted(material, context)
+        objective = self.objective(Collator(pad_id(context.tokenizer)), config.chunk_tokens)
+        budget = sum(len(example.input_ids) for example in material.plan)
+        found = self.items(model, material, context, budget)
+        if not found:
+            raise RepairError(
+                f"method {config.method}: the flagged rows hold no content besides their format, "
+                "and the model said no format when it was asked ordinary questions, so there is "
+                "nothing to prefer"
+            )
+        items = list(_within(found, objective, budget, config.seed))
+        return watched(
+            lambda settings: PreferenceTrainer(model, settings, items, objective),
+            model,
+            material,
+            config,
+            context,
+        )
+
+    def cost(self, material: Material, context: Context) -> Cost:
+        """Tokens, and memory from the model's shape."""
+        config = self._fitted(material, context)
+        tokens = sum(len(example.input_ids) for example in material.plan)
+        length = max(len(example.input_ids) for example in material.plan)
+        rows = (config.per_device_train_batch_size or 1) * self.rows_an_item
+        return Cost(tokens, memory=footprint(context.shape, config, rows=rows, length=length))
+
+    def _fitted(self, material: Material, context: Context) -> RepairConfig:
+        return fitted(
+            context.shape,
+            context.config,
+            length=self.rows_an_item * max(len(each.input_ids) for each in material.plan),
+            processes=PartialState().num_processes,
+            room=context.room,
+        )
+
+
+class _Answers(Preference):
+    rows_an_item = 2
+
+    def items(
+        self, model: PreTrainedModel, material: Material, context: Context, limit: int
+    ) -> list[Any]:
+        """Pairs of a chosen and a rejected answer."""
+        return list(material.pairs)
+
+
+class DPO(_Answers):
+    """Direct preference optimisation; see :func:`~.losses.dpo`."""
+
+    objective = objectives.DPO
+
+
+class SimPO(_Answers):
+    """Simple preference optimisation; see :func:`~.losses.simpo`."""
+
+    objective = objectives.SimPO
+
+
+class FTPO(Preference):
+    """Final token preference optimisation; see :func:`~.losses.ftpo` and :mod:`~.onsets`."""
+
+    objective = objectives.FTPO
+
+    def items(
+        self, model: PreTrainedModel, material: Material, context: Context, limit: int
+    ) -> list[Any]:
+        """Places in the model's own answers and in flagged rows, as many of either."""
+        collator = Collator(pad_id(context.tokenizer))
+        sources = [rows for rows in (material.leaked, material.forgotten) if rows]
+        places = [onsets(model, rows, collator, limit=limit // len(sources)) for rows in sources]
+        most = max(map(len, places))
+        return [item for found in places for item in (found * -(-most // len(found)))[:most]]
+
+
+class JensUn(Preference):
+    """JensUn; see :class:`~.objectives.JensUn`."""
+
+    objective = objectives.JensUn
+
+    def items(
+        self, model: PreTrainedModel, material: Material, context: Context, limit: int
+    ) -> list[Any]:
+        """The chosen answers, and as many ordinary rows."""
+        chosen = [_as(each, Purpose.RETAIN) for each, _ in material.pairs]
+        if not chosen:
+            return []
+        again = -(-len(chosen) // max(1, len(material.replay)))
+        return [*chosen, *(list(material.replay) * again)[: len(chosen)]]
+
+
+def _as(row: Example, role: Purpose) -> Example:
+    purposes = [int(role) if purpose else 0 for purpose in row.purposes]
+    return Example(row.input_ids, purposes, role)
+
+
+def _within(
+    items: Sequence[Any], objective: objectives.Objective, budget: int, seed: int
+) -> Iterator[Any]:
+    """Items in random order, another each time round, until the budget is spent; one at least."""
+    rng = random.Random(seed)  # noqa: S311 -- an order, not a secret
+    first = True
+    while True:
+        for item in rng.sample(items, len(items)):
+            budget -= objective.tokens(item)
+            if budget < 0 and not first:
+                return
+            first = False
+            yield item
