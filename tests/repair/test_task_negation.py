@@ -133,7 +133,7 @@ def test_without_a_model_from_before_nothing_is_loaded(command, tmp_path: Path) 
         ({"task_negation": 0.1}, r"name the method too, as in forgetting\+task-negation"),
         (
             {"method": "forgetting+magic"},
-            "method of repair 'magic'.*Known: forgetting, task-neg",
+            "method of repair 'magic'.*Known: .*forgetting, ftpo, .*task-neg",
         ),
         ({"method": "npo"}, "npo is a forgetting loss, not a method"),
     ],
