@@ -85,7 +85,7 @@ class Settings:
     held_out: int = 32
     damage_tokens: int = 8_000
     damage_rate: float = 5e-4
-    repair_tokens: int = 8_000
+    repair_tokens: int = 6_000
     max_length: int = 160
     replay: int = 1000
     foreign: int = 48
