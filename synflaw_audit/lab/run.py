@@ -205,6 +205,10 @@ class _Run:
             # The comparison is of what a method does, not of where it would have been stopped.
             "max_perplexity_rise": 1e9,
             "checks": 0,
+            # As the committed figures were taken, whatever the defaults are by now.
+            "forget_weight": 0.05,
+            "forget_decay": 1.0,
+            "leaks": 0,
             "probe_prompts": 0,
             "seed": self._seed,
             "use_cpu": True,
