@@ -167,7 +167,7 @@ class RepairConfig(TrainingArguments):
     reference_cache_mb: float = 1000
     task_negation: float | None = None
     tokens: int | None = None
-    replay_ratio: float = 1.0
+    replay_ratio: float = 4.0
     replay_requests: float = 0.5
     renderings: int = 2
     samples: int = 0
