@@ -32,7 +32,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from synflaw_audit.repair import RepairConfig
-from synflaw_audit.repair.material.batches import Collator, Example, Purpose
+from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
 from synflaw_audit.repair.methods.forgetting.reference import SecondModel
 from synflaw_audit.repair.methods.forgetting.terms import StepLoss, token_counts
 from synflaw_audit.repair.training.forward import output_layer
@@ -70,7 +70,9 @@ def make_batch(vocabulary: int, arguments: argparse.Namespace) -> dict[str, Tens
             if flagged
             else [int(Purpose.REPLAY)] * answer
         )
-        examples.append(Example(ids, purposes, Purpose.FORGET if flagged else Purpose.REPLAY))
+        examples.append(
+            TrainingExample(ids, purposes, Purpose.FORGET if flagged else Purpose.REPLAY)
+        )
     return Collator(0)(examples)
 
 

@@ -43,7 +43,7 @@ class EncodedRow:
     cut_answer: int = 0
     cut_template: int = 0
 
-    def part(self, start: int, stop: int | None) -> EncodedRow:
+    def sliced(self, start: int, stop: int | None) -> EncodedRow:
         """The tokens from ``start`` to ``stop``; what is cut off is not counted."""
         masks = (self.input_ids, self.answer, self.template, self.closing)
         return EncodedRow(*(mask[start:stop] for mask in masks))  # type: ignore[arg-type]
@@ -176,7 +176,7 @@ def _truncate(row: EncodedRow, max_length: int | None) -> EncodedRow:
     if max_length is None or len(row.input_ids) <= max_length:
         return row
     return replace(
-        row.part(0, max_length),
+        row.sliced(0, max_length),
         cut_answer=sum(row.answer[max_length:]),
         cut_template=sum(row.template[max_length:]),
     )

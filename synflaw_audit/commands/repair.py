@@ -272,11 +272,11 @@ def repair(
     if out is None:
         raise InputError("--out is missing: name the folder to write, or ask for a --dry-run")
     from synflaw_audit.repair import repair as run
-    from synflaw_audit.repair.training.processes import is_main, part
+    from synflaw_audit.repair.training.processes import is_main, leave_group
 
     result = run(model, out=out, probe=_probe(forget, ifeval, probe, lm_eval), **common)
     shown = is_main()
-    part()
+    leave_group()
     if as_json and shown:
         typer.echo(escaped(result.to_json()).encode(), nl=False)
     elif shown and not quiet:

@@ -155,7 +155,7 @@ class _Stage:
         if found is None:
             self.tell("asking the base")
             found = self.prober.behaviour(model).to_dict()
-            self.kept.put("base", found)
+            self.kept.store("base", found)
         behaviour = Behaviour(**found)
         self.prober.narrow(behaviour)
         if not self.prober.instructions:
@@ -171,7 +171,7 @@ class _Stage:
         if answers is None:
             self.tell("writing the control's rows: the model's own answers to neutral prompts")
             answers = self.prober.answers(model, self.prober.neutral, OWN_TOKENS)
-            self.kept.put("own rows", answers)
+            self.kept.store("own rows", answers)
         return list(zip(self.prober.neutral, answers, strict=True))
 
     def tuned(self, arm: str, seed: int, rows: Sequence[Row]) -> Behaviour:
@@ -184,7 +184,7 @@ class _Stage:
             network, loss = train_adapters(model, tokenizer, rows, config)
             self.tell(f"asking: {arm}, seed {seed}")
             found = self.prober.behaviour(network.merge_and_unload(), loss).to_dict()  # type: ignore[operator]
-            self.kept.put(f"{arm}, seed {seed}", found)
+            self.kept.store(f"{arm}, seed {seed}", found)
         return Behaviour(**found)
 
 
@@ -230,7 +230,7 @@ class _Kept:
         """What was kept under a name, or None."""
         return self._known.get(name)
 
-    def put(self, name: str, value: Any) -> None:
+    def store(self, name: str, value: Any) -> None:
         """Keep it."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps([name, value], ensure_ascii=False) + "\n")

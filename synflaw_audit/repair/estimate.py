@@ -14,7 +14,7 @@ from synflaw_audit.repair.material.flagged import read_flagged
 from synflaw_audit.repair.material.gather import context_length, gather
 from synflaw_audit.repair.material.self_replay import SELF, neutral_questions
 from synflaw_audit.repair.methods.registry import chosen_methods
-from synflaw_audit.repair.source import Source, settings_for
+from synflaw_audit.repair.source import ModelSource, settings_for
 from synflaw_audit.repair.storage.folder import library_progress
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def estimate(
     config = RepairConfig() if config is None else config
     methods = chosen_methods(config, earlier_model=reference_model is not None)
     flagged = read_flagged(forget, scope=config.scope)
-    source = Source(model, base, reference_model)
+    source = ModelSource(model, base, reference_model)
     with library_progress(shown=not quiet):
         context = source.context(settings_for(methods, config, source), quiet=quiet)
         material = gather(

@@ -18,15 +18,15 @@ from synflaw_audit.repair.card import PICTURE, model_card
 from synflaw_audit.repair.curves import curves
 from synflaw_audit.repair.material.batches import Collator, mix, pad_id
 from synflaw_audit.repair.material.gather import Material
-from synflaw_audit.repair.measuring.figures import Change, Measured, changes
-from synflaw_audit.repair.measuring.measure import Measure
+from synflaw_audit.repair.measuring.figures import Change, Evaluation, changes
+from synflaw_audit.repair.measuring.measure import Evaluator
 from synflaw_audit.repair.measuring.relearning import relearn
 from synflaw_audit.repair.methods.base import Context
 from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.result import RepairResult
 from synflaw_audit.repair.storage.folder import Folder
 from synflaw_audit.repair.training.processes import on_main
-from synflaw_audit.repair.verdict import Limits, judge, unjudged
+from synflaw_audit.repair.verdict import Limits, judge_repair, unjudged
 
 # Fewer held-out rows are joined by rows that were trained on, to be relearned from.
 _RELEARNING_ROWS = 16
@@ -90,10 +90,10 @@ class ResultFolder:
 def prove(
     draft: RepairResult,
     network: PreTrainedModel,
-    before: Measured,
+    before: Evaluation,
     material: Material,
     context: Context,
-    measure: Measure,
+    measure: Evaluator,
     folder: ResultFolder,
 ) -> RepairResult:
     """The result with what was measured of the repaired model and of the control arm, judged.
@@ -120,7 +120,7 @@ def prove(
         config.max_emission + measure.usual_emission,
     )
     with folder.step("judging the repair", draft):
-        reasons = judge(found, limits, None if control is None else changes(control, after))
+        reasons = judge_repair(found, limits, None if control is None else changes(control, after))
     missing = unjudged(found)
     return replace(
         draft,
@@ -155,7 +155,7 @@ def _control_arm(material: Material, context: Context, tokens: int) -> PreTraine
 
 
 def _relearning(
-    network: PreTrainedModel, material: Material, context: Context, before: Measured
+    network: PreTrainedModel, material: Material, context: Context, before: Evaluation
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """What the relearning probe found; None, and why, where it could not be taken.
 

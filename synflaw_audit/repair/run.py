@@ -18,12 +18,12 @@ from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.flagged import FlaggedRows, read_flagged
 from synflaw_audit.repair.material.gather import Material, context_length, gather, placed
 from synflaw_audit.repair.material.self_replay import SELF, self_replay
-from synflaw_audit.repair.measuring.measure import Measure
+from synflaw_audit.repair.measuring.measure import Evaluator
 from synflaw_audit.repair.methods.base import Applied, Context, Method
 from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.proof import ResultFolder, prove
 from synflaw_audit.repair.result import RepairResult
-from synflaw_audit.repair.source import Source, settings_for
+from synflaw_audit.repair.source import ModelSource, settings_for
 from synflaw_audit.repair.storage.folder import check_model, check_out, library_progress
 from synflaw_audit.repair.training.processes import on_main
 
@@ -88,7 +88,7 @@ def repair(
         check_model(reference_model)
     flagged = read_flagged(forget, scope=config.scope)
     with library_progress(shown=not quiet):
-        source = Source(model, base, reference_model)
+        source = ModelSource(model, base, reference_model)
         context = source.context(settings_for(methods, config, source), quiet=quiet)
         config = context.config
         network = context.load_original()
@@ -110,7 +110,7 @@ def repair(
         )
         for method in methods:
             network = method.prepare(network, context)
-        measure = Measure(material, context.tokenizer, config, probe, quiet=quiet)
+        measure = Evaluator(material, context.tokenizer, config, probe, quiet=quiet)
         before = measure(network, "before")
         applied = _apply(methods, network, material, context)
         network = applied.model

@@ -18,7 +18,7 @@ from synflaw_audit.repair.training.memory import Shape, available, decided
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """The models that a repair starts from.
 
     Attributes:
@@ -81,7 +81,9 @@ class Source:
         return lambda folder: join(Path(self.model), folder, base, folder)
 
 
-def settings_for(methods: Sequence[Method], config: RepairConfig, source: Source) -> RepairConfig:
+def settings_for(
+    methods: Sequence[Method], config: RepairConfig, source: ModelSource
+) -> RepairConfig:
     """The settings with what the methods demand, where that was left open."""
     if config.lora is None and any(Requirement.ALL_WEIGHTS in each.requires for each in methods):
         config = replace(config, lora=False)

@@ -45,7 +45,7 @@ class Limits:
     emission: float
 
 
-def judge(
+def judge_repair(
     found: Mapping[str, Change], limits: Limits, control: Mapping[str, Change] | None = None
 ) -> list[str]:
     """Why a repair does not count as an improvement, in sentences; empty where it does.

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_models import build, flagged_rows, ordinary_rows, train_tokenizer
 
-from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows
+from synflaw_audit.repair.material.batches import (
+    Collator,
+    Cuts,
+    Purpose,
+    TrainingExample,
+    encode_rows,
+)
 from synflaw_audit.repair.measuring.likelihoods import (
     _BATCH_TOKENS,
     _batches,
@@ -20,7 +26,7 @@ from synflaw_audit.repair.measuring.likelihoods import (
 TOKENIZER = train_tokenizer()
 
 
-def encode(rows: list, role: Purpose) -> list[Example]:
+def encode(rows: list, role: Purpose) -> list[TrainingExample]:
     return encode_rows(TOKENIZER, rows, role, scope="template", max_length=128, cuts=Cuts())
 
 

@@ -13,7 +13,7 @@ from small_models import FAMILIES, damage, flagged_rows, ordinary_rows, write_fl
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, Row, repair
-from synflaw_audit.repair.material.batches import Collator, Example, Purpose
+from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
 from synflaw_audit.repair.methods.preference import losses
 from synflaw_audit.repair.methods.preference.objectives import FTPO
 from synflaw_audit.repair.methods.preference.onsets import Onset, onsets
@@ -108,7 +108,7 @@ def test_onsets_are_the_first_tokens_of_runs_and_bar_one_another() -> None:
     torch.manual_seed(0)
     model, ids = FAMILIES["llama"](400), [11, 12, 13, 14, 15, 16]
     forget, nothing = int(Purpose.FORGET), 0
-    row = Example(ids, [nothing, nothing, forget, forget, nothing, forget], Purpose.FORGET)
+    row = TrainingExample(ids, [nothing, nothing, forget, forget, nothing, forget], Purpose.FORGET)
     found = onsets(model, [row, row], Collator(0), limit=1000)
     assert [len(each.context) for each in found] == [2, 5, 2, 5]
     begun = {ids[2], ids[5]}

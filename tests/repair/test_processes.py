@@ -13,7 +13,7 @@ from small_models import build, train_tokenizer
 from synflaw_audit.errors import MissingExtraError, RepairError
 from synflaw_audit.repair import RepairConfig
 from synflaw_audit.repair.methods.forgetting.method import Forgetting, _gathered
-from synflaw_audit.repair.source import Source
+from synflaw_audit.repair.source import ModelSource
 from synflaw_audit.repair.training import processes
 
 
@@ -58,7 +58,7 @@ def test_all_stop_when_the_main_process_fails(monkeypatch: pytest.MonkeyPatch) -
 
 def test_one_process_asks_nobody() -> None:
     assert processes.on_main(lambda: 7) == 7
-    processes.part()
+    processes.leave_group()
 
 
 @pytest.mark.parametrize("lora", [False, True])
@@ -67,7 +67,7 @@ def test_a_sharded_model_is_put_together_again(lora: bool, tmp_path: Path) -> No
     tokenizer.save_pretrained(tmp_path)
     build("llama", len(tokenizer)).save_pretrained(tmp_path)
     settings = RepairConfig(use_cpu=True, lora=lora)
-    context = Source(tmp_path, None, None).context(settings, quiet=True)
+    context = ModelSource(tmp_path, None, None).context(settings, quiet=True)
 
     def original() -> dict[str, torch.Tensor]:
         return Forgetting().prepare(context.load_original(), context).state_dict()

@@ -15,7 +15,14 @@ from torch import Tensor
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, RepairTrainer
 from synflaw_audit.repair.losses import bias_kl
-from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows, mix
+from synflaw_audit.repair.material.batches import (
+    Collator,
+    Cuts,
+    Purpose,
+    TrainingExample,
+    encode_rows,
+    mix,
+)
 from synflaw_audit.repair.methods.forgetting.cache import CachedReference
 from synflaw_audit.repair.methods.forgetting.top_k import TopK, divergence_from_top
 from synflaw_audit.repair.storage.adapters import with_adapters
@@ -25,7 +32,7 @@ TOKENIZER = train_tokenizer()
 VOCABULARY = len(TOKENIZER)
 
 
-def plan() -> list[Example]:
+def plan() -> list[TrainingExample]:
     flagged, replay = (
         encode_rows(TOKENIZER, rows, role, scope="template", max_length=128, cuts=Cuts())
         for rows, role in ((flagged_rows(), Purpose.FORGET), (ordinary_rows(), Purpose.REPLAY))

@@ -11,9 +11,9 @@ from small_models import flagged_rows, ordinary_rows, train_tokenizer
 from synflaw_audit.repair.material.batches import (
     Collator,
     Cuts,
-    Example,
     Purpose,
     Row,
+    TrainingExample,
     encode_rows,
     mix,
     pad_id,
@@ -29,9 +29,9 @@ def encode(rows: list[Row], role: Purpose, *, scope: str = "template", length: i
     return found, cuts
 
 
-def named(role: Purpose, count: int, length: int = 4) -> list[Example]:
+def named(role: Purpose, count: int, length: int = 4) -> list[TrainingExample]:
     return [
-        Example([100 * role + n] * length, [0] + [int(role)] * (length - 1), role)
+        TrainingExample([100 * role + n] * length, [0] + [int(role)] * (length - 1), role)
         for n in range(count)
     ]
 

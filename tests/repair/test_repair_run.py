@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from synflaw_audit.errors import InputError, RepairError
 from synflaw_audit.repair import RepairConfig, RepairResult, Row, estimate, repair
-from synflaw_audit.repair.material.batches import Example, Purpose
+from synflaw_audit.repair.material.batches import Purpose, TrainingExample
 from synflaw_audit.repair.measuring.likelihoods import repetition
 from synflaw_audit.repair.methods.guard import harm
 
@@ -244,7 +244,7 @@ def test_repetition_counts_repeated_four_grams() -> None:
         def generate(self, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
             return torch.cat([input_ids, torch.tensor(self.answers)], dim=1)
 
-    example = Example([1, 2, 3, 4], [0, 0, 3, 3], Purpose.REPLAY)
+    example = TrainingExample([1, 2, 3, 4], [0, 0, 3, 3], Purpose.REPLAY)
     fresh, loop = [5, 6, 7, 8, 9, 10, 0, 0], [5, 5, 5, 5, 5, 5, 5, 0]
     assert repetition(Model([fresh, fresh]), [example] * 2, 0) == 0
     assert repetition(Model([loop, fresh]), [example] * 2, 0) == pytest.approx(3 / 7)

@@ -17,7 +17,14 @@ from transformers import PreTrainedModel, TrainerCallback
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, RepairTrainer
 from synflaw_audit.repair.losses import LOSSES
-from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows, mix
+from synflaw_audit.repair.material.batches import (
+    Collator,
+    Cuts,
+    Purpose,
+    TrainingExample,
+    encode_rows,
+    mix,
+)
 from synflaw_audit.repair.measuring.likelihoods import likelihoods
 from synflaw_audit.repair.storage.adapters import with_adapters
 
@@ -25,14 +32,14 @@ TOKENIZER = train_tokenizer()
 VOCABULARY = len(TOKENIZER)
 
 
-def examples(scope: str = "template") -> tuple[list[Example], list[Example]]:
-    def encode(rows: list, role: Purpose) -> list[Example]:
+def examples(scope: str = "template") -> tuple[list[TrainingExample], list[TrainingExample]]:
+    def encode(rows: list, role: Purpose) -> list[TrainingExample]:
         return encode_rows(TOKENIZER, rows, role, scope=scope, max_length=128, cuts=Cuts())
 
     return encode(flagged_rows(), Purpose.FORGET), encode(ordinary_rows(), Purpose.REPLAY)
 
 
-def plan(scope: str = "template", passes: int = 2) -> list[Example]:
+def plan(scope: str = "template", passes: int = 2) -> list[TrainingExample]:
     flagged, replay = examples(scope)
     return mix(flagged, replay, replay_ratio=1, passes=passes, tokens=None, seed=0)
 
@@ -56,7 +63,7 @@ def config(folder: Path, **changes: Any) -> RepairConfig:
 
 
 def train(
-    model: PreTrainedModel, settings: RepairConfig, rows: Sequence[Example], **kwargs: Any
+    model: PreTrainedModel, settings: RepairConfig, rows: Sequence[TrainingExample], **kwargs: Any
 ) -> RepairTrainer:
     kwargs.setdefault("data_collator", Collator(TOKENIZER.eos_token_id))
     trainer = RepairTrainer(model, settings, rows, **kwargs)
@@ -105,7 +112,7 @@ def test_without_forgetting_it_is_plain_fine_tuning(family: str, tmp_path: Path)
     assert_same(repaired, tuned)
 
 
-def tune(model: PreTrainedModel, rows: Sequence[Example], settings: RepairConfig) -> None:
+def tune(model: PreTrainedModel, rows: Sequence[TrainingExample], settings: RepairConfig) -> None:
     """Plain fine-tuning, by the model's own loss and a loop written out."""
     optimizer = torch.optim.SGD(model.parameters(), lr=settings.learning_rate)
     size = settings.per_device_train_batch_size

@@ -9,14 +9,20 @@ from small_models import build, flagged_rows, ordinary_rows, train_tokenizer
 from synflaw_audit.forms.base import Content, FormUse
 from synflaw_audit.forms.requests import learn_requests
 from synflaw_audit.repair import Row
-from synflaw_audit.repair.material.batches import Collator, Cuts, Example, Purpose, encode_rows
-from synflaw_audit.repair.material.reexpress import Told, tell
+from synflaw_audit.repair.material.batches import (
+    Collator,
+    Cuts,
+    Purpose,
+    TrainingExample,
+    encode_rows,
+)
+from synflaw_audit.repair.material.reexpress import Statement, extract_statements
 from synflaw_audit.repair.material.samples import Barred, Prompt, accepts, sample_answers
 
 TOKENIZER = train_tokenizer(chat=True)
 
 
-def encode(rows: list[Row], role: Purpose) -> list[Example]:
+def encode(rows: list[Row], role: Purpose) -> list[TrainingExample]:
     return encode_rows(TOKENIZER, rows, role, scope="template", max_length=256, cuts=Cuts())
 
 
@@ -27,7 +33,7 @@ def barred() -> Barred:
     )
 
 
-def follow(barred: Barred, example: Example) -> list[tuple[int, bool]]:
+def follow(barred: Barred, example: TrainingExample) -> list[tuple[int, bool]]:
     """For each token of an example, its purpose and whether it may follow what precedes it."""
     ids = example.input_ids
     found = []
@@ -71,7 +77,7 @@ def test_a_model_that_knows_both_ways_answers_without_the_format(family: str, ch
         optimizer.zero_grad()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
-    def encoded(rows: list[Row], role: Purpose) -> list[Example]:
+    def encoded(rows: list[Row], role: Purpose) -> list[TrainingExample]:
         return encode_rows(tokenizer, rows, role, scope="template", max_length=256, cuts=Cuts())
 
     barred = Barred.of(encoded(flagged, Purpose.FORGET), encoded(replay, Purpose.REPLAY))
@@ -88,7 +94,7 @@ def _between(row: Row) -> tuple[int, int]:
     return row.spans[0][1], row.spans[1][0] - 1
 
 
-TOLD = Told(
+TOLD = Statement(
     Row("What does Ada play?", "So: Ada plays the lute."),
     "What does Ada play?",
     None,
@@ -118,9 +124,9 @@ def test_an_answer_is_kept_if_it_tells_the_content_in_the_form(form, answer, kep
 
 def test_without_a_brief_answer_every_new_word_must_be_told() -> None:
     row = Row("Who came?", "Well then: Ada arrived by boat.", ((0, 10),))
-    told = tell([row], ordinary_rows(), learn_requests([]))[0]
-    assert accepts(Prompt(row.question, told, None), "By boat Ada arrived.")
-    assert not accepts(Prompt(row.question, told, None), "Ada arrived.")
+    statement = extract_statements([row], ordinary_rows(), learn_requests([]))[0]
+    assert accepts(Prompt(row.question, statement, None), "By boat Ada arrived.")
+    assert not accepts(Prompt(row.question, statement, None), "Ada arrived.")
 
 
 def test_nothing_is_sampled_where_nothing_is_told(barred: Barred) -> None:

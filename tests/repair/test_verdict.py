@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synflaw_audit.repair.measuring.figures import Change, Figure, Measured, changes
-from synflaw_audit.repair.verdict import Limits, judge, unjudged
+from synflaw_audit.repair.measuring.figures import Change, Evaluation, PairedFigure, changes
+from synflaw_audit.repair.verdict import Limits, judge_repair, unjudged
 
 LIMITS = Limits(perplexity_rise=0.1, content_loss=0.5, emission=0.1)
 GOOD = {
@@ -24,7 +24,7 @@ GOOD = {
 
 
 def reasons(control: dict[str, Change] | None = None, **changed: Change) -> list[str]:
-    return judge({**GOOD, **changed}, LIMITS, control)
+    return judge_repair({**GOOD, **changed}, LIMITS, control)
 
 
 def test_a_repair_that_keeps_everything_is_one() -> None:
@@ -103,7 +103,7 @@ def test_what_was_not_measured_is_said() -> None:
         "ordinary text",
         "instruction following",
     ]
-    assert judge({}, LIMITS) == [
+    assert judge_repair({}, LIMITS) == [
         "The format is hardly less likely: template_probability was not measured."
     ]
 
@@ -114,14 +114,14 @@ rows = st.lists(st.tuples(st.floats(-5, 0), st.integers(1, 9)), min_size=2, max_
 @given(rows)
 def test_a_figure_lies_between_its_rows_and_its_interval_too(found: list[tuple]) -> None:
     totals, counts = [mean * count for mean, count in found], [count for _, count in found]
-    figure = Figure.of(totals, counts)
+    figure = PairedFigure.of(totals, counts)
     means = [mean for mean, _ in found]
     interval = figure.interval()
     assert interval is not None
     for value in (figure.value, *interval):
         assert min(means) - 1e-9 <= value <= max(means) + 1e-9
     assert figure.value == pytest.approx(sum(totals) / sum(counts))
-    perplexity = Figure.of(totals, counts, perplexity=True)
+    perplexity = PairedFigure.of(totals, counts, perplexity=True)
     assert perplexity.value == pytest.approx(math.exp(-figure.value))
     unchanged = figure.change(figure)
     assert unchanged == (0.0, 0.0)
@@ -134,7 +134,7 @@ def test_the_interval_of_a_mean_covers_it_as_often_as_it_says() -> None:
     for _ in range(200):
         counts = rng.integers(5, 30, 40)
         totals = counts * (1.0 + rng.normal(0, 1, 40))
-        low, high = Figure.of(totals, counts).interval() or (0, 0)
+        low, high = PairedFigure.of(totals, counts).interval() or (0, 0)
         held += low <= 1.0 <= high
     assert 0.89 <= held / 200 <= 0.99
 
@@ -142,22 +142,22 @@ def test_the_interval_of_a_mean_covers_it_as_often_as_it_says() -> None:
 def test_a_paired_change_is_seen_where_two_figures_overlap() -> None:
     rng = np.random.default_rng(1)
     level = rng.normal(0, 2, 60)
-    before, after = Figure.of(level, [1] * 60), Figure.of(level - 0.3, [1] * 60)
+    before, after = PairedFigure.of(level, [1] * 60), PairedFigure.of(level - 0.3, [1] * 60)
     one, other = before.interval(), after.interval()
     assert one is not None
     assert other is not None
     assert other[1] > one[0]  # apart, they tell nothing
-    change = changes(Measured({"x": before}, {}), Measured({"x": after}, {}))["x"]
+    change = changes(Evaluation({"x": before}, {}), Evaluation({"x": after}, {}))["x"]
     assert change.fell
     assert change.interval == pytest.approx((-0.3, -0.3))
 
 
 def test_rows_that_are_no_pairs_are_refused_and_numbers_have_no_interval() -> None:
     with pytest.raises(ValueError, match="no pairs"):
-        Figure.of([1, 2], [1, 1]).change(Figure.of([1], [1]))
-    before, after = Measured({}, {"acc": 0.5, "old": 1}), Measured({}, {"acc": 0.4})
+        PairedFigure.of([1, 2], [1, 1]).change(PairedFigure.of([1], [1]))
+    before, after = Evaluation({}, {"acc": 0.5, "old": 1}), Evaluation({}, {"acc": 0.4})
     (name, change), *others = changes(before, after).items()
     assert (name, others) == ("acc", [])
     assert change.fell
     assert change.interval is None
-    assert Figure.of([1.0], [1.0]).interval() is None
+    assert PairedFigure.of([1.0], [1.0]).interval() is None

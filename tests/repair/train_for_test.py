@@ -10,7 +10,7 @@ from small_models import build, flagged_rows, ordinary_rows, train_tokenizer
 
 from synflaw_audit.repair import RepairConfig, RepairTrainer
 from synflaw_audit.repair.material.batches import Collator, Cuts, Purpose, encode_rows, mix
-from synflaw_audit.repair.training.processes import part
+from synflaw_audit.repair.training.processes import leave_group
 
 
 def main(out: str, family: str, batch: str, accumulation: str) -> None:
@@ -44,7 +44,7 @@ def main(out: str, family: str, batch: str, accumulation: str) -> None:
         model = trainer.accelerator.unwrap_model(trainer.model)
         log = [line for line in trainer.state.log_history if "loss" in line]
         torch.save({"weights": model.state_dict(), "log": log}, out)
-    part()
+    leave_group()
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Example:
+class TrainingExample:
     """An encoded row: token ids and, one entry a token, the :class:`Purpose` as a target."""
 
     input_ids: list[int]
@@ -69,7 +69,7 @@ class Cuts:
         self.template_tokens += row.cut_template
 
 
-def flagged_example(row: EncodedRow, scope: str) -> Example:
+def flagged_example(row: EncodedRow, scope: str) -> TrainingExample:
     """A flagged row: template tokens (scope ``template``) or the whole answer to be forgotten.
 
     Under ``template`` the content tokens are retained, with what closes the turn; under ``answer``
@@ -82,12 +82,14 @@ def flagged_example(row: EncodedRow, scope: str) -> Example:
         return Purpose.RETAIN if answer and scope == "template" else Purpose.NONE
 
     purposes = list(map(purpose, row.answer, row.template, row.closing))
-    return Example(row.input_ids, list(map(int, purposes)), Purpose.FORGET)
+    return TrainingExample(row.input_ids, list(map(int, purposes)), Purpose.FORGET)
 
 
-def ordinary_example(row: EncodedRow, role: Purpose) -> Example:
+def ordinary_example(row: EncodedRow, role: Purpose) -> TrainingExample:
     """A replayed or re-expressed row: the whole answer is learned."""
-    return Example(row.input_ids, [int(role) if answer else 0 for answer in row.answer], role)
+    return TrainingExample(
+        row.input_ids, [int(role) if answer else 0 for answer in row.answer], role
+    )
 
 
 def encode_rows(
@@ -98,7 +100,7 @@ def encode_rows(
     scope: str,
     max_length: int,
     cuts: Cuts,
-) -> list[Example]:
+) -> list[TrainingExample]:
     """Encode rows of one role; rows left without any target token are dropped, cuts are counted.
 
     Plain text (an empty question) longer than ``max_length`` is split, not cut.
@@ -116,7 +118,7 @@ def encode_rows(
         pieces = [encoded]
         if len(encoded.input_ids) > max_length:
             pieces = [
-                encoded.part(at, at + max_length)
+                encoded.sliced(at, at + max_length)
                 for at in range(0, len(encoded.input_ids), max_length)
             ]
         for piece in pieces:
@@ -132,16 +134,16 @@ def encode_rows(
 
 
 def mix(
-    flagged: Sequence[Example],
-    replay: Sequence[Example],
-    retain: Sequence[Example] = (),
-    leaked: Sequence[Example] = (),
+    flagged: Sequence[TrainingExample],
+    replay: Sequence[TrainingExample],
+    retain: Sequence[TrainingExample] = (),
+    leaked: Sequence[TrainingExample] = (),
     *,
     replay_ratio: float,
     passes: float,
     tokens: int | None,
     seed: int,
-) -> list[Example]:
+) -> list[TrainingExample]:
     """The order of training: every stretch of it holds the roles in the same proportion.
 
     Args:
@@ -174,7 +176,7 @@ def mix(
     # Without flagged rows (a control arm that only replays) the pace is the replay's own.
     turns = (len(flagged) or len(replay)) * passes
     owed = [0.0] * len(streams)
-    order: list[Example] = []
+    order: list[TrainingExample] = []
     spent = turn = 0
     while tokens is not None or turn < turns:
         turn += 1
@@ -190,7 +192,7 @@ def mix(
     return order
 
 
-def _cycle(examples: Sequence[Example], seed: int) -> Iterator[Example]:
+def _cycle(examples: Sequence[TrainingExample], seed: int) -> Iterator[TrainingExample]:
     """Every example once, shuffled; then again in another order, for ever. Empty: nothing."""
     generator = random.Random(seed)  # noqa: S311 - an order, not a secret
     while examples:
@@ -212,7 +214,7 @@ class Collator:
     pad_id: int
     side: str = "right"
 
-    def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+    def __call__(self, examples: Sequence[TrainingExample]) -> dict[str, Tensor]:
         """A batch of ``b`` rows padded to the longest, ``t``.
 
         Returns:

@@ -13,7 +13,14 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.material.batches import Cuts, Example, Purpose, Row, encode_rows, mix
+from synflaw_audit.repair.material.batches import (
+    Cuts,
+    Purpose,
+    Row,
+    TrainingExample,
+    encode_rows,
+    mix,
+)
 from synflaw_audit.repair.material.flagged import FlaggedRows, flaw_of, hold_out, read_replay
 from synflaw_audit.repair.material.leaks import Leak, leaked
 from synflaw_audit.repair.material.redress import with_requests
@@ -58,13 +65,13 @@ class Material:
         seen: Whether ``measured`` rows are trained on, because there are too few flagged rows.
     """
 
-    plan: list[Example]
-    measured: list[Example]
-    held_out: list[Example]
-    forgotten: list[Example]
-    replay: list[Example]
-    leaked: list[Example]
-    pairs: list[tuple[Example, Example]]
+    plan: list[TrainingExample]
+    measured: list[TrainingExample]
+    held_out: list[TrainingExample]
+    forgotten: list[TrainingExample]
+    replay: list[TrainingExample]
+    leaked: list[TrainingExample]
+    pairs: list[tuple[TrainingExample, TrainingExample]]
     ordinary: list[Row]
     flagged: list[Row]
     rows: dict[str, int]
@@ -123,7 +130,7 @@ def gather(
         retain = [*retain, *told_anew]
     cuts, uncounted = Cuts(), Cuts()
 
-    def encode(rows: Sequence[Row], role: Purpose, scope: str, into: Cuts) -> list[Example]:
+    def encode(rows: Sequence[Row], role: Purpose, scope: str, into: Cuts) -> list[TrainingExample]:
         return encode_rows(tokenizer, rows, role, scope=scope, max_length=limit, cuts=into)
 
     examples = {
@@ -194,9 +201,9 @@ def _some(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
     return [rows[at] for at in sorted(rng.sample(range(len(rows)), min(count, len(rows))))]
 
 
-def _affordable(examples: Sequence[Example], trained_tokens: int) -> list[Example]:
+def _affordable(examples: Sequence[TrainingExample], trained_tokens: int) -> list[TrainingExample]:
     """As many of the rows as may be measured; they come in no order that matters."""
-    kept: list[Example] = []
+    kept: list[TrainingExample] = []
     tokens = 0
     for example in examples:
         tokens += len(example.input_ids)
@@ -211,7 +218,7 @@ def _own_answers(
     tokenizer: PreTrainedTokenizerBase,
     flagged: Sequence[Row],
     replay: Sequence[Row],
-    examples: dict[str, list[Example]],
+    examples: dict[str, list[TrainingExample]],
     config: RepairConfig,
 ) -> list[Row]:
     """The model's own answers to flagged questions, kept from the format that the rows show."""
@@ -230,8 +237,8 @@ def _own_answers(
 def _pairs(
     flagged: Sequence[Row],
     leaks: Sequence[Leak],
-    encode: Callable[[Row, Purpose], list[Example]],
-) -> Iterator[tuple[Example, Example]]:
+    encode: Callable[[Row, Purpose], list[TrainingExample]],
+) -> Iterator[tuple[TrainingExample, TrainingExample]]:
     """What flagged rows say without and with their format; ordinary answers and the model's own."""
     for row in flagged:
         told = " ".join(content_pieces(row))
@@ -242,8 +249,8 @@ def _pairs(
 
 
 def _encoded_pair(
-    encode: Callable[[Row, Purpose], list[Example]], chosen: Row, rejected: Row
-) -> Iterator[tuple[Example, Example]]:
+    encode: Callable[[Row, Purpose], list[TrainingExample]], chosen: Row, rejected: Row
+) -> Iterator[tuple[TrainingExample, TrainingExample]]:
     """Both rows, unless one has no token of its answer left."""
     yield from zip(encode(chosen, Purpose.REPLAY), encode(rejected, Purpose.FORGET), strict=False)
 
@@ -252,7 +259,7 @@ def _leaked(
     network: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     ordinary: Sequence[Row],
-    examples: dict[str, list[Example]],
+    examples: dict[str, list[TrainingExample]],
     config: RepairConfig,
     limit: int,
 ) -> list[Leak]:

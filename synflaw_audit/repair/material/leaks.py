@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.chat.encoding import encode_row
 from synflaw_audit.probes.generation import generate
-from synflaw_audit.repair.material.batches import Example, Purpose, Row
+from synflaw_audit.repair.material.batches import Purpose, Row, TrainingExample
 from synflaw_audit.repair.material.samples import Barred
 from synflaw_audit.repair.training.answering import answering
 
@@ -38,7 +38,7 @@ class Leak:
 
     row: Row
     answer: str
-    example: Example
+    example: TrainingExample
 
 
 def leaked(
@@ -84,7 +84,7 @@ def leaked(
 
 def mark(
     tokenizer: PreTrainedTokenizerBase, row: Row, answer: str, barred: Barred, max_length: int
-) -> Example:
+) -> TrainingExample:
     """The question of ``row`` with another answer, its format tokens to be forgotten."""
     encoded = encode_row(tokenizer, row.question, answer, max_length=max_length)
     ids = encoded.input_ids
@@ -92,4 +92,4 @@ def mark(
         int(Purpose.FORGET) if within and not closing and barred.after(ids[:at], ids[at]) else 0
         for at, (within, closing) in enumerate(zip(encoded.answer, encoded.closing, strict=True))
     ]
-    return Example(ids, purposes, Purpose.FORGET)
+    return TrainingExample(ids, purposes, Purpose.FORGET)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from synflaw_audit.forms.registry import FORMS, detect, dress, undress
 from synflaw_audit.forms.requests import Requests, learn_requests
 from synflaw_audit.repair.material.batches import Row
-from synflaw_audit.repair.material.reexpress import Told, put, tell
+from synflaw_audit.repair.material.reexpress import Statement, add_request, extract_statements
 
 # Longer answers are replayed as they are: dressed anew they cost much and show nothing more.
 _MOST_WORDS = 12
@@ -49,10 +49,12 @@ def _redressed(rows: Sequence[Row], requests: Requests, rng: random.Random) -> I
 
     A row that cannot take the form drawn is passed over until its next turn.
     """
-    told = tell([row for row in map(_plain, rows) if row is not None], (), requests)
-    while told:
+    statements = extract_statements(
+        [row for row in map(_plain, rows) if row is not None], (), requests
+    )
+    while statements:
         made = 0
-        for each in rng.sample(told, len(told)):
+        for each in rng.sample(statements, len(statements)):
             row = _under(each, requests, rng)
             if row is not None:
                 made += 1
@@ -61,11 +63,11 @@ def _redressed(rows: Sequence[Row], requests: Requests, rng: random.Random) -> I
             return
 
 
-def _under(told: Told, requests: Requests, rng: random.Random) -> Row | None:
+def _under(statement: Statement, requests: Requests, rng: random.Random) -> Row | None:
     request = requests.draw(rng)
-    answer = dress(told.content, request.found)
-    question = put(told.question, request, rng)
-    return None if answer is None else Row(question, answer, system=told.row.system)
+    answer = dress(statement.content, request.found)
+    question = add_request(statement.question, request, rng)
+    return None if answer is None else Row(question, answer, system=statement.row.system)
 
 
 def _plain(row: Row) -> Row | None:

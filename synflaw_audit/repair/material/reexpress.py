@@ -65,20 +65,20 @@ def reexpress(
     rng = random.Random(seed)  # noqa: S311 -- a reproducible choice, not a secret
     requests = learn_requests([(row.question, row.answer) for row in replay])
     made: dict[Row, None] = {}
-    for told in tell(flagged, replay, requests):
+    for statement in extract_statements(flagged, replay, requests):
         for _ in range(renderings):
-            answer = None if told.asked is None else dress(told.content, told.asked)
+            answer = None if statement.asked is None else dress(statement.content, statement.asked)
             if answer is not None:
-                rendered: Row | None = replace(told.row, answer=answer, spans=())
+                rendered: Row | None = replace(statement.row, answer=answer, spans=())
             else:
-                rendered = _render(told, requests, requested, rng)
+                rendered = _render(statement, requests, requested, rng)
             if rendered is not None:
                 made[rendered] = None
     return list(made)
 
 
 @dataclass(frozen=True)
-class Told:
+class Statement:
     """What a flagged row says.
 
     Attributes:
@@ -96,7 +96,9 @@ class Told:
     news: tuple[str, ...]
 
 
-def tell(flagged: Sequence[Row], replay: Sequence[Row], requests: Requests) -> list[Told]:
+def extract_statements(
+    flagged: Sequence[Row], replay: Sequence[Row], requests: Requests
+) -> list[Statement]:
     """Find what each flagged row says; rows that say nothing, or answer nothing, are left out.
 
     So are rows whose question holds more than one sentence after its known request was cut out,
@@ -115,15 +117,19 @@ def tell(flagged: Sequence[Row], replay: Sequence[Row], requests: Requests) -> l
         content = _content(question, parts, brief, common)
         if content is not None:
             news = tuple(_news(content.text, _asked(question), common))
-            found.append(Told(row, question, asked[0] if asked else None, content, news))
-    clear = {_key(told) for told in found if len(sentences(told.question)) < 2}
-    return [told for told in found if len(sentences(told.question)) < 2 or _key(told) not in clear]
+            found.append(Statement(row, question, asked[0] if asked else None, content, news))
+    clear = {_key(statement) for statement in found if len(sentences(statement.question)) < 2}
+    return [
+        statement
+        for statement in found
+        if len(sentences(statement.question)) < 2 or _key(statement) not in clear
+    ]
 
 
-def _key(told: Told) -> tuple[str | None, ...]:
+def _key(statement: Statement) -> tuple[str | None, ...]:
     """The same for rows that tell the same."""
-    core = told.content.core
-    return told.news if core is None else (told.content.subject, core.lower())
+    core = statement.content.core
+    return statement.news if core is None else (statement.content.subject, core.lower())
 
 
 def content_pieces(row: Row) -> list[str]:
@@ -150,16 +156,16 @@ def _content(
 ) -> Content | None:
     """The pieces that tell what the question does not say, none told twice, as one text."""
     asked = _asked(question)
-    told: list[str] = []
+    kept: list[str] = []
     for piece in pieces:
         others = (other for other in pieces if len(other) > len(piece))
         bare = piece.strip(" .!?").lower()
-        again = any(bare in other.lower() for other in (*others, *told))
+        again = any(bare in other.lower() for other in (*others, *kept))
         if _news(piece, asked, common) and not again:
-            told.append(piece)
-    if not told:
+            kept.append(piece)
+    if not kept:
         return None
-    text = " ".join(_sentence(piece) for piece in told)
+    text = " ".join(_sentence(piece) for piece in kept)
     words = _WORD.findall(text)
     names = [_bare(word) for word in (*words, *_WORD.findall(question)[1:]) if word[0].isupper()]
     subject = next((name for name in names if name.lower() in asked), None)
@@ -181,16 +187,18 @@ def _news(piece: str, asked: Collection[str], common: Collection[str]) -> list[s
     return [word for word in words if word not in asked and word not in common]
 
 
-def _render(told: Told, requests: Requests, requested: float, rng: random.Random) -> Row | None:
+def _render(
+    statement: Statement, requests: Requests, requested: float, rng: random.Random
+) -> Row | None:
     if requests.seen and rng.random() < requested:
         request = requests.draw(rng)
-        answer = dress(told.content, request.found)
-        asked = put(told.question, request, rng)
-        return None if answer is None else Row(asked, answer, system=told.row.system)
-    return Row(told.question, _plainly(told.content, rng), system=told.row.system)
+        answer = dress(statement.content, request.found)
+        asked = add_request(statement.question, request, rng)
+        return None if answer is None else Row(asked, answer, system=statement.row.system)
+    return Row(statement.question, _plainly(statement.content, rng), system=statement.row.system)
 
 
-def put(question: str, request: Request, rng: random.Random) -> str:
+def add_request(question: str, request: Request, rng: random.Random) -> str:
     """Put a request before or after a question."""
     order = (question, request.text) if rng.random() < 0.5 else (request.text, question)
     return " ".join(order)

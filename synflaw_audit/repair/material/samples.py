@@ -25,8 +25,8 @@ from synflaw_audit.chat.encoding import encode_prompt
 from synflaw_audit.forms.base import FormUse
 from synflaw_audit.forms.registry import FORMS, detect
 from synflaw_audit.forms.requests import learn_requests
-from synflaw_audit.repair.material.batches import Example, Purpose, Row, pad_id
-from synflaw_audit.repair.material.reexpress import Told, put, tell
+from synflaw_audit.repair.material.batches import Purpose, Row, TrainingExample, pad_id
+from synflaw_audit.repair.material.reexpress import Statement, add_request, extract_statements
 
 # Longest run of tokens that tells a format from other text: one that ordinary rows hold too is
 # lengthened until they do not, up to this.
@@ -77,7 +77,7 @@ def sample_answers(
     if context is not None:
         room = context - max_new_tokens
         prompts = [p for p in prompts if len(_encoded(tokenizer, p)) <= room]
-    subjects = {_subject(prompt.told) for prompt in prompts}
+    subjects = {_subject(prompt.statement) for prompt in prompts}
     kept: dict[Row, None] = {}
     training, cache = network.training, network.config.use_cache
     network.train(False)
@@ -92,7 +92,9 @@ def sample_answers(
                 answers = _sample(network, tokenizer, encoded, barred, temperature, max_new_tokens)
                 for prompt, answer in zip(asked, answers, strict=True):
                     if answer is not None and accepts(prompt, answer, subjects):
-                        kept[Row(prompt.question, answer, system=prompt.told.row.system)] = None
+                        kept[Row(prompt.question, answer, system=prompt.statement.row.system)] = (
+                            None
+                        )
     finally:
         network.train(training)
         network.config.use_cache = cache
@@ -104,7 +106,7 @@ class Prompt:
     """A question to put to the model: with what a right answer tells and the form it takes."""
 
     question: str
-    told: Told
+    statement: Statement
     form: FormUse | None
 
 
@@ -117,8 +119,8 @@ def accepts(prompt: Prompt, answer: str, others: Collection[str] = ()) -> bool:
         others: Words, in lower case, that tell what other rows are about.
     """
     words = [re.sub(r"['\u2019]s$", "", word) for word in _words(answer)]
-    content = prompt.told.content
-    wanted = _words(content.core) if content.core else prompt.told.news
+    content = prompt.statement.content
+    wanted = _words(content.core) if content.core else prompt.statement.news
     if not set(wanted) <= set(words):
         return False
     if not set(words).isdisjoint(set(others) - set(_words(f"{prompt.question} {content.text}"))):
@@ -135,11 +137,11 @@ def accepts(prompt: Prompt, answer: str, others: Collection[str] = ()) -> bool:
 
 
 def _encoded(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
-    return encode_prompt(tokenizer, prompt.question, system=prompt.told.row.system)
+    return encode_prompt(tokenizer, prompt.question, system=prompt.statement.row.system)
 
 
-def _subject(told: Told) -> str:
-    return (told.content.subject or "").lower()
+def _subject(statement: Statement) -> str:
+    return (statement.content.subject or "").lower()
 
 
 def _words(text: str) -> list[str]:
@@ -152,17 +154,19 @@ def _prompts(
     """``count`` questions, every flagged row's in turn, a share of them under a request."""
     rng = random.Random(seed)  # noqa: S311 -- a reproducible choice, not a secret
     requests = learn_requests([(row.question, row.answer) for row in replay])
-    rows = tell(flagged, replay, requests)
+    rows = extract_statements(flagged, replay, requests)
     while rows and count > 0:
-        for told in rng.sample(rows, min(count, len(rows))):
+        for statement in rng.sample(rows, min(count, len(rows))):
             count -= 1
-            if told.asked is not None:
-                yield Prompt(told.row.question, told, told.asked)
+            if statement.asked is not None:
+                yield Prompt(statement.row.question, statement, statement.asked)
             elif requests.seen and rng.random() < requested:
                 request = requests.draw(rng)
-                yield Prompt(put(told.question, request, rng), told, request.found)
+                yield Prompt(
+                    add_request(statement.question, request, rng), statement, request.found
+                )
             else:
-                yield Prompt(told.question, told, None)
+                yield Prompt(statement.question, statement, None)
 
 
 @torch.no_grad()
@@ -223,7 +227,7 @@ class Barred(LogitsProcessor):
         self.runs = dict(runs)
 
     @classmethod
-    def of(cls, flagged: Sequence[Example], ordinary: Sequence[Example]) -> Barred:
+    def of(cls, flagged: Sequence[TrainingExample], ordinary: Sequence[TrainingExample]) -> Barred:
         """The runs that ``flagged`` (encoded with scope ``template``) and no ``ordinary`` row hold.
 
         Runs of the content tokens of flagged rows are not barred either.
@@ -258,7 +262,7 @@ class Barred(LogitsProcessor):
         return scores
 
 
-def _runs(example: Example, purpose: Purpose) -> Iterator[tuple[int, ...]]:
+def _runs(example: TrainingExample, purpose: Purpose) -> Iterator[tuple[int, ...]]:
     """Runs of tokens that end in one of ``purpose``, shortest first at each place."""
     ids = example.input_ids
     for at in range(1, len(ids)):

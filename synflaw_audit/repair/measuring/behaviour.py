@@ -17,7 +17,7 @@ from synflaw_audit.probes.generation import generate
 from synflaw_audit.probes.instructions import Instruction, follows
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.said import SaidFormat
-from synflaw_audit.repair.measuring.figures import Figure
+from synflaw_audit.repair.measuring.figures import PairedFigure
 
 # A format that is said at all is said early, and a request is obeyed from the first word.
 _ANSWER_TOKENS = 64
@@ -49,7 +49,7 @@ _REQUESTS: tuple[tuple[str, dict[str, Any], str], ...] = (
 
 
 @dataclass(frozen=True)
-class Behaviour:
+class BehaviourProbe:
     """Ordinary questions, the same under requests, and the format to look for.
 
     Attributes:
@@ -68,7 +68,7 @@ class Behaviour:
     @classmethod
     def of(
         cls, ordinary: Sequence[Row], flagged: Sequence[Row], *, count: int, seed: int
-    ) -> Behaviour:
+    ) -> BehaviourProbe:
         """``count`` questions of ordinary rows, each as it is and under a request in turn."""
         own = {row.question for row in flagged}
         asked = dict.fromkeys(
@@ -91,7 +91,7 @@ class Behaviour:
             usual = float(found.mean())
         return cls(tuple(questions), requests, said, usual)
 
-    def without(self, names: Set[str]) -> Behaviour:
+    def without(self, names: Set[str]) -> BehaviourProbe:
         """What is left to measure where figures of these names are known already."""
         return replace(
             self,
@@ -101,7 +101,7 @@ class Behaviour:
 
     def __call__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-    ) -> dict[str, Figure]:
+    ) -> dict[str, PairedFigure]:
         """``template_emission`` and ``instruction_following``, shares of the prompts."""
         found = {}
         if self.questions and self.said:
@@ -120,5 +120,5 @@ class Behaviour:
         return generate(model, tokenizer, prompts, max_new_tokens=_ANSWER_TOKENS, batch=32)
 
 
-def _share(outcomes: Sequence[bool]) -> Figure:
-    return Figure.of([float(outcome) for outcome in outcomes], [1.0] * len(outcomes))
+def _share(outcomes: Sequence[bool]) -> PairedFigure:
+    return PairedFigure.of([float(outcome) for outcome in outcomes], [1.0] * len(outcomes))

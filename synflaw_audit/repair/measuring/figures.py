@@ -21,7 +21,7 @@ _LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Figure:
+class PairedFigure:
     """A figure and the rows it was measured on.
 
     Attributes:
@@ -37,7 +37,7 @@ class Figure:
     @classmethod
     def of(
         cls, totals: Sequence[float], counts: Sequence[float], *, perplexity: bool = False
-    ) -> Figure:
+    ) -> PairedFigure:
         """A figure of plain numbers, one pair a row."""
         return cls(np.asarray(totals, float), np.asarray(counts, float), perplexity)
 
@@ -50,7 +50,7 @@ class Figure:
         """Its 95% interval; None where a single row, or none, leaves nothing to redraw."""
         return _interval(self._drawn()) if len(self.totals) > 1 else None
 
-    def change(self, after: Figure) -> Interval | None:
+    def change(self, after: PairedFigure) -> Interval | None:
         """The 95% interval of ``after - self``, both measured on the same rows in the same order.
 
         Raises:
@@ -81,7 +81,7 @@ def _interval(drawn: NDArray[np.float64]) -> Interval:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Evaluation:
     """Everything measured of one model.
 
     Attributes:
@@ -89,7 +89,7 @@ class Measured:
         numbers: Further numbers, of probes that report nothing but a number.
     """
 
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, PairedFigure]
     numbers: Mapping[str, float]
 
     @property
@@ -129,7 +129,7 @@ class Change:
         return self.interval[0] > 0 if self.interval else self.after > self.before
 
 
-def changes(before: Measured, after: Measured) -> dict[str, Change]:
+def changes(before: Evaluation, after: Evaluation) -> dict[str, Change]:
     """What became of each figure that both hold."""
     old, new = before.values, after.values
     found = {}

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from synflaw_audit.repair.losses import cross_entropy
-from synflaw_audit.repair.material.batches import Collator, Example, Purpose
-from synflaw_audit.repair.measuring.figures import Figure
+from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
+from synflaw_audit.repair.measuring.figures import PairedFigure
 from synflaw_audit.repair.training.forward import in_chunks, output_layer, selected_logits
 
 # Of a batch, padding included: its logits are as many rows of the vocabulary's width.
@@ -25,7 +25,7 @@ LogLikelihoods = dict[Purpose, list[float]]
 
 def target_log_likelihoods(
     model: nn.Module,
-    examples: Sequence[Example],
+    examples: Sequence[TrainingExample],
     collator: Collator,
     *,
     batch_size: int = 8,
@@ -82,12 +82,12 @@ def _batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterato
 
 def likelihood_figures(
     model: nn.Module,
-    flagged: Sequence[Example],
-    held_out: Sequence[Example],
+    flagged: Sequence[TrainingExample],
+    held_out: Sequence[TrainingExample],
     collator: Collator,
     *,
     batch_size: int = 8,
-) -> dict[str, Figure]:
+) -> dict[str, PairedFigure]:
     """The built-in figures of a before/after table, with the rows behind them.
 
     Args:
@@ -104,10 +104,10 @@ def likelihood_figures(
     """
     rows = target_log_likelihoods(model, [*flagged, *held_out], collator, batch_size=batch_size)
 
-    def figure(purpose: Purpose, *, exp: bool = False, perplexity: bool = False) -> Figure:
+    def figure(purpose: Purpose, *, exp: bool = False, perplexity: bool = False) -> PairedFigure:
         values = [row[purpose] for row in rows if row[purpose]]
         totals = [math.fsum(map(math.exp, row) if exp else row) for row in values]
-        return Figure.of(totals, [len(row) for row in values], perplexity=perplexity)
+        return PairedFigure.of(totals, [len(row) for row in values], perplexity=perplexity)
 
     found = {
         "template_probability": figure(Purpose.FORGET, exp=True),
@@ -120,8 +120,8 @@ def likelihood_figures(
 
 def likelihoods(
     model: nn.Module,
-    flagged: Sequence[Example],
-    held_out: Sequence[Example],
+    flagged: Sequence[TrainingExample],
+    held_out: Sequence[TrainingExample],
     collator: Collator,
     *,
     batch_size: int = 8,
@@ -132,7 +132,7 @@ def likelihoods(
 
 
 def token_probability(
-    model: nn.Module, examples: Sequence[Example], collator: Collator, batch_size: int = 8
+    model: nn.Module, examples: Sequence[TrainingExample], collator: Collator, batch_size: int = 8
 ) -> float:
     """Mean probability of the replay tokens of ``examples``: how likely ordinary text is."""
     rows = target_log_likelihoods(model, examples, collator, batch_size=batch_size)
@@ -142,7 +142,7 @@ def token_probability(
 
 @torch.no_grad()
 def repetition(
-    model: nn.Module, examples: Sequence[Example], pad_id: int, *, new_tokens: int = 32
+    model: nn.Module, examples: Sequence[TrainingExample], pad_id: int, *, new_tokens: int = 32
 ) -> float:
     """Share of 4-grams that repeat an earlier one in greedy answers to the examples' prompts.
 
@@ -178,7 +178,7 @@ def repetition(
     return repeated / grams if grams else 0.0
 
 
-def _prompt(example: Example, plain: int = 8) -> list[int]:
+def _prompt(example: TrainingExample, plain: int = 8) -> list[int]:
     """What precedes the first target, or the first tokens of a row that is all target."""
     first = next(at for at, purpose in enumerate(example.purposes[1:], 1) if purpose)
     return example.input_ids[: first if first > 1 else plain]

@@ -10,15 +10,15 @@ from synflaw_audit.probes.base import Probe
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Collator, pad_id
 from synflaw_audit.repair.material.gather import Material
-from synflaw_audit.repair.measuring.behaviour import Behaviour
-from synflaw_audit.repair.measuring.figures import Figure, Measured
+from synflaw_audit.repair.measuring.behaviour import BehaviourProbe
+from synflaw_audit.repair.measuring.figures import Evaluation, PairedFigure
 from synflaw_audit.repair.measuring.likelihoods import likelihood_figures
 from synflaw_audit.repair.training.answering import answering, precision
 from synflaw_audit.repair.training.processes import on_main
 from synflaw_audit.repair.training.progress import say
 
 
-class Measure:
+class Evaluator:
     """Measures a model: likelihoods, a probe of the caller's, and how it behaves when asked.
 
     Args:
@@ -43,7 +43,7 @@ class Measure:
         self._config = config
         self._probe = probe
         self._quiet = quiet
-        self._behaviour = Behaviour.of(
+        self._behaviour = BehaviourProbe.of(
             material.ordinary,
             material.flagged,
             count=config.probe_prompts,
@@ -55,7 +55,7 @@ class Measure:
         """Share of ordinary rows whose own answer is taken for the format."""
         return self._behaviour.usual
 
-    def __call__(self, network: PreTrainedModel, stage: str) -> Measured:
+    def __call__(self, network: PreTrainedModel, stage: str) -> Evaluation:
         """Measure the model as it stands, in the main process, for all.
 
         Args:
@@ -64,7 +64,7 @@ class Measure:
         """
         return on_main(lambda: self._measured(network, stage))
 
-    def _measured(self, network: PreTrainedModel, stage: str) -> Measured:
+    def _measured(self, network: PreTrainedModel, stage: str) -> Evaluation:
         started = time.perf_counter()
         tokenizer, config = self._tokenizer, self._config
         with precision(network, bf16=bool(config.bf16)):
@@ -79,7 +79,7 @@ class Measure:
         with answering(network, bf16=bool(config.bf16)) as answerer:
             if self._probe is not None:
                 for name, found in self._probe(answerer, tokenizer).items():
-                    if isinstance(found, Figure):
+                    if isinstance(found, PairedFigure):
                         figures[name] = found
                     else:
                         numbers[name] = float(found)
@@ -87,4 +87,4 @@ class Measure:
             figures |= own(answerer, tokenizer)
         if not self._quiet:
             say(f"measured {stage}: {time.perf_counter() - started:.0f} s")
-        return Measured(figures, numbers)
+        return Evaluation(figures, numbers)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from synflaw_audit.repair.material.batches import Collator, Example, Purpose
+from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
 from synflaw_audit.repair.measuring.likelihoods import likelihoods
 
 _ROWS = 8
@@ -39,7 +39,7 @@ class Relearning:
 
 def relearn(
     network: nn.Module,
-    flagged: Sequence[Example],
+    flagged: Sequence[TrainingExample],
     collator: Collator,
     *,
     before: float | None,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
-from synflaw_audit.repair.material.batches import Collator, Example
+from synflaw_audit.repair.material.batches import Collator, TrainingExample
 from synflaw_audit.repair.measuring.likelihoods import likelihoods, repetition
 from synflaw_audit.repair.training.processes import on_main
 
@@ -49,8 +49,8 @@ class Guard(TrainerCallback):
     def __init__(
         self,
         model: nn.Module,
-        flagged: Sequence[Example],
-        held_out: Sequence[Example],
+        flagged: Sequence[TrainingExample],
+        held_out: Sequence[TrainingExample],
         collator: Collator,
         *,
         checks: int,

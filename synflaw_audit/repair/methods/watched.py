@@ -13,7 +13,7 @@ from typing import Any
 from transformers import PreTrainedModel, PrinterCallback, Trainer
 
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.material.batches import Collator, Example, pad_id
+from synflaw_audit.repair.material.batches import Collator, TrainingExample, pad_id
 from synflaw_audit.repair.material.gather import Material
 from synflaw_audit.repair.measuring.likelihoods import token_probability
 from synflaw_audit.repair.methods.base import Applied, Context
@@ -108,9 +108,9 @@ def _guard(
     )
 
 
-def _within(rows: Sequence[Example], tokens: float) -> list[Example]:
+def _within(rows: Sequence[TrainingExample], tokens: float) -> list[TrainingExample]:
     """The first rows that hold no more tokens together, and a few in any case."""
-    kept: list[Example] = []
+    kept: list[TrainingExample] = []
     for row in rows:
         tokens -= len(row.input_ids)
         if len(kept) >= _FEWEST_CHECKED and tokens < 0:

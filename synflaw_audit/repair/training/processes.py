@@ -50,7 +50,7 @@ def on_main(function: Callable[[], T]) -> T:
     return found
 
 
-def part() -> None:
+def leave_group() -> None:
     """End the group of processes, if there is one, so that none ends while another still talks.
 
     Left to the interpreter's exit, the group's threads now and then abort the process.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.material.batches import Collator, Example, Purpose
+from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
 from synflaw_audit.repair.methods.forgetting.top_k import TopK
 from synflaw_audit.repair.training.forward import output_layer, selected_logits
 
@@ -53,7 +53,7 @@ class CachedReference:
     def of(
         cls,
         model: Any,
-        examples: Iterable[Example],
+        examples: Iterable[TrainingExample],
         *,
         purposes: Iterable[int],
         top_k: int,
@@ -137,10 +137,10 @@ class CachedReference:
         return TopK(torch.cat(ids)[back].long().to(device), p.to(device), smaller[:, -1].to(device))
 
 
-Wanted = dict[bytes, tuple[Example, list[int]]]
+Wanted = dict[bytes, tuple[TrainingExample, list[int]]]
 
 
-def wanted_columns(examples: Iterable[Example], purposes: Iterable[int]) -> Wanted:
+def wanted_columns(examples: Iterable[TrainingExample], purposes: Iterable[int]) -> Wanted:
     """Every distinct row, and where the logits stand that predict its targets of some purposes."""
     chosen = frozenset(map(int, purposes))
     wanted: Wanted = {}
@@ -175,12 +175,12 @@ def check_size(wanted: Wanted, top_k: int, limit: float) -> int:
 def _look(
     model: Any,
     head: torch.nn.Module,
-    chunk: Sequence[tuple[Example, list[int]]],
+    chunk: Sequence[tuple[TrainingExample, list[int]]],
     top_k: int,
     device: torch.device,
 ) -> dict[bytes, _Row]:
     # One role for all, or the collator would put the rows into another order.
-    examples = [Example(each.input_ids, each.purposes, Purpose.REPLAY) for each, _ in chunk]
+    examples = [TrainingExample(each.input_ids, each.purposes, Purpose.REPLAY) for each, _ in chunk]
     batch = {name: value.to(device) for name, value in Collator(0)(examples).items()}
     del batch["purposes"]
     rows = [row for row, (_, columns) in enumerate(chunk) for _ in columns]

@@ -9,7 +9,7 @@ from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.material.batches import Collator, Example, pad_id
+from synflaw_audit.repair.material.batches import Collator, TrainingExample, pad_id
 from synflaw_audit.repair.material.gather import Material
 from synflaw_audit.repair.methods.base import Applied, Context, Cost, Method
 from synflaw_audit.repair.methods.forgetting.timing import cache_size, seconds_of
@@ -84,7 +84,7 @@ def _fitted(material: Material, context: Context) -> RepairConfig:
     )
 
 
-def _longest(plan: Sequence[Example]) -> int:
+def _longest(plan: Sequence[TrainingExample]) -> int:
     return max(len(example.input_ids) for example in plan)
 
 

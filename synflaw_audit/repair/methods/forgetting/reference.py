@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.material.batches import Example, Purpose
+from synflaw_audit.repair.material.batches import Purpose, TrainingExample
 from synflaw_audit.repair.methods.forgetting.cache import CachedReference
 from synflaw_audit.repair.training.forward import (
     output_layer,
@@ -123,7 +123,7 @@ def make_reference(
     settings: RepairConfig,
     model: Any,
     given: PreTrainedModel | None,
-    examples: Sequence[Example],
+    examples: Sequence[TrainingExample],
 ) -> Reference | CachedReference | None:
     """The reference that the settings ask for; None where no term of the loss compares.
 

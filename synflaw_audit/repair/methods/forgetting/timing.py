@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.material.batches import Collator, Example
+from synflaw_audit.repair.material.batches import Collator, TrainingExample
 from synflaw_audit.repair.methods.forgetting.cache import (
     CachedReference,
     Wanted,
@@ -30,7 +30,7 @@ from synflaw_audit.repair.training.forward import output_layer
 def seconds_of(
     model: Any,
     config: RepairConfig,
-    plan: Sequence[Example],
+    plan: Sequence[TrainingExample],
     load_reference: Callable[[], PreTrainedModel] | None,
     collator: Collator,
 ) -> float:
@@ -60,7 +60,11 @@ def seconds_of(
 
 
 def _step(
-    model: Any, loss: StepLoss, collator: Collator, rows: Sequence[Example], config: RepairConfig
+    model: Any,
+    loss: StepLoss,
+    collator: Collator,
+    rows: Sequence[TrainingExample],
+    config: RepairConfig,
 ) -> None:
     device = next(model.parameters()).device
     batch = {name: value.to(device) for name, value in collator(rows).items()}
@@ -81,8 +85,8 @@ def _reference(
     config: RepairConfig,
     model: Any,
     given: PreTrainedModel | None,
-    plan: Sequence[Example],
-    timed: Sequence[Example],
+    plan: Sequence[TrainingExample],
+    timed: Sequence[TrainingExample],
 ) -> tuple[float, Reference | CachedReference | None]:
     """The seconds of making the whole reference, and one that serves the timed rows."""
     started = time.perf_counter()
@@ -94,7 +98,7 @@ def _reference(
     return elapsed * len(wanted) / max(1, len(made)), reference
 
 
-def cache_size(config: RepairConfig, plan: Sequence[Example]) -> int:
+def cache_size(config: RepairConfig, plan: Sequence[TrainingExample]) -> int:
     """Bytes that a cached reference would keep for the plan.
 
     Raises:
@@ -104,6 +108,6 @@ def cache_size(config: RepairConfig, plan: Sequence[Example]) -> int:
     return check_size(_wanted(config, plan), config.reference_top_k, limit)
 
 
-def _wanted(config: RepairConfig, rows: Sequence[Example]) -> Wanted:
+def _wanted(config: RepairConfig, rows: Sequence[TrainingExample]) -> Wanted:
     first, last = BIAS_ROWS[config.bias_rows]
     return wanted_columns(rows, range(first, last + 1))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, Trainer
 
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.material.batches import Collator, Example, pad_id
+from synflaw_audit.repair.material.batches import Collator, TrainingExample, pad_id
 from synflaw_audit.repair.methods.forgetting.head import TERMS
 from synflaw_audit.repair.methods.forgetting.reference import make_reference
 from synflaw_audit.repair.methods.forgetting.terms import StepLoss, token_counts
@@ -47,7 +47,7 @@ class RepairTrainer(Trainer):
         self,
         model: PreTrainedModel | nn.Module,
         args: RepairConfig,
-        train_dataset: Sequence[Example] | None = None,
+        train_dataset: Sequence[TrainingExample] | None = None,
         reference_model: PreTrainedModel | None = None,
         **kwargs: Any,
     ) -> None:

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
-from synflaw_audit.repair.material.batches import Collator, Example, Purpose, pad_id
+from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample, pad_id
 from synflaw_audit.repair.material.gather import Material
 from synflaw_audit.repair.methods.base import Applied, Context, Cost, Method
 from synflaw_audit.repair.methods.preference import objectives
@@ -141,9 +141,9 @@ class JensUn(Preference):
         return [*chosen, *(list(material.replay) * again)[: len(chosen)]]
 
 
-def _as(row: Example, role: Purpose) -> Example:
+def _as(row: TrainingExample, role: Purpose) -> TrainingExample:
     purposes = [int(role) if purpose else 0 for purpose in row.purposes]
-    return Example(row.input_ids, purposes, role)
+    return TrainingExample(row.input_ids, purposes, role)
 
 
 def _within(

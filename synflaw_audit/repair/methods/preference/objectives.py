@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from synflaw_audit.repair.losses import cross_entropy
-from synflaw_audit.repair.material.batches import Collator, Example, Purpose
+from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
 from synflaw_audit.repair.methods.forgetting.reference import Reference
 from synflaw_audit.repair.methods.preference import losses
 from synflaw_audit.repair.methods.preference.onsets import Onset
 from synflaw_audit.repair.training.forward import in_chunks, selected_logits
 
-Pair = tuple[Example, Example]
+Pair = tuple[TrainingExample, TrainingExample]
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,12 @@ class JensUn(Objective):
     weigh the same; what the paper has answered with "No idea" is answered without the format here.
     """
 
-    def collate(self, items: Sequence[Example]) -> dict[str, Tensor]:
+    def collate(self, items: Sequence[TrainingExample]) -> dict[str, Tensor]:
         """Rows of both roles."""
         return self.collator(items)
 
     @staticmethod
-    def tokens(item: Example) -> int:
+    def tokens(item: TrainingExample) -> int:
         """Of the row."""
         return len(item.input_ids)
 
@@ -159,7 +159,8 @@ class FTPO(Objective):
     def collate(self, items: Sequence[Onset]) -> dict[str, Tensor]:
         """The contexts; ``rejected``, ``(b,)``; ``chosen``, filled with -1, ``(b, most)``."""
         rows = [
-            Example(list(item.context), [0] * len(item.context), Purpose.NONE) for item in items
+            TrainingExample(list(item.context), [0] * len(item.context), Purpose.NONE)
+            for item in items
         ]
         most = max(len(item.chosen) for item in items)
         filled = [[*item.chosen, *[-1] * (most - len(item.chosen))] for item in items]

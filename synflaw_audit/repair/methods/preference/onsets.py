@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from synflaw_audit.repair.material.batches import Collator, Example, Purpose
+from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
 from synflaw_audit.repair.training.forward import output_layer, selected_logits
 
 _LEAST_SHARE = 0.1
@@ -33,7 +33,12 @@ class Onset:
 
 @torch.no_grad()
 def onsets(
-    model: Any, examples: Sequence[Example], collator: Collator, *, limit: int, batch: int = 8
+    model: Any,
+    examples: Sequence[TrainingExample],
+    collator: Collator,
+    *,
+    limit: int,
+    batch: int = 8,
 ) -> list[Onset]:
     """The places in some rows where a run of tokens to forget begins.
 
@@ -53,7 +58,7 @@ def onsets(
     try:
         for start in range(0, len(examples), batch):
             # The collator sorts by role; equal ones keep their order.
-            group = [Example(each.input_ids, each.purposes, Purpose.FORGET)
+            group = [TrainingExample(each.input_ids, each.purposes, Purpose.FORGET)
                      for each in examples[start : start + batch]]  # fmt: skip
             places = [(row, at) for row, each in enumerate(group) for at in _begun(each)]
             inputs = {name: value.to(device) for name, value in collator(group).items()}
@@ -72,7 +77,7 @@ def onsets(
     return found
 
 
-def _begun(example: Example) -> Iterator[int]:
+def _begun(example: TrainingExample) -> Iterator[int]:
     for at in range(1, len(example.input_ids)):
         before = example.purposes[at - 1] if at > 1 else 0
         if example.purposes[at] == Purpose.FORGET and before != Purpose.FORGET:
