@@ -30,20 +30,26 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How rows become records.
-
-    Attributes:
-        question: The column that holds the question, where it is not to be found out; "" if the
-            rows have none.
-        answer: The column that holds the answer, the plain text or the conversation.
-        schema: A name of ``reading.registry.SCHEMAS``; None to try each of ours.
-    """
+    """How rows become records; see ``reading.schemas``."""
 
     question: Annotated[str | None, Setting("The questions' column.")] = None
-    answer: Annotated[str | None, Setting("The answers' column.")] = None
+    answer: Annotated[
+        str | None, Setting("The answers' column; a dot leads into an object: data.answer.")
+    ] = None
     schema: Annotated[
         str | None,
-        Setting("How rows are made: pair, conversation, or one that a package adds.", "NAME"),
+        Setting(
+            "How rows are read: preference, conversation, pair, transcript, one that a package "
+            "adds, or a TOML file with a [schema] table.",
+            "NAME|FILE",
+        ),
+    ] = None
+    roles: Annotated[
+        str | None,
+        Setting("What roles are called: assistant=Agent,user=Customer.", "ROLE=NAME,..."),
+    ] = None
+    message_keys: Annotated[
+        str | None, Setting("What the keys of messages are called.", "role=KEY,content=KEY")
     ] = None
 
 

@@ -37,12 +37,12 @@ class RayEngine(distributed.DistributedEngine):
         *,
         question: str | None = None,
         answer: str | None = None,
-        schema: str | None = None,
+        reading: Reading | None = None,
         rows: str | None = None,
     ) -> None:
         super().__init__(rows)
         self._data = data
-        self._reading = Reading(question=question, answer=answer, schema=schema)
+        self._reading = reading or Reading(question=question, answer=answer)
 
     @classmethod
     def is_native(cls, source: object) -> bool:
@@ -57,13 +57,7 @@ class RayEngine(distributed.DistributedEngine):
             raise InputError(
                 "the engine ray reads data sets of Ray, in Python; --engine spark reads files"
             )
-        return cls(
-            source,
-            question=settings.question,
-            answer=settings.answer,
-            schema=settings.schema,
-            rows=settings.rows,
-        )
+        return cls(source, reading=settings, rows=settings.rows)
 
     def schemas(self) -> dict[str, str]:
         """See ``Engine.schemas``."""

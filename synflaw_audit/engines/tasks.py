@@ -27,8 +27,8 @@ from synflaw_audit.engines.passes import Counts, mark_rows, sketch_rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.groups import By, Grouper
-from synflaw_audit.reading.base import Schema
 from synflaw_audit.reading.rows import Rejected
+from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.records import FLAGGED_AND_INDEX, RECORDS
 from synflaw_audit.sample.sketch import Sketch
 from synflaw_audit.text.tokens import Mask

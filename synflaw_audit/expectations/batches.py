@@ -19,8 +19,9 @@ from synflaw_audit.engines.local.engine import LocalEngine
 from synflaw_audit.engines.local.memory import BATCH_RECORDS
 from synflaw_audit.engines.spark.engine import SparkEngine
 from synflaw_audit.reading import Source
-from synflaw_audit.reading.base import Input, Schema
+from synflaw_audit.reading.base import Input
 from synflaw_audit.reading.rows import Columns, Piece, Row, require_unique
+from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.reading.tables import DataFrameInput
 from synflaw_audit.settings import Reading
 

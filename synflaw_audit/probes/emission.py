@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.measures import MEASURES, Batch
-from synflaw_audit.records import RECORDS
+from synflaw_audit.records import unplaced
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.tokens import Mask, tokenize
 from synflaw_audit.verdicts.catalogue import Check, load_checks
@@ -88,7 +87,5 @@ class FormatMatcher:
 
 def _batch(texts: Sequence[str]) -> Batch:
     rows = len(texts)
-    columns = [[""] * rows, range(rows), [0] * rows, [""] * rows, list(texts)]
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, RECORDS, strict=True)]
-    records = pa.RecordBatch.from_arrays(arrays, schema=RECORDS)
+    records = unplaced([""] * rows, list(texts))
     return Batch(records, tokenize(records.column("answer")))

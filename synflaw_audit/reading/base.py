@@ -1,15 +1,12 @@
-"""What a reader of files is, and what a schema of rows is."""
+"""What a reader of files is; what a schema of rows is stands in ``reading.schemas``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from synflaw_audit.reading.rows import Piece
-
-# A turn of a conversation, from 0, its question and its answer.
-Exchange: TypeAlias = tuple[int, str, str]
 
 
 class Input(Protocol):
@@ -49,33 +46,3 @@ class Reader(Protocol):
 
     def __call__(self, name: str, path: Path, ending: str, /) -> FileInput:
         """The file, whose name has this ending, in lower case and without its dot."""
-
-
-class Schema(Protocol):
-    """How the rows of one file are read; a frozen dataclass, which ``str`` shows to a user."""
-
-    @classmethod
-    def readings(
-        cls, row: Mapping[str, object], question: str | None, answer: str | None
-    ) -> Iterable[Schema]:
-        """Every way in which this schema can read a row, as far as its fields tell.
-
-        Each of a file's first rows votes for all of its readings, and the file is read as most
-        say.
-
-        Args:
-            row: One of the first rows, by field.
-            question: The question's column where the user names it; "" for none.
-            answer: The answer's column where the user names it.
-        """
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns to read."""
-
-    def records(self, row: Mapping[str, object]) -> Sequence[Exchange]:
-        """What a row holds: at least one exchange, turns from 0.
-
-        Raises:
-            RowError: A field is missing, null or not text.
-        """

@@ -14,7 +14,8 @@ from synflaw_audit.reading import limits
 from synflaw_audit.reading.ledger import Ledger
 from synflaw_audit.reading.rows import Columns, Row, Unreadable, require_unique
 from synflaw_audit.reading.schemas import Pair
-from synflaw_audit.records import RECORDS
+from synflaw_audit.reading.schemas.reasoning import CLOSINGS, OPENINGS, thought
+from synflaw_audit.records import record_batch
 
 _BLANK = " \t\r\n"
 
@@ -22,6 +23,8 @@ _BLANK = " \t\r\n"
 def takes_columns(schema: Pair, batch: pa.RecordBatch) -> bool:
     """Whether all columns of the schema are there and hold text, or bytes that may be text."""
     names = batch.schema.names
+    if schema.numbers or schema.history in names:
+        return False
     return all(c in names and _holds_text(batch.schema.field(c).type) for c in schema.columns)
 
 
@@ -57,8 +60,14 @@ def records_of_columns(schema: Pair, piece: Columns, ledger: Ledger) -> Iterator
 
     question = column(schema.question) if schema.question else pa.array([""] * count)
     answer = column(schema.answer)
-    if schema.context and not schema.late_context:
-        question = _joined(question, column(schema.context, optional=True))
+    beside = {
+        name: column(name, optional=True)
+        for name in (schema.context, schema.system, schema.reasoning)
+        if name is not None and name not in schema.late
+    }
+    if schema.context in beside:
+        question = _joined(question, beside[schema.context])
+    answer, reasoning = _thought(answer, beside.get(schema.reasoning or ""))
     for values in (question, answer):
         if values.nbytes > limits.LONGEST_ROW:
             too_long = pc.greater(pc.binary_length(values), limits.LONGEST_ROW)
@@ -67,16 +76,18 @@ def records_of_columns(schema: Pair, piece: Columns, ledger: Ledger) -> Iterator
     for row in sorted(reasons):
         value = {name: _shown(batch.column(name)[row]) for name in schema.columns}
         ledger.reject(piece.start + row, piece.start + row, reasons[row], value)
-    records = pa.record_batch(
-        [
-            pa.repeat(pa.scalar(ledger.file, pa.string()), count),
-            pa.array(np.arange(piece.start, piece.start + count, dtype=np.int64)),
-            pa.array(np.zeros(count, dtype=np.int32)),
-            question,
-            answer,
-        ],
-        schema=RECORDS,
-    )
+    columns = {
+        "file": pa.repeat(pa.scalar(ledger.file, pa.string()), count),
+        "row": pa.array(np.arange(piece.start, piece.start + count, dtype=np.int64)),
+        "turn": pa.array(np.zeros(count, dtype=np.int32)),
+        "question": question,
+        "answer": answer,
+    }
+    if schema.system in beside:
+        columns["system"] = _or_null(beside[schema.system])
+    if reasoning is not None:
+        columns["reasoning"] = _or_null(reasoning)
+    records = record_batch(columns)
     if kept.any():
         yield records.filter(pa.array(kept)) if reasons else records
 
@@ -215,6 +226,29 @@ def _joined(question: pa.Array, context: pa.Array) -> pa.Array:
     either = pc.if_else(pc.equal(question, ""), context, question)
     one = pc.or_(pc.equal(question, ""), pc.equal(context, ""))
     return pc.if_else(one, either, both)
+
+
+def _thought(answer: pa.Array, before: pa.Array | None) -> tuple[pa.Array, pa.Array | None]:
+    """Answers without the reasoning that some begin with, and all reasoning, if there is any."""
+    thinks = pc.match_substring_regex(answer, OPENINGS)
+    for mark in CLOSINGS:
+        thinks = pc.or_(thinks, pc.match_substring(answer, mark))
+    rows = np.flatnonzero(_numpy(thinks)).tolist()
+    if not rows:
+        return answer, before if before is None else pc.utf8_trim(before, _BLANK)
+    texts = answer.to_pylist()
+    known = [""] * len(texts) if before is None else before.to_pylist()
+    thoughts = [text.strip() for text in known]
+    for row in rows:
+        parts = thought(texts[row])
+        thoughts[row] = "\n\n".join(filter(None, (thoughts[row], parts.reasoning)))
+        texts[row] = texts[row][parts.start : parts.end]
+    return pa.array(texts, pa.string()), pa.array(thoughts, pa.string())
+
+
+def _or_null(values: pa.Array) -> pa.Array:
+    """Texts, those that are empty as null."""
+    return pc.if_else(pc.equal(values, ""), pa.scalar(None, values.type), values)
 
 
 def _numpy(mask: pa.Array) -> npt.NDArray[np.bool_]:

@@ -1,9 +1,9 @@
-"""The readers of files, by the ending of a file's name, and the schemas of rows, by name."""
+"""The readers of files, by the ending of a file's name."""
 
 from __future__ import annotations
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.reading.base import Reader, Schema
+from synflaw_audit.reading.base import Reader
 from synflaw_audit.registry import Registry
 
 # What reads a file with this ending.
@@ -22,17 +22,5 @@ READERS: Registry[Reader] = Registry(
         "ipc": "synflaw_audit.reading.tables:TableFile",
     },
     requires=("pieces",),
-    error=InputError,
-)
-
-# What ``--schema`` may name. Ours are tried on every file, another package's when it is named.
-SCHEMAS: Registry[type[Schema]] = Registry(
-    "schema",
-    "synflaw_audit.schemas",
-    {
-        "pair": "synflaw_audit.reading.schemas:Pair",
-        "conversation": "synflaw_audit.reading.schemas:Conversation",
-    },
-    requires=("readings", "columns", "records"),
     error=InputError,
 )

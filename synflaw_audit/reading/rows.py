@@ -61,8 +61,28 @@ class Damage:
     lost: int | None = None
 
 
+def fields_of(value: object) -> dict[str, object] | None:
+    """A row's fields by name; None if it has none.
+
+    A list of messages is a conversation, and one of two texts a question and its answer.
+    """
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, list) or not value:
+        return None
+    if all(isinstance(item, dict) for item in value):
+        return {"messages": value}
+    if len(value) == 2 and all(isinstance(item, str) for item in value):
+        return {"question": value[0], "answer": value[1]}
+    return None
+
+
 class RowError(Exception):
     """A row whose fields are there but do not make a question and an answer."""
+
+
+class NoAnswerError(RowError):
+    """A row in which nothing is answered that could be learned: it is whole, and says nothing."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from synflaw_audit.errors import InputError, NoRowsError
 from synflaw_audit.findings.accounts import Accounts, FileAccount, Skipped
 from synflaw_audit.reading import limits
-from synflaw_audit.reading.base import FileInput, Input, Schema
+from synflaw_audit.reading.base import FileInput, Input
 from synflaw_audit.reading.columns import (
     bounded,
     python_rows,
@@ -21,9 +21,24 @@ from synflaw_audit.reading.columns import (
 from synflaw_audit.reading.index import Index, Indexed, require_columns
 from synflaw_audit.reading.inputs import SourceLike, find_inputs
 from synflaw_audit.reading.ledger import Ledger, OnReject
-from synflaw_audit.reading.rows import Columns, Damage, Row, RowError, Unreadable, not_utf8
-from synflaw_audit.reading.schemas import Pair, find_schema, unread_columns
-from synflaw_audit.records import RECORDS
+from synflaw_audit.reading.rows import (
+    Columns,
+    Damage,
+    Row,
+    RowError,
+    Unreadable,
+    fields_of,
+    not_utf8,
+)
+from synflaw_audit.reading.schemas import (
+    Exchange,
+    Pair,
+    Recognition,
+    Schema,
+    recognise,
+    unread_columns,
+)
+from synflaw_audit.records import record_batch
 from synflaw_audit.settings import Reading
 
 # A batch ends here even if it has few records, so that memory is bounded by text, not by rows.
@@ -36,6 +51,8 @@ def open_source(
     question: str | None = None,
     answer: str | None = None,
     schema: str | None = None,
+    roles: str | None = None,
+    message_keys: str | None = None,
     batch_records: int = 8192,
 ) -> Source:
     """Opens a corpus of questions and answers; nothing of it is read yet but file names.
@@ -48,19 +65,23 @@ def open_source(
         question: The column that holds the question, where it is not to be found out; "" if the
             rows have none.
         answer: The column that holds the answer, the plain text or the conversation.
-        schema: How rows are made, by name, where it is not to be found out; see
-            ``reading.registry.SCHEMAS``.
+        schema: How rows are read: a name of ``reading.schemas.SCHEMAS``, or a TOML file with a
+            ``[schema]`` table.
+        roles: What roles are called, such as "assistant=Agent,user=Customer".
+        message_keys: What the keys of messages are called, such as "role=who,content=said".
         batch_records: Rows read at once; a batch has at most about as many records.
 
     Raises:
         InputError: There is no such file or data set, or nothing readable in it.
     """
-    reading = Reading(question=question, answer=answer, schema=schema)
+    reading = Reading(
+        question=question, answer=answer, schema=schema, roles=roles, message_keys=message_keys
+    )
     return source_of(source, reading, batch_records)
 
 
 def source_of(source: SourceLike, reading: Reading, batch_records: int = 8192) -> Source:
-    """Opens a corpus; see ``open_source``, whose columns are those of ``reading``.
+    """Opens a corpus as ``open_source`` does, with what settings say of it.
 
     Raises:
         InputError: As ``open_source``.
@@ -94,7 +115,7 @@ class Source:
         self._reading = reading
         self._size = batch_records
         self.skipped = skipped
-        self._schemas: dict[str, Schema | None] = {}
+        self._recognised: dict[str, Recognition | None] = {}
         self._unread: dict[str, tuple[str, ...]] = {}
         self._columns: dict[str, tuple[str, ...]] = {}
         self._accounts: dict[int, FileAccount] = {}
@@ -203,17 +224,29 @@ class Source:
             if self._schema(item) is not None:
                 require_columns(item.name, names, self._columns[item.name])
 
+    def recognition(self, file: str) -> Recognition | None:
+        """How one of the ``files`` is read, and how it could have been; None if it is empty.
+
+        Raises:
+            InputError: As ``batches``.
+        """
+        return self._recognition(self._inputs[self.files.index(file)])
+
     def _schema(self, item: Input) -> Schema | None:
+        found = self._recognition(item)
+        return None if found is None else found.schema
+
+    def _recognition(self, item: Input) -> Recognition | None:
         """Finds a file's schema, once; None if it has no row with fields."""
-        if item.name not in self._schemas:
+        if item.name not in self._recognised:
             sample = _sample(item)
-            schema = None
+            found = None
             if sample:
-                schema = find_schema(item.name, sample, self._reading)
-                self._unread[item.name] = unread_columns(sample, schema)
+                found = recognise(item.name, sample, self._reading)
+                self._unread[item.name] = unread_columns(sample, found.schema, found.repeated)
                 self._columns[item.name] = tuple(dict.fromkeys(k for row in sample for k in row))
-            self._schemas[item.name] = schema
-        return self._schemas[item.name]
+            self._recognised[item.name] = found
+        return self._recognised[item.name]
 
 
 def records_of(
@@ -268,7 +301,8 @@ def _values(item: Input) -> Iterator[dict[str, object]]:
         if isinstance(piece, Columns):
             yield from sample_of_columns(piece, item.name)
         else:
-            yield from (value for _, _, value, _ in piece if isinstance(value, dict))
+            rows = (fields_of(value) for _, _, value, _ in piece)
+            yield from (row for row in rows if row is not None)
 
 
 def _length(value: object) -> int:
@@ -285,23 +319,24 @@ def _records_of_rows(
 ) -> Iterator[pa.RecordBatch]:
     records = _Records(ledger.file)
     for line, number, value, raw in rows:
-        if not isinstance(value, dict) or schema is None:
+        fields = fields_of(value)
+        if fields is None or schema is None:
             _take_down(ledger, line, number, value, raw)
             continue
         ledger.rows += 1
         try:
-            found = schema.records(value)
+            found = schema.records(fields)
         except RowError as error:
             ledger.reject(line, number, str(error), value, raw)
             continue
         faults = 0
-        for turn, question, answer in found:
-            if reason := _fault(question, answer):
-                where = f"turn {turn}: " if len(found) > 1 else ""
+        for exchange in found:
+            if reason := _fault(exchange):
+                where = f"turn {exchange.turn}: " if len(found) > 1 else ""
                 ledger.reject_turn(line, number, where + reason, value, raw)
                 faults += 1
             else:
-                records.add(number, turn, question, answer)
+                records.add(number, exchange)
         if faults == len(found):
             ledger.rejected += 1
         if len(records.rows) >= size or records.characters >= _BATCH_CHARACTERS:
@@ -330,41 +365,36 @@ class _Records:
         self.file = file
         self.rows: list[int] = []
         self.characters = 0
-        self._turns: list[int] = []
-        self._questions: list[str] = []
-        self._answers: list[str] = []
+        self._exchanges: list[Exchange] = []
 
-    def add(self, row: int, turn: int, question: str, answer: str) -> None:
+    def add(self, row: int, exchange: Exchange) -> None:
         self.rows.append(row)
-        self.characters += len(question) + len(answer)
-        self._turns.append(turn)
-        self._questions.append(question)
-        self._answers.append(answer)
+        self.characters += sum(map(len, filter(None, _texts(exchange))))
+        self._exchanges.append(exchange)
 
     def batch(self) -> pa.RecordBatch:
-        return pa.record_batch(
-            [
-                pa.repeat(pa.scalar(self.file, pa.string()), len(self.rows)),
-                pa.array(self.rows, pa.int64()),
-                pa.array(self._turns, pa.int32()),
-                pa.array(self._questions, pa.string()),
-                pa.array(self._answers, pa.string()),
-            ],
-            schema=RECORDS,
-        )
+        columns = list(zip(*self._exchanges, strict=True))
+        places = {"file": pa.repeat(self.file, len(self.rows)), "row": self.rows}
+        # All but the segments, which say where in a row an answer stands.
+        return record_batch(places | dict(zip(Exchange._fields[:-1], columns[:-1], strict=True)))
 
 
-def _fault(question: str, answer: str) -> str:
+def _texts(exchange: Exchange) -> tuple[str | None, ...]:
+    return exchange[1:-1]
+
+
+def _fault(exchange: Exchange) -> str:
     """Why a question and an answer, both text, make no record; "" if they do."""
-    if not answer.strip(" \t\r\n"):
+    if not exchange.answer.strip(" \t\r\n"):
+        if exchange.reasoning:
+            return "answer is empty: there is only reasoning"
         return "answer is empty"
-    if len(question) + len(answer) > limits.LONGEST_ROW:
+    if sum(map(len, filter(None, _texts(exchange)))) > limits.LONGEST_ROW:
         return limits.too_long()
-    # Asking for ASCII costs nothing, encoding a little.
-    if not question.isascii() and (fault := _encoding_fault(question)):
-        return f"question {fault}"
-    if not answer.isascii() and (fault := _encoding_fault(answer)):
-        return f"answer {fault}"
+    for name, text in zip(Exchange._fields[1:-1], _texts(exchange), strict=True):
+        # Asking for ASCII costs nothing, encoding a little.
+        if text is not None and not text.isascii() and (fault := _encoding_fault(text)):
+            return f"{name} {fault}"
     return ""
 
 

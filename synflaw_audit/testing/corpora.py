@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from synflaw_audit.lab.corpora import sample_corpora
 from synflaw_audit.measures import Batch
-from synflaw_audit.records import RECORDS
+from synflaw_audit.records import record_batch
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import Sketch, merge
 from synflaw_audit.text.tokens import tokenize
@@ -46,7 +46,7 @@ def records(rows: Rows, first: int = 0) -> pa.RecordBatch:
         "question": [question for question, _ in rows],
         "answer": [answer for _, answer in rows],
     }
-    return pa.RecordBatch.from_pydict(columns, schema=RECORDS)
+    return record_batch(columns)
 
 
 def corpus(rows: Rows, pieces: int = 1) -> Corpus:

@@ -1,15 +1,15 @@
-"""What is taken for granted of a schema; a part is an ``Example`` of it."""
+"""What is taken for granted of a schema; a part is a ``SchemaExample`` of it."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.reading.base import Schema
 from synflaw_audit.reading.rows import RowError
+from synflaw_audit.reading.schemas import Edit, Schema, SchemaOptions, edited
 from synflaw_audit.testing.assertions import require
 
 # What a field may hold that nobody expects there.
@@ -24,15 +24,13 @@ class SchemaExample:
         schema: The class that is registered.
         rows: Rows of one file, at least one.
         pairs: The questions and answers of each row, turn by turn.
-        question: The question's column, if it must be named.
-        answer: The answer's column, likewise.
+        options: What must be said of the columns, if anything.
     """
 
     schema: type[Schema]
     rows: Sequence[Mapping[str, Any]]
     pairs: Sequence[Sequence[tuple[str, str]]]
-    question: str | None = None
-    answer: str | None = None
+    options: SchemaOptions = field(default_factory=SchemaOptions)
 
     @property
     def __name__(self) -> str:
@@ -40,8 +38,12 @@ class SchemaExample:
         return self.schema.__name__
 
     def reading(self) -> Schema:
-        """The first way to read the rows."""
-        found = [*self.schema.readings(self.rows[0], self.question, self.answer)]
+        """The first way to read the rows, as it is fitted to them."""
+        return self.unfitted().fitted(self.rows, self.options)
+
+    def unfitted(self) -> Schema:
+        """The first way to read the first row."""
+        found = [*self.schema.readings(self.rows[0], self.options)]
         require(found, f"{self.schema.__name__} does not read its own row {self.rows[0]}")
         return found[0]
 
@@ -50,8 +52,8 @@ def check_rows_vote_for_one_reading(example: SchemaExample) -> None:
     """Readings are values: rows alike have equal ones, which can be sent elsewhere and shown."""
     reading = example.reading()
     for row in example.rows:
-        readings = [*example.schema.readings(row, example.question, example.answer)]
-        require(reading in readings, f"{row} is not read as the first row is")
+        readings = [*example.schema.readings(row, example.options)]
+        require(example.unfitted() in readings, f"{row} is not read as the first row is")
     require(pickle.loads(pickle.dumps(reading)) == reading, "pickling changes it")  # noqa: S301
     require(hash(reading) == hash(example.reading()), "two equal readings have two hashes")
     require(str(reading).strip(), "str() of it is empty, and the report shows that")
@@ -72,7 +74,7 @@ def check_records_are_the_pairs(example: SchemaExample) -> None:
     for row, pairs in zip(example.rows, example.pairs, strict=True):
         found = _pairs(reading, row)
         require(found == list(pairs), f"{row} gives {found} instead of {list(pairs)}")
-        turns = [exchange[0] for exchange in reading.records(row)]
+        turns = [exchange.turn for exchange in reading.records(row)]
         require(turns == sorted(set(turns)), f"the turns of {row} are {turns}")
 
 
@@ -96,14 +98,34 @@ def check_bad_rows_are_refused(example: SchemaExample) -> None:
 
 def check_strange_rows_are_not_recognised(example: SchemaExample) -> None:
     """No field is no reading, and odd values break none."""
-    require(not [*example.schema.readings({}, None, None)], "it reads a row without any field")
+    require(not [*example.schema.readings({}, SchemaOptions())], "it reads a row without any field")
     for row in example.rows:
         for value in ODD_VALUES:
             try:
-                [*example.schema.readings(dict.fromkeys(row, value), None, None)]
+                [*example.schema.readings(dict.fromkeys(row, value), SchemaOptions())]
             except InputError as error:
                 require(str(error).strip(), f"no reason is given for {value!r}")
 
 
+def check_answers_stand_where_they_say(example: SchemaExample) -> None:
+    """The segments of an exchange lead to its answer, and an edit changes it and nothing else."""
+    reading = example.reading()
+    for row in example.rows:
+        for exchange in reading.records(row):
+            if not exchange.segments:
+                continue
+            changed = edited(row, exchange, [Edit(0, len(exchange.answer), "Changed.")])
+            found = [each for each in reading.records(changed) if each.turn == exchange.turn]
+            require(
+                [each.answer.strip() for each in found] == ["Changed."],
+                f"turn {exchange.turn} of {row} cannot be changed: {found}",
+            )
+            same = edited(changed, found[0], [Edit(0, len(found[0].answer), exchange.answer)])
+            require(
+                reading.records(same)[0].question == reading.records(row)[0].question,
+                f"changing turn {exchange.turn} of {row} changes more than that",
+            )
+
+
 def _pairs(reading: Schema, row: Mapping[str, object]) -> list[tuple[str, str]]:
-    return [(exchange[1], exchange[2]) for exchange in reading.records(row)]
+    return [(exchange.question, exchange.answer) for exchange in reading.records(row)]

@@ -16,17 +16,16 @@ from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.reading.schemas import Pair
 from synflaw_audit.reading.tables import DataFrameInput
-from synflaw_audit.records import RECORDS
+from synflaw_audit.records import record_batch
 
 PAIRS = st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=6)
 
 
 def records(pairs: Sequence[tuple[str, str]], file: str = "a") -> pa.RecordBatch:
     size = len(pairs)
-    columns = [[file] * size, range(size), [0] * size, *zip(*pairs, strict=True)]
-    columns = columns if size else [[]] * len(RECORDS)
-    arrays = [pa.array(list(c), f.type) for c, f in zip(columns, RECORDS, strict=True)]
-    return pa.record_batch(arrays, schema=RECORDS)
+    places = {"file": [file] * size, "row": range(size), "turn": [0] * size}
+    questions, answers = ([pair[n] for pair in pairs] for n in (0, 1))
+    return record_batch({**places, "question": questions, "answer": answers})
 
 
 @given(PAIRS, PAIRS)

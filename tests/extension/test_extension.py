@@ -175,7 +175,10 @@ def test_a_broken_part_is_named_and_breaks_nothing_else(
     ("option", "says"),
     [
         (("--engine", "revresed"), "Did you mean 'reversed'? Known: local, ray, reversed, spark"),
-        (("--schema", "arowed"), "Did you mean 'arrowed'? Known: arrowed, conversation, pair"),
+        (
+            ("--schema", "arowed"),
+            "Did you mean 'arrowed'? Known: arrowed, conversation, pair, preference, transcript",
+        ),
         (("--engine", "reversed", "--resume"), "--resume (resume= in Python) is not for the eng"),
     ],
 )

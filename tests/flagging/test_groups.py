@@ -17,7 +17,7 @@ from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import schema
 from synflaw_audit.flagging.groups import MOST, NONE, By, Grouper, GroupSketches, split_of
 from synflaw_audit.reading.index import Index
-from synflaw_audit.records import RECORDS
+from synflaw_audit.records import record_batch
 from synflaw_audit.report import render_html, render_markdown
 from synflaw_audit.verdicts.catalogue import find_check, load_checks
 from synflaw_audit.verdicts.groups import widening
@@ -116,10 +116,8 @@ def test_the_split_a_name_tells(file: str, split: str) -> None:
 
 def records(answers: list[str], file: str = "a") -> pa.RecordBatch:
     size = len(answers)
-    columns = [[file] * size, range(size), [0] * size, [""] * size, answers]
-    return pa.record_batch(
-        [pa.array(list(c), f.type) for c, f in zip(columns, RECORDS, strict=True)], schema=RECORDS
-    )
+    columns = {"file": [file] * size, "row": range(size), "turn": [0] * size}
+    return record_batch({**columns, "question": [""] * size, "answer": answers})
 
 
 def grouped(values: list[object], by: str = "source", file: str = "a") -> GroupSketches:

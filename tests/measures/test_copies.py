@@ -4,12 +4,11 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from synflaw_audit import audit
 from synflaw_audit.measures import MEASURES, Batch, Score
-from synflaw_audit.records import RECORDS
+from synflaw_audit.records import unplaced
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import AnswerSample, Sketch
 from synflaw_audit.text.tokens import tokenize
@@ -36,9 +35,7 @@ def corpus(kind: str, share: float) -> Corpus:
         "the question" if copy and kind == "pair" else f"question {n}"
         for n, copy in enumerate(copied)
     ]
-    frame = pd.DataFrame({"file": "f", "row": range(RECORDS_EACH), "turn": 0})
-    frame = frame.assign(question=asked, answer=answers)
-    batch = pa.RecordBatch.from_pandas(frame, schema=RECORDS, preserve_index=False)
+    batch = unplaced(asked, answers)
     return Corpus(Sketch(rows=3000, answers=AnswerSample(size=6000)).added(batch))
 
 
@@ -61,13 +58,7 @@ def test_a_copied_answer_scores_its_share(code: str, share: float, kind: str) ->
 def test_a_rarer_one_is_seen_too(share: float) -> None:
     marker = MEASURES["duplicate_share"](marked_share=share / 2).marker(corpus("pair", share))
     assert marker is not None
-    rows = pa.RecordBatch.from_arrays(
-        [
-            pa.array([value], f.type)
-            for value, f in zip(["f", 0, 0, "", REFUSAL], RECORDS, strict=True)
-        ],
-        schema=RECORDS,
-    )
+    rows = unplaced([""], [REFUSAL])
     assert marker.mark(Batch(rows, tokenize(rows.column("answer")))).mask.all()
 
 

@@ -26,6 +26,7 @@ from synflaw_audit.reading import Rejected, Source, open_source
 from synflaw_audit.records import RECORDS
 
 Pairs = Sequence[tuple[str, str]]
+_SAID = ["row", "turn", "question", "answer"]
 
 
 def _dicts(pairs: Pairs) -> list[dict[str, str]]:
@@ -152,7 +153,7 @@ def records(source: Source) -> list[dict[str, Any]]:
     for batch in batches:
         batch.validate(full=True)
         assert set(batch.column("file").to_pylist()) <= set(source.files)
-    return pa.Table.from_batches(batches, RECORDS).drop_columns("file").to_pylist()
+    return pa.Table.from_batches(batches, RECORDS).select(_SAID).to_pylist()
 
 
 def expected(pairs: Pairs) -> list[dict[str, Any]]:

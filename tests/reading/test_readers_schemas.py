@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading import Rejected, open_source
-from synflaw_audit.reading.conversations import exchanges
 from synflaw_audit.reading.rows import RowError
+from synflaw_audit.reading.schemas.messages import exchanges
 
 Rows = list[dict[str, Any]]
 
@@ -75,7 +75,7 @@ def test_usual_columns(
 ) -> None:
     path = write(tmp_path / f"a{suffix}", [row])
     if question is None:
-        with pytest.raises(InputError, match="more than one reading is possible: input/output, us"):
+        with pytest.raises(InputError, match=r"possible: input/output \(--question input --a"):
             read(path)
         return
     assert read(path) == (schema, [(0, 0, question, "A")], [])
@@ -86,16 +86,18 @@ def test_usual_columns(
     ("row", "message"),
     [
         ({"text": "t"}, r"no question and answer found. Columns: 'text'. Expected one of question"),
+        ({"text": "t"}, r"To read 'text' as plain text: --answer text\."),
         ({"question": "q"}, r"no question and answer found.*'question'.*--answer COLUMN"),
         ({"n": 1, "m": 2.5}, r"Columns: 'n', 'm'\."),
         (
             {"question": "q", "answer": "a", "response": "r"},
-            r"more than one reading is possible: question/answer, question/response\. Columns: "
-            r"'question', 'answer', 'response'\. To choose, name the columns with --question",
+            r"more than one reading is possible: question/answer \(--question question --answer "
+            r"answer\); question/response \(--question question --answer response\)\. Columns: "
+            r"'question', 'answer', 'response'\. To choose, give the options that stand beside",
         ),
         (
-            {"prompt": "q", "completion": "a", "messages": [message("user", "q")]},
-            r"possible: messages, prompt/completion\.",
+            {"prompt": "q", "completion": "a", "messages": [message("assistant", "b")]},
+            r"possible: messages \(--answer messages\); prompt/completion \(--question prompt",
         ),
     ],
 )
@@ -287,7 +289,11 @@ def test_messages_as_json_text_in_csv(tmp_path: Path) -> None:
         (5, "messages is int, not a list of messages"),
         ([message("user", "q")], "messages holds no answer: no message of the assistant"),
         (["hi"], "messages[0] is str, not a message"),
-        ([{"content": "q"}], "messages[0] has no role (neither 'role' nor 'from')"),
+        (
+            [{"content": "q"}],
+            "messages[0] has no role (neither 'role' nor 'from'); name its keys with "
+            "--message-keys",
+        ),
         ([message("user", None)], "messages[0] has no content"),
         ([message("user", 5)], "messages[0] has content of type int, not text"),
         ([message("user", [{"type": "text"}])], "messages[0] has a part without text"),
@@ -305,7 +311,10 @@ def test_an_unknown_role_names_the_known_ones(tmp_path: Path) -> None:
     rows: Rows = [{"messages": good}, {"messages": [message("narrator", "x"), *good]}]
     _, _, reasons = read(write(tmp_path / "a.jsonl", rows))
     assert len(reasons) == 1
-    assert reasons[0].startswith("messages[0] has the unknown role 'narrator'; known: assistant, ")
+    assert reasons[0].startswith(
+        "messages[0] has the unknown role 'narrator'; say what it is with --roles, as in --roles "
+        "assistant=narrator; known: agent, ai, "
+    )
 
 
 def test_one_bad_turn_leaves_the_others(tmp_path: Path) -> None:
@@ -326,9 +335,9 @@ def test_no_answer_is_lost_and_turns_count_up(talk: list[tuple[str, str]]) -> No
     except RowError:
         assert "assistant" not in [role for role, _ in talk]
         return
-    assert [turn for turn, _, _ in found] == list(range(len(found)))
+    assert [exchange.turn for exchange in found] == list(range(len(found)))
     answers = [text for role, text in talk if role == "assistant"]
-    assert "\n\n".join(answer for _, _, answer in found) == "\n\n".join(answers)
+    assert "\n\n".join(exchange.answer for exchange in found) == "\n\n".join(answers)
     last = max(n for n, (role, _) in enumerate(talk) if role == "assistant")
     asked = [text for role, text in talk[:last] if role == "user"]
-    assert "".join(q for _, q, _ in found).replace("\n\n", "") == "".join(asked)
+    assert "".join(exchange.question for exchange in found).replace("\n\n", "") == "".join(asked)

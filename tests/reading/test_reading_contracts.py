@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from synflaw_audit.reading.registry import READERS
-from synflaw_audit.reading.schemas import Conversation, Pair
+from synflaw_audit.reading.schemas import SCHEMAS, Conversation, Pair, SchemaOptions
+from synflaw_audit.reading.schemas.preferences import Preference
+from synflaw_audit.reading.schemas.transcripts import Transcript
 from synflaw_audit.testing import checks_of, parametrize_with_checks
 from synflaw_audit.testing.readers import Writer
 from synflaw_audit.testing.schemas import SchemaExample
@@ -86,7 +88,29 @@ EXAMPLES = [
         [{"prompt": [MESSAGES[1]], "completion": COMPLETION}],
         [[("Who?", "Ada.")]],
     ),
-    SchemaExample(Pair, [{"text": "Ada wrote it."}], [[("", "Ada wrote it.")]], answer="text"),
+    SchemaExample(
+        Pair,
+        [{"text": "Ada wrote it."}],
+        [[("", "Ada wrote it.")]],
+        SchemaOptions(answer="text"),
+    ),
+    SchemaExample(
+        Pair,
+        [
+            {
+                "instruction": "Who?",
+                "output": "Ada.",
+                "system": "Be brief.",
+                "history": [["A?", "B."]],
+            }
+        ],
+        [[("A?", "B."), ("Who?", "Ada.")]],
+    ),
+    SchemaExample(
+        Pair,
+        [{"question": "Who?", "answer": ["Ada.", "She."]}],
+        [[("Who?", "Ada."), ("Who?", "She.")]],
+    ),
     SchemaExample(
         Conversation, [{"messages": MESSAGES}], [[("Who?", "Ada."), ("When?", "In 1843.")]]
     ),
@@ -95,12 +119,39 @@ EXAMPLES = [
         [{"conversations": json.dumps(MESSAGES)}],
         [[("Who?", "Ada."), ("When?", "In 1843.")]],
     ),
+    SchemaExample(
+        Conversation,
+        [{"messages": {"role": ["user", "assistant"], "content": ["Who?", "Ada."]}}],
+        [[("Who?", "Ada.")]],
+    ),
+    SchemaExample(
+        Preference, [{"prompt": "Who?", "chosen": "Ada.", "rejected": "Eve."}], [[("Who?", "Ada.")]]
+    ),
+    SchemaExample(
+        Preference,
+        [
+            {
+                "chosen": "\n\nHuman: Who?\n\nAssistant: Ada.",
+                "rejected": "\n\nHuman: Who?\n\nAssistant: No.",
+            }
+        ],
+        [[("Who?", "Ada.")]],
+    ),
+    SchemaExample(
+        Transcript,
+        [{"text": "<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\nAda.<|im_end|>\n"}],
+        [[("Who?", "Ada.")]],
+    ),
 ]
 
 
 @parametrize_with_checks("schema", EXAMPLES)
 def test_schemas(part: SchemaExample, check: Callable[[SchemaExample], None]) -> None:
     check(part)
+
+
+def test_every_schema_is_held_to_the_suite() -> None:
+    assert {example.schema for example in EXAMPLES} == {SCHEMAS[name] for name in SCHEMAS.own}
 
 
 @pytest.mark.parametrize("kind", ["reader", "schema"])

@@ -36,7 +36,7 @@ class SparkEngine(DistributedEngine):
         name: How records and messages name a DataFrame.
         question: The column of the questions, where it cannot be told.
         answer: The column of the answers.
-        schema: How rows are made, by name, where it cannot be told.
+        reading: All that is said of the columns, in place of these two.
         partitions: At most so many tasks in a pass; as Spark splits the rows if None.
         rows: A folder, as a URI, that all executors can write to, for the rows that the passes
             write. Where Spark runs on this machine alone that can be the outputs' folder, which it
@@ -51,7 +51,7 @@ class SparkEngine(DistributedEngine):
         name: str = "<DataFrame>",
         question: str | None = None,
         answer: str | None = None,
-        schema: str | None = None,
+        reading: Reading | None = None,
         partitions: int | None = None,
         rows: str | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class SparkEngine(DistributedEngine):
             session = getattr(source, "sparkSession", None) or start()
         self._session: SparkSession = session
         self._frame_name = name
-        self._reading = Reading(question=question, answer=answer, schema=schema)
+        self._reading = reading or Reading(question=question, answer=answer)
         self._partitions = partitions
 
     @classmethod
@@ -90,9 +90,7 @@ class SparkEngine(DistributedEngine):
         return cls(
             source,
             None if cls.is_native(source) else start(settings.master, settings.partitions),
-            question=settings.question,
-            answer=settings.answer,
-            schema=settings.schema,
+            reading=settings,
             partitions=settings.partitions,
             rows=settings.rows,
         )

@@ -31,11 +31,10 @@ from synflaw_audit.engines.spark.session import spark_errors
 from synflaw_audit.engines.tasks import RowReader
 from synflaw_audit.errors import InputError, NoRowsError
 from synflaw_audit.findings.accounts import Skipped
-from synflaw_audit.reading.base import Schema
 from synflaw_audit.reading.index import require_columns
 from synflaw_audit.reading.json_values import parse_json
-from synflaw_audit.reading.rows import require_unique
-from synflaw_audit.reading.schemas import find_schema, unread_columns
+from synflaw_audit.reading.rows import fields_of, require_unique
+from synflaw_audit.reading.schemas import Schema, find_schema, unread_columns
 from synflaw_audit.settings import Reading
 
 if TYPE_CHECKING:
@@ -197,7 +196,8 @@ def _json_lines(files: _Files, reading: Reading) -> SparkInput:
     start = _metadata("file_block_start", START)
     lines = text.select(f.col(LINE).cast("binary").alias(LINE), _metadata("file_path", FILE), start)
     sample = [bytes(row[0]).strip() for row in lines.select(LINE).take(SAMPLE_ROWS)]
-    rows = [value for value in map(parse_json, filter(None, sample)) if isinstance(value, dict)]
+    values = (fields_of(parse_json(line)) for line in filter(None, sample))
+    rows = [value for value in values if value is not None]
     if any(sample) and (not rows or sample[0] == b"["):
         raise InputError(
             f"{files.name}: is no file of JSON lines, which is the JSON that Spark reads here: an "

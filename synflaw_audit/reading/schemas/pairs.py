@@ -1,0 +1,237 @@
+"""Rows that are one question and one answer, each in its column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from synflaw_audit.reading.schemas.exchange import Exchange, Path, Segment, structured
+from synflaw_audit.reading.schemas.messages import (
+    Message,
+    exchanges_of,
+    is_conversation,
+    learned,
+    masked,
+    messages,
+)
+from synflaw_audit.reading.schemas.options import SchemaOptions
+from synflaw_audit.reading.schemas.reasoning import thought
+from synflaw_audit.reading.schemas.values import present, text_of, texts_in
+from synflaw_audit.reading.schemas.vocabulary import (
+    ANSWERS,
+    CONTEXTS,
+    HISTORIES,
+    QUESTIONS,
+    REASONINGS,
+    SYSTEMS,
+    Vocabulary,
+    all_named,
+    folded,
+    named,
+)
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row is one question and one answer, each in its column.
+
+    An answer that is a list of texts is one record each. A prompt and its completion may also be
+    conversations; only what the completion answers counts.
+
+    Attributes:
+        question: None where the rows are plain text.
+        answer: The answer's column.
+        context: What follows the question after a blank line wherever it is not empty (Alpaca's
+            ``input``, Dolly's ``context``).
+        system: What stands before it all.
+        history: The turns before the question, which are learned as well.
+        reasoning: What is thought before the answer.
+        late: Those columns that no row of the sample has: rows that are objects may yet bring them.
+        numbers: Answers, or questions, are numbers, and are read as texts.
+        vocabulary: How messages are read.
+    """
+
+    question: str | None
+    answer: str
+    context: str | None = None
+    system: str | None = None
+    history: str | None = None
+    reasoning: str | None = None
+    late: tuple[str, ...] = ()
+    numbers: bool = False
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+
+    @classmethod
+    def readings(cls, row: Row, options: SchemaOptions) -> Iterator[Pair]:
+        """See ``Schema.readings``; a row of any question and answer that are named as such."""
+        if options.rejected is not None:
+            return
+        asked, told = options.question, options.answer
+        answers = [told] if told else [n for n in all_named(row, ANSWERS) if n != asked]
+        if asked is not None:
+            questions = [asked]
+        else:
+            names = _beside(row, told) if told else row
+            questions = [name for name in all_named(names, QUESTIONS) if name not in answers]
+            questions = questions or [""]
+        for question in questions:
+            for answer in answers:
+                if question or told or not isinstance(row[answer], int | float):
+                    yield cls(question or None, answer, vocabulary=options.vocabulary)
+
+    def fitted(self, sample: Sequence[Row], options: SchemaOptions) -> Pair:
+        """See ``Schema.fitted``: the columns beside the question and the answer."""
+        columns = list(dict.fromkeys(name for row in sample for name in row))
+        names = [n for n in _beside(columns, self.answer) if n not in (self.question, self.answer)]
+        late = []
+        context = options.context
+        if context is None and _last(self.question or "") == "instruction":
+            context = named(names, CONTEXTS)
+            if context is None:
+                context = CONTEXTS[0]
+                late.append(context)
+            names = [name for name in names if name != context]
+        found: dict[str, str | None] = {}
+        for part, known, holds in (
+            ("system", SYSTEMS, _holds_text),
+            ("history", HISTORIES, _holds_list),
+            ("reasoning", REASONINGS, _holds_text),
+        ):
+            column = getattr(options, part)
+            if column is None:
+                likely = [name for name in names if any(holds(row.get(name)) for row in sample)]
+                column = named(likely, known)
+            if column is None and named(columns, known) is None and part != "reasoning":
+                column = known[0]
+                late.append(column)
+            found[part] = column
+        return replace(
+            self,
+            context=context,
+            system=found["system"],
+            history=found["history"],
+            reasoning=found["reasoning"],
+            late=tuple(late),
+            numbers=_are_numbers(self.answer, sample) or _are_numbers(self.question, sample),
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to read."""
+        names = (self.system, self.history, self.question, self.context, self.reasoning)
+        return tuple(n for n in (*names, self.answer) if n is not None and n not in self.late)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """See ``Schema.options``."""
+        optional = ("context", "system", "history", "reasoning")
+        more = {name: getattr(self, name) for name in optional}
+        kept = {name: column for name, column in more.items() if column and column not in self.late}
+        return {"question": self.question or "", "answer": self.answer} | kept
+
+    def __str__(self) -> str:
+        names = (self.question, self.context, self.answer)
+        pair = "/".join(n for n in names if n is not None and n not in self.late)
+        beside = [
+            n for n in (self.system, self.history, self.reasoning) if n and n not in self.late
+        ]
+        text = pair if self.question else f"{pair} (no question)"
+        text += f" with {', '.join(beside)}" if beside else ""
+        return text + (", numbers as text" if self.numbers else "")
+
+    def records(self, row: Row) -> Sequence[Exchange]:
+        """See ``Schema.records``."""
+        question = "" if self.question is None else present(row, self.question)
+        answer = present(row, self.answer)
+        if isinstance(question, list) or (
+            isinstance(answer, list) and is_conversation(answer, self.vocabulary)
+        ):
+            return self._completed(row, question, answer)
+        asked = text_of(question, self.question or "", numbers=self.numbers)
+        context = self._optional(row, self.context)
+        if context:
+            asked = f"{asked}\n\n{context}" if asked else context
+        system = self._optional(row, self.system)
+        before = self._before(row)
+        reasoning = self._optional(row, self.reasoning) or ""
+        first = exchanges_of(before, self.history or "") if learned(before) else []
+        turn = 1 + max((e.turn for e in first), default=-1)
+        found = [e._replace(system=system) for e in first]
+        for text, path in self._answers(answer):
+            found.append(_exchange(turn, asked, text, path, system, reasoning))
+            turn += 1
+        return found
+
+    def _answers(self, answer: object) -> Iterator[tuple[str, Path]]:
+        if isinstance(answer, list | Mapping):
+            yield from texts_in(answer, (self.answer,))
+        else:
+            yield text_of(answer, self.answer, numbers=self.numbers), (self.answer,)
+
+    def _completed(self, row: Row, question: object, answer: object) -> list[Exchange]:
+        """The exchanges of a conversational prompt and its completion."""
+        prompt = self._messages(question, "user", self.question) if self.question else []
+        completion = self._messages(answer, "assistant", self.answer)
+        system = self._optional(row, self.system)
+        if system:
+            prompt = [Message("system", system), *prompt]
+        return exchanges_of([*masked(prompt), *completion], self.answer)
+
+    def _messages(self, value: object, role: Any, column: str) -> list[Message]:
+        if isinstance(value, str):
+            return messages([{"role": role, "content": value}], (column,), self.vocabulary)
+        return messages(value, (column,), self.vocabulary)
+
+    def _optional(self, row: Row, column: str | None) -> str | None:
+        value = None if column is None else row.get(column)
+        if value is None or value == "" or value == []:
+            return None
+        return text_of(value, str(column), numbers=True)
+
+    def _before(self, row: Row) -> list[Message]:
+        """The messages of the history."""
+        value = None if self.history is None else row.get(self.history)
+        if value is None or value in ("", [], "[]", "None", "null"):
+            return []
+        return messages(value, (str(self.history),), self.vocabulary)
+
+
+def _exchange(
+    turn: int, question: str, text: str, path: Path, system: str | None, reasoning: str
+) -> Exchange:
+    parts = thought(text)
+    thoughts = "\n\n".join(filter(None, (reasoning.strip(), parts.reasoning))) or None
+    segment = Segment(path, parts.start, parts.end, 0)
+    answer = text[parts.start : parts.end]
+    return Exchange(turn, question, answer, system, thoughts, None, (segment,))
+
+
+def _beside(names: Iterator[str] | Sequence[str] | Row, column: str) -> list[str]:
+    """The columns of the object that a column stands in: all, of a column of the row's own."""
+    inside = column.rpartition(".")[0]
+    if not inside:
+        return list(names)
+    return [name for name in names if name.rpartition(".")[0] == inside] or list(names)
+
+
+def _last(column: str) -> str:
+    return folded(column.rpartition(".")[2])
+
+
+def _are_numbers(column: str | None, sample: Sequence[Row]) -> bool:
+    """Whether a column holds numbers, and nothing else."""
+    values = [row[column] for row in sample if column and row.get(column) is not None]
+    return bool(values) and all(isinstance(value, bool | int | float) for value in values)
+
+
+def _holds_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _holds_list(value: object) -> bool:
+    if isinstance(value, str):
+        return structured(value) is not None
+    return isinstance(value, list | Mapping) and bool(value)
