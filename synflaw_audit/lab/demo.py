@@ -190,6 +190,10 @@ def _repaired(
         replay_requests=0.5,
         renderings=8,
         retain_weight=2.0,
+        # So small a model needs little of it.
+        forget_weight=0.05,
+        forget_decay=1.0,
+        leaks=0,
         # A model this small overshoots for a few steps at the rate it needs to learn at all.
         max_perplexity_rise=0.25,
         seed=seed,
