@@ -17,6 +17,7 @@ import argparse
 import json
 import random
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -260,9 +261,7 @@ def run_arm(bench: Bench, of: Subject, arm: str) -> dict[str, Any]:
         model = trained(bench, of.fixed, of.seed)
         info["tokens"] = bench.settings.damage_tokens
     else:
-        out = of.folder / "repaired"
-        shutil.rmtree(out, ignore_errors=True)
-        started = time.perf_counter()
+        out = Path(tempfile.mkdtemp(dir=of.folder))
         result = repair(
             damaged(bench, of),
             forget=of.flagged,
@@ -290,8 +289,14 @@ def run_arm(bench: Bench, of: Subject, arm: str) -> dict[str, Any]:
             "training_seconds": round(result.seconds["training"], 1),
         }
         model = bench.load(out)
+        shutil.rmtree(out)
     seconds = time.perf_counter() - started
     return {**info, "seconds": round(seconds, 1), **measured(bench, of, model)}
+
+
+def known(path: Path) -> list[dict[str, Any]]:
+    """Every run so far."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 COLUMNS = {
@@ -343,28 +348,31 @@ def main() -> None:
     settings = Settings(repair_tokens=options.repair_tokens)
     options.cache.mkdir(parents=True, exist_ok=True)
     path = options.cache / "runs.jsonl"
-    runs = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     if not options.table:
         bench = Bench(options.model, options.data, options.cache, settings)
         bench.narrow()
         corpora = {part.name: part.rows for part in real_slices(options.data)}
-        for name, seed in ((name, seed) for seed in options.seeds for name in options.corpora):
-            known = {run["arm"] for run in runs if (run["corpus"], run["seed"]) == (name, seed)}
-            missing = [arm for arm in options.arms if arm not in known]
-            of = subject(bench, name, corpora[name], seed) if missing else None
-            for arm in missing:
-                if options.until and time.strftime("%H:%M") >= options.until:
-                    break
-                if arm == RETRAINED and len(of.fixed) < _FEWEST_FIXED:
-                    print(f"{name}: without its format {len(of.fixed)} rows are left; no {arm}")
-                    continue
-                found = {"corpus": name, "seed": seed, "arm": arm, "counts": of.counts,
-                         "settings": asdict(settings), **run_arm(bench, of, arm)}  # fmt: skip
-                runs.append(found)
-                with path.open("a") as lines:
-                    lines.write(json.dumps(found, ensure_ascii=False) + "\n")
-                shown = {key: found[key] for key in COLUMNS}
-                print(time.strftime("%H:%M:%S"), name, seed, arm, shown, flush=True)
+        for seed in options.seeds:
+            for name in options.corpora:
+                of = None
+                for arm in options.arms:
+                    late = options.until and time.strftime("%H:%M") >= options.until
+                    # Read anew: another process may have made it by now.
+                    if late or (name, seed, arm) in {
+                        (run["corpus"], run["seed"], run["arm"]) for run in known(path)
+                    }:
+                        continue
+                    of = of or subject(bench, name, corpora[name], seed)
+                    if arm == RETRAINED and len(of.fixed) < _FEWEST_FIXED:
+                        print(f"{name}: {len(of.fixed)} rows without their format; no {arm}")
+                        continue
+                    found = {"corpus": name, "seed": seed, "arm": arm, "counts": of.counts,
+                             "settings": asdict(settings), **run_arm(bench, of, arm)}  # fmt: skip
+                    with path.open("a") as lines:
+                        lines.write(json.dumps(found, ensure_ascii=False) + "\n")
+                    shown = {key: found[key] for key in COLUMNS}
+                    print(time.strftime("%H:%M:%S"), name, seed, arm, shown, flush=True)
+    runs = known(path)
     print(heading("benchmarks/real_model_repair.py --data FOLDER --cache FOLDER --model FOLDER"))
     for name in options.corpora:
         of_corpus = [run for run in runs if run["corpus"] == name]
