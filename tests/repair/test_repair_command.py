@@ -14,8 +14,10 @@ from small_models import OPENING, damage, flagged_rows, ordinary_rows, write_fla
 from typer.testing import CliRunner
 
 from synflaw_audit.commands.main import app
+from synflaw_audit.commands.repair import _settings
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import Row
+from synflaw_audit.repair.config import PRESETS
 from synflaw_audit.repair.material.wordings import wordings
 from synflaw_audit.repair.settings import read_settings
 from synflaw_audit.repair.training import progress
@@ -222,3 +224,21 @@ def test_settings_that_do_not_go_together_are_refused(damaged: Path, files: Path
     done = synflaw(damaged, files, "--out", str(files / "out"))
     assert done.exit_code == 2
     assert "these settings do not go together" in done.stderr
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_fills_what_neither_file_nor_option_says(preset: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("checks = 7\nleaks = 5\n")
+    chosen = _settings(path, preset, {"leaks": 9})
+    assert (chosen.checks, chosen.leaks) == (7, 9)
+    for name, value in PRESETS[preset].items():
+        if name not in ("checks", "leaks"):
+            assert getattr(chosen, name) == value
+    assert _settings(None, None, {}).tokens is None
+
+
+def test_presets_exclude_one_another(damaged: Path, files: Path) -> None:
+    done = synflaw(damaged, files, "--out", str(files / "out"), "--fast", "--thorough")
+    assert done.exit_code == 2
+    assert "exclude one another" in done.stderr
