@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synflaw_audit.commands.console import stdout
+from synflaw_audit.commands.repair_probes import chosen_probe
+from synflaw_audit.commands.repair_tables import show_estimate, show_result
 from synflaw_audit.errors import InputError, RepairError
-from synflaw_audit.untrusted import escaped, on_one_line
+from synflaw_audit.untrusted import escaped
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from synflaw_audit.probes.base import Probe
-    from synflaw_audit.repair import Estimate, RepairConfig, RepairResult
+    from synflaw_audit.repair import RepairConfig
 
 _TRAINING, _MEASURING = "Training", "Measuring"
 
@@ -267,20 +265,20 @@ def repair(
         if as_json:
             typer.echo(json.dumps(asdict(foreseen), indent=2))
         elif not quiet:
-            _show_estimate(foreseen)
+            show_estimate(foreseen)
         return
     if out is None:
         raise InputError("--out is missing: name the folder to write, or ask for a --dry-run")
     from synflaw_audit.repair import repair as run
     from synflaw_audit.repair.training.processes import is_main, leave_group
 
-    result = run(model, out=out, probe=_probe(forget, ifeval, probe, lm_eval), **common)
+    result = run(model, out=out, probe=chosen_probe(forget, ifeval, probe, lm_eval), **common)
     shown = is_main()
     leave_group()
     if as_json and shown:
         typer.echo(escaped(result.to_json()).encode(), nl=False)
     elif shown and not quiet:
-        _show(result)
+        show_result(result)
     raise typer.Exit(0 if result.improved else 1)
 
 
@@ -329,107 +327,3 @@ def _checkpoints(folder: Path | None, resume: Path | None) -> dict[str, Any]:
         "save_steps": 0.1,
         "resume_from_checkpoint": None if resume is None else str(resume),
     }
-
-
-def _probe(
-    forget: Path, ifeval: Path | None, named: str | None, lm_eval: str | None
-) -> Probe | None:
-    """What is measured before and after besides the likelihoods."""
-    probes: list[Probe] = []
-    if ifeval is not None:
-        from synflaw_audit.probes.instructions import read_instructions
-        from synflaw_audit.probes.suite import Suite
-        from synflaw_audit.repair.material.flagged import read_flagged
-        from synflaw_audit.repair.material.wordings import wordings
-
-        prompts, unsupported = read_instructions(ifeval)
-        if unsupported:
-            typer.echo(
-                f"{ifeval}: {unsupported} prompts hold an instruction without a checker here and "
-                f"are left out; {len(prompts)} remain",
-                err=True,
-            )
-        probes.append(
-            Suite(
-                {"instruction_following": prompts},
-                foreign=[prompt.prompt for prompt in prompts[:_FOREIGN_PROMPTS]],
-                templates=wordings(read_flagged(forget, scope="answer").rows),
-                max_new_tokens=_ANSWER_TOKENS,
-            )
-        )
-    if named is not None:
-        from synflaw_audit.probes.registry import PROBES
-
-        probes += [PROBES.find(name)() for name in _listed(named)]
-    if lm_eval is not None:
-        from synflaw_audit.probes.harness import harness
-
-        probes.append(harness(_listed(lm_eval)))
-
-    def all_of_them(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
-        return {name: v for probe in probes for name, v in probe(model, tokenizer).items()}
-
-    return all_of_them if probes else None
-
-
-def _listed(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]
-
-
-# IFEval asks for up to some 400 words; a model that goes on for ever must be cut off somewhere.
-_ANSWER_TOKENS = 512
-# Answered once more, and searched for the format.
-_FOREIGN_PROMPTS = 100
-
-
-def _show(result: RepairResult) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("figure")
-    columns = {"before": result.before, "after": result.after}
-    if result.control is not None:
-        columns["replay alone"] = result.control
-    for column in columns:
-        table.add_column(column, justify="right")
-    table.add_column("change, 95%", justify="right")
-    for name in result.before:
-        found = (figures.get(name) for figures in columns.values())
-        change = result.intervals.get(name, {}).get("change")
-        within = "" if change is None else f"{change[0]:+.3g} to {change[1]:+.3g}"
-        cells = ("" if each is None else f"{each:.4g}" for each in found)
-        table.add_row(Text(name), *cells, within)
-    console = stdout()
-    console.print(table)
-    if result.relearning is not None:
-        curve = ", ".join(f"{step}: {p:.3g}" for step, p in result.relearning["curve"])
-        console.print(Text(f"Relearning, template probability by step: {curve}"))
-    for sentence in (*result.reasons, *result.notes):
-        console.print(Text(on_one_line(sentence)))
-    verdict = "Repaired" if result.improved else "The repair did not help; look at"
-    console.print(Text(on_one_line(f"{verdict}: {result.out}")), soft_wrap=True)
-
-
-def _show_estimate(foreseen: Estimate) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_row("training tokens", f"{foreseen.tokens:,}")
-    table.add_row("steps", f"{foreseen.steps:,}")
-    table.add_row("training time here", _duration(foreseen.seconds))
-    for name, count in foreseen.rows.items():
-        table.add_row(f"rows: {name.replace('_', ' ')}", f"{count:,}")
-    for name, size in foreseen.memory.items():
-        table.add_row(f"memory: {name}", f"{size / 1e6:,.0f} MB")
-    table.add_row("memory: there is", f"{foreseen.available / 1e6:,.0f} MB")
-    stdout().print(table)
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -8,7 +8,8 @@ import pickle
 import torch
 from torch import Tensor
 
-from synflaw_audit.repair.losses import ForgettingLoss, TokenScores, target_scores
+from synflaw_audit.repair.losses import ForgettingLoss
+from synflaw_audit.repair.scores import TokenScores, target_scores
 from synflaw_audit.testing.assertions import require
 
 # Logits of the target less those of all others: from never to always.

@@ -10,16 +10,10 @@ import torch
 from small_models import FAMILIES, build
 from torch import Tensor, nn
 
-from synflaw_audit.repair.losses import (
-    LOSSES,
-    TokenScores,
-    bias_kl,
-    cross_entropy,
-    make_loss,
-    target_scores,
-)
+from synflaw_audit.repair.losses import LOSSES, make_loss
 from synflaw_audit.repair.material.batches import Purpose
 from synflaw_audit.repair.methods.forgetting.head import Layer, Work, fused_terms
+from synflaw_audit.repair.scores import TokenScores, bias_kl, cross_entropy, target_scores
 from synflaw_audit.repair.training.forward import (
     is_plain,
     selected_hidden,

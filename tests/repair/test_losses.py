@@ -10,15 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair.losses import (
-    LOSSES,
-    ForgettingLoss,
-    TokenScores,
-    bias_kl,
-    cross_entropy,
-    make_loss,
-    target_scores,
-)
+from synflaw_audit.repair.losses import LOSSES, ForgettingLoss, make_loss
+from synflaw_audit.repair.scores import TokenScores, bias_kl, cross_entropy, target_scores
 
 OPTIONS = {"npo": {"beta": 0.5}, "simnpo": {"beta": 0.5, "gamma": 0.1}}
 TOKEN_LOSSES = [name for name, loss in LOSSES.items() if loss.unit == "token"]

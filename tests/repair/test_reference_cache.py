@@ -14,7 +14,6 @@ from torch import Tensor
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, RepairTrainer
-from synflaw_audit.repair.losses import bias_kl
 from synflaw_audit.repair.material.batches import (
     Collator,
     Cuts,
@@ -25,6 +24,7 @@ from synflaw_audit.repair.material.batches import (
 )
 from synflaw_audit.repair.methods.forgetting.cache import CachedReference
 from synflaw_audit.repair.methods.forgetting.top_k import TopK, divergence_from_top
+from synflaw_audit.repair.scores import bias_kl
 from synflaw_audit.repair.storage.adapters import with_adapters
 from synflaw_audit.repair.training.forward import selected_logits
 

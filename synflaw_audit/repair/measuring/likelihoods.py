@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from synflaw_audit.repair.losses import cross_entropy
 from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
 from synflaw_audit.repair.measuring.figures import PairedFigure
+from synflaw_audit.repair.scores import cross_entropy
 from synflaw_audit.repair.training.forward import in_chunks, output_layer, selected_logits
 
 # Of a batch, padding included: its logits are as many rows of the vocabulary's width.

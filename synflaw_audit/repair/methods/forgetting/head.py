@@ -26,9 +26,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from synflaw_audit.repair.losses import ForgettingLoss, TokenScores
+from synflaw_audit.repair.losses import ForgettingLoss
 from synflaw_audit.repair.material.batches import Purpose
 from synflaw_audit.repair.methods.forgetting.top_k import TopK, divergence_from_top
+from synflaw_audit.repair.scores import TokenScores
 
 TERMS = ("forget", "retain", "replay", "bias")
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from synflaw_audit.repair.losses import cross_entropy
 from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
 from synflaw_audit.repair.methods.forgetting.reference import Reference
 from synflaw_audit.repair.methods.preference import losses
 from synflaw_audit.repair.methods.preference.onsets import Onset
+from synflaw_audit.repair.scores import cross_entropy
 from synflaw_audit.repair.training.forward import in_chunks, selected_logits
 
 Pair = tuple[TrainingExample, TrainingExample]

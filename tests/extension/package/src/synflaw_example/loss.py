@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from synflaw_audit.repair.losses import ForgettingLoss, TokenScores
+from synflaw_audit.repair.losses import ForgettingLoss
+from synflaw_audit.repair.scores import TokenScores
 
 
 @dataclass(frozen=True)
