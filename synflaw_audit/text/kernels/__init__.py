@@ -2,8 +2,9 @@
 
 Written as plain loops over arrays and run without the interpreter's lock, so that threads share the
 cores. numba keeps the machine code in ``__pycache__`` (or in the user's cache directory), so only
-the first run after an installation compiles. The tests compare each of them with a reference
-version in ordinary Python.
+the first run after an installation compiles. What that run takes is kept small: a loop that only
+others call becomes a part of them (``inlined``), and none uses functions of numpy that numba would
+have to compile as well. The tests compare each of them with a reference version in ordinary Python.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ Reals = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 F = TypeVar("F", bound=Callable[..., object])
+A = TypeVar("A", Ids, Ints)
 
 
 def compiled(function: F) -> F:
@@ -34,11 +36,28 @@ def compiled(function: F) -> F:
         return cast(F, numba.njit(function, nogil=True))
 
 
+def inlined(function: F) -> F:
+    """The function as a part of every loop that calls it, compiled with that and never by itself.
+
+    By itself it would be compiled once for every constant that it is called with.
+    """
+    return cast(F, numba.njit(function, inline="always"))
+
+
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: invertible modulo 2**64
 MIX = np.uint64(0xBF58476D1CE4E5B9)  # the first multiplier of splitmix64
 
 
-@compiled
+@inlined
+def doubled(values: A) -> A:
+    """A copy with room for as many more."""
+    grown = np.empty(2 * len(values), values.dtype)
+    for i in range(len(values)):
+        grown[i] = values[i]
+    return grown  # type: ignore[return-value]
+
+
+@inlined
 def longer(gram: np.uint64, token: np.uint64) -> np.uint64:
     """The hash of a token sequence made one token longer."""
     value = gram * MULTIPLIER + token

@@ -12,12 +12,14 @@ from synflaw_audit.text.kernels import (
     Places,
     Reals,
     compiled,
+    doubled,
+    inlined,
     longer,
 )
 from synflaw_audit.text.kernels.text import decode
 
 
-@compiled
+@inlined
 def slots_for(keys: int) -> int:
     """The size of a hash table that this many keys fill to at most a quarter."""
     size = 16
@@ -39,7 +41,7 @@ def hash_table(keys: Ids) -> Places:
     return table
 
 
-@compiled
+@inlined
 def found_in(table: Places, keys: Ids, key: np.uint64) -> int:
     """The index of a key, or -1."""
     rest = np.uint64(len(table) - 1)
@@ -65,7 +67,7 @@ def grouped(values: Ids) -> tuple[Ids, Places]:
             slot = (slot + np.uint64(1)) & rest
         if table[slot] < 0:
             if count == len(distinct):
-                distinct = np.concatenate((distinct, np.empty(count, np.uint64)))
+                distinct = doubled(distinct)
                 table = np.full(slots_for(len(distinct)), -1, np.int32)
                 rest = np.uint64(len(table) - 1)
                 for known in range(count):
@@ -97,7 +99,12 @@ def holders(
         order: The rows, those of one unit together.
         unit: Of each row.
     """
-    first = np.searchsorted(at, offsets)
+    first = np.empty(len(offsets), np.int64)  # occurrence of each row
+    found = 0
+    for r in range(len(offsets)):
+        while found < len(at) and at[found] < offsets[r]:
+            found += 1
+        first[r] = found
     rows, units = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
     last_row, last_unit = np.full(groups, -1, np.int64), np.full(groups, -1, np.int64)
     for r in order:
@@ -134,9 +141,7 @@ def occurrences(
         while node >= 0:
             if phrase[node] >= 0:
                 if n == len(at):
-                    at = np.concatenate((at, np.empty(n, np.int64)))
-                    length = np.concatenate((length, np.empty(n, np.int64)))
-                    which = np.concatenate((which, np.empty(n, np.int64)))
+                    at, length, which = doubled(at), doubled(length), doubled(which)
                 at[n], length[n], which[n] = first, size, phrase[node]
                 n += 1
             if first + size >= len(ids) or row[first + size] != row[first]:

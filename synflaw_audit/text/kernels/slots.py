@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synflaw_audit.text.kernels import Ids, Ints, Mask, Places, compiled, longer
+from synflaw_audit.text.kernels import Ids, Ints, Mask, Places, compiled, doubled, inlined, longer
 from synflaw_audit.text.kernels.phrases import found_in
 
 _FORWARDS, _BACKWARDS, _NUMBER, _SLOT = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
@@ -145,7 +145,9 @@ def beyond(ids: Ids, row: Places, bound: Mask, opens: Ids, backwards: bool) -> t
     contexts, tokens = np.empty(1024, np.uint64), np.empty(1024, np.uint64)
     n = 0
     step = -1 if backwards else 1
-    for i in np.flatnonzero(opens):
+    for i in range(len(opens)):
+        if not opens[i]:
+            continue
         first = n
         for distance in range(1, _REACH):
             at = i + step * distance
@@ -156,14 +158,13 @@ def beyond(ids: Ids, row: Places, bound: Mask, opens: Ids, backwards: bool) -> t
                 fresh = fresh and tokens[k] != ids[at]
             if fresh:
                 if n == len(tokens):
-                    contexts = np.concatenate((contexts, np.empty(n, np.uint64)))
-                    tokens = np.concatenate((tokens, np.empty(n, np.uint64)))
+                    contexts, tokens = doubled(contexts), doubled(tokens)
                 contexts[n], tokens[n] = opens[i], ids[at]
                 n += 1
     return contexts[:n], tokens[:n]
 
 
-@compiled
+@inlined
 def _spread(
     first: int,
     last: int,

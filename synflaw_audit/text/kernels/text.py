@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from synflaw_audit.text.kernels import MIX, Bytes, Ids, Ints, Mask, Places, Points, compiled
+from synflaw_audit.text.kernels import (
+    MIX,
+    Bytes,
+    Ids,
+    Ints,
+    Mask,
+    Places,
+    Points,
+    compiled,
+    inlined,
+)
 
 _29, _31, _32, _33 = np.uint64(29), np.uint64(31), np.uint64(32), np.uint64(33)
 
@@ -18,7 +28,7 @@ _LONGEST_RUN, _LONGEST_BREAK = 4, 2  # runs of marks or line breaks are told apa
 _APOSTROPHE, _QUOTE, _STOP, _COMMA, _NEWLINE, _RETURN = 0x27, 0x2019, 0x2E, 0x2C, 0x0A, 0x0D
 
 
-@compiled
+@inlined
 def decode(raw: Bytes, first: int, last: int, points: Points) -> int:
     """Writes the code points of valid UTF-8 and returns how many there are."""
     size, at = 0, first
@@ -49,7 +59,7 @@ def decode(raw: Bytes, first: int, last: int, points: Points) -> int:
     return size
 
 
-@compiled
+@inlined
 def classify(points: Points, size: int, classes: Bytes, kinds: Bytes) -> None:
     """The class of each character of a row; marks inside words and numbers are part of them.
 
@@ -72,7 +82,7 @@ def classify(points: Points, size: int, classes: Bytes, kinds: Bytes) -> None:
         two_before, one_before = one_before, kind
 
 
-@compiled
+@inlined
 def token_end(points: Points, kinds: Bytes, size: int, first: int) -> int:
     """One past the last character of the token that begins at ``first``."""
     kind, end = kinds[first], first + 1
@@ -92,7 +102,7 @@ def token_end(points: Points, kinds: Bytes, size: int, first: int) -> int:
     return end
 
 
-@compiled
+@inlined
 def lines_ended(points: Points, kinds: Bytes, first: int, end: int) -> int:
     """How many lines the token of line breaks ends: a carriage return and line feed end one."""
     lines = 0
@@ -102,7 +112,7 @@ def lines_ended(points: Points, kinds: Bytes, first: int, end: int) -> int:
     return lines
 
 
-@compiled
+@inlined
 def token_id(
     points: Points, kinds: Bytes, first: int, end: int, mixed: Ids, powers: Ids
 ) -> np.uint64:
@@ -184,7 +194,7 @@ _P3, _P4 = np.uint64(0x165667B19E3779F9), np.uint64(0x85EBCA77C2B2AE63)
 _P5 = np.uint64(0x27D4EB2F165667C5)
 
 
-@compiled
+@inlined
 def _word(raw: Bytes, at: int, size: int) -> np.uint64:
     value = np.uint64(0)
     for i in range(size):
@@ -192,17 +202,17 @@ def _word(raw: Bytes, at: int, size: int) -> np.uint64:
     return value
 
 
-@compiled
+@inlined
 def _turned(value: np.uint64, bits: int) -> np.uint64:
     return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
 
 
-@compiled
+@inlined
 def _round(lane: np.uint64, word: np.uint64) -> np.uint64:
     return _turned(lane + word * _P2, 31) * _P1
 
 
-@compiled
+@inlined
 def digest(raw: Bytes, first: int, last: int) -> np.uint64:
     """XXH64 with seed 0 of some bytes (xxHash specification, version 0.1.1)."""
     at = first
