@@ -31,9 +31,9 @@ A = TypeVar("A", Ids, Ints)
 def compiled(function: F) -> F:
     """The function as machine code, kept on disk where there is a place to keep it."""
     try:
-        return cast(F, numba.njit(function, cache=True, nogil=True))
+        return cast(F, numba.njit(function, cache=True, nogil=True, no_cfunc_wrapper=True))
     except RuntimeError:  # neither the package's directory nor the user's can be written to
-        return cast(F, numba.njit(function, nogil=True))
+        return cast(F, numba.njit(function, nogil=True, no_cfunc_wrapper=True))
 
 
 def inlined(function: F) -> F:
