@@ -8,8 +8,11 @@ import numpy as np
 import zstandard
 
 from synflaw_audit.measures.base import Marker, Score
-from synflaw_audit.measures.intervals import half_width
+from synflaw_audit.measures.intervals import half_width, units_of
 from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.tokens import Ints
+
+PARTS = 8  # by which it is told how much answers differ
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,9 @@ class CompressionExcess:
     """1 - (size of the answers compressed) / (size of the same words shuffled, compressed).
 
     Shuffling the words over all answers keeps their frequencies and the lengths of the answers,
-    so what is left is word order that recurs. The answers are cut into blocks of equal size and
-    their mean counts, which keeps the number and length of rows out of the score.
+    so what is left is word order that recurs. The answers are cut into blocks of about one size,
+    which hold each question once, and their mean counts: this keeps the number and length of rows
+    and the number of answers to a question out of the score.
 
     Attributes:
         block: Characters in a block.
@@ -33,19 +37,26 @@ class CompressionExcess:
     def score(self, corpus: Corpus) -> Score:
         """The excess, and the compression ratios it comes from."""
         texts = corpus.texts("answer").to_pylist()
-        rng = np.random.default_rng(corpus.sketch.seed)
-        drawn = _blocks(texts, self.block, self.blocks)
-        if not drawn:
+        if not texts:
             return Score(0.0, 0.0, 1.0)
-        excess, ratio = np.array([self._compressed(block, rng) for block in drawn]).T.tolist()
+        rng = np.random.default_rng(corpus.sketch.seed)
+        blocks = _blocks(texts, corpus.unit, self.block, self.blocks)
+        measured = [self._compressed([texts[row] for row in block], rng) for block in blocks]
+        excess, ratio = np.array(measured).T.tolist()
+        # Blocks tell how much answers differ, if they are enough and have no question in common.
         parts = excess
-        if len(excess) == 1:  # its quarters tell how much blocks differ
-            parts = [self._compressed(drawn[0][n::4], rng)[0] for n in range(min(4, len(texts)))]
+        rows = np.concatenate(blocks)
+        if len(blocks) < PARTS or units_of(corpus.unit[rows]) < len(rows):
+            group = np.unique(corpus.unit, return_inverse=True)[1] % PARTS
+            parts = [
+                np.mean([self._compressed([texts[row] for row in part], rng)[0] for part in own])
+                for own in _by_group(blocks, group)
+            ]
         half = half_width(parts) if len(parts) > 1 else 1.0
         value = float(np.clip(np.mean(excess), 0, 1))
-        observed = {"compression_ratio": float(np.median(ratio)), "blocks": len(excess)}
+        observed = {"compression_ratio": float(np.median(ratio)), "blocks": len(blocks)}
         low, high = max(value - half, 0.0), min(value + half, 1.0)
-        return Score(value, low, high, observed, rows=sum(map(len, drawn)))
+        return Score(value, low, high, observed, rows=len(rows))
 
     def _compressed(self, block: list[str], rng: np.random.Generator) -> tuple[float, float]:
         """The excess of a block, and how many times smaller it is compressed."""
@@ -61,23 +72,46 @@ class CompressionExcess:
         return None
 
 
-def _blocks(texts: list[str], size: int, most: int) -> list[list[str]]:
-    """The texts in order, cut into blocks of at least ``size`` characters; a short rest is dropped.
+def _blocks(texts: list[str], unit: Ints, size: int, most: int) -> list[list[int]]:
+    """The rows of blocks of about ``size`` characters, as many as ``most``.
 
-    A corpus too small for one block is a block as it is.
+    No block holds two answers to one question, which repeat each other because of it, and the more
+    so the fewer questions there are: it ends before the second. What is less than half a block is
+    dropped, unless there is no more.
     """
-    blocks: list[list[str]] = []
-    block: list[str] = []
-    held = 0
-    for text in texts:
-        block.append(text)
-        held += len(text)
-        if held >= size:
-            blocks.append(block)
-            block, held = [], 0
+    blocks: list[list[int]] = []
+    lengths: list[int] = []
+    asked: set[int] = set()
+    for row in _each_question_once(unit).tolist():
+        if not blocks or lengths[-1] >= size or unit[row] in asked:
             if len(blocks) == most:
-                return blocks
-    return blocks or ([block] if held else [])
+                break
+            blocks.append([])
+            lengths.append(0)
+            asked = set()
+        blocks[-1].append(row)
+        lengths[-1] += len(texts[row])
+        asked.add(unit[row])
+    large = [block for block, length in zip(blocks, lengths, strict=True) if 2 * length >= size]
+    return large or blocks[:1]
+
+
+def _by_group(blocks: list[list[int]], group: Ints) -> list[list[list[int]]]:
+    """For each group of rows, its rows of each block that has any."""
+    rows = [np.array(block) for block in blocks]
+    return [
+        [part.tolist() for block in rows if len(part := block[group[block] == number])]
+        for number in np.unique(group[np.concatenate(rows)])
+    ]
+
+
+def _each_question_once(unit: Ints) -> Ints:
+    """The rows with the first answer to each question, then those with the second: int64 [rows]."""
+    order = np.argsort(unit, kind="stable")
+    nth = np.empty_like(order)
+    nth[order] = np.arange(len(unit)) - np.searchsorted(unit[order], unit[order])
+    first = np.unique(unit, return_index=True)[1]
+    return np.lexsort((first[unit], nth))
 
 
 def _refilled(block: list[str], words: list[str]) -> bytes:

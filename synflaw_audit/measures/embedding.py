@@ -10,9 +10,10 @@ from synflaw_audit.measures.base import Marker, Score
 from synflaw_audit.measures.intervals import half_width
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.embedders import Vectors
-from synflaw_audit.text.phrases import Floats
+from synflaw_audit.text.tokens import Ints
 
 FEWEST = 8  # answers
+FEW = 8  # draws, whose quarters tell better than they how much draws differ
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,10 @@ class EmbeddingConcentration:
             return Score(0.0, 0.0, 1.0)
         with threadpool_limits(1):
             found = np.array([_concentration(vectors) for vectors in drawn])
+            parts = found[:, 0].tolist() if len(drawn) >= FEW else _quarters(drawn, corpus.unit)
         value, vendi = found.mean(axis=0).tolist()
         looked_at = sum(map(len, drawn))
-        # Of a single draw, its quarters tell how much draws differ.
-        parts = found[:, 0] if len(drawn) > 1 else _quarters(drawn[0])
-        half = half_width(parts.tolist())
+        half = half_width(parts)
         observed = {
             "vendi": vendi,
             "dimensions": dimensions,
@@ -72,8 +72,14 @@ class EmbeddingConcentration:
         return None
 
 
-def _quarters(vectors: Vectors) -> Floats:
-    return np.array([_concentration(vectors[quarter::4])[0] for quarter in range(4)])
+def _quarters(drawn: list[Vectors], unit: Ints) -> list[float]:
+    """The concentration of each quarter of each draw, in which answers to one question are."""
+    parts, start = [], 0
+    for vectors in drawn:
+        question = np.unique(unit[start : start + len(vectors)], return_inverse=True)[1] % 4
+        parts += [_concentration(vectors[question == number])[0] for number in np.unique(question)]
+        start += len(vectors)
+    return parts
 
 
 def _concentration(vectors: Vectors) -> tuple[float, float]:
