@@ -196,6 +196,7 @@ def calibrated(target: Floats, table: Table, basis: str, command: str) -> Calibr
                 )
             },
         },
+        level=RESIDUAL_LEVEL,
     )
 
 

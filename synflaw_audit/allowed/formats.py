@@ -5,6 +5,8 @@ A format is a pattern in the report's own notation (``Answer: <*>``) or one of t
 - ``json``: an answer that is JSON as a whole; its texts are content, but for those that are no more
   than a label, such as ``"ok"``,
 - ``code-fence``: the lines that fence code; the code is content,
+- ``code``: the reserved words and marks of programs, bare or fenced; names, numbers, texts and
+  comments are content,
 - ``reasoning``: the tags around reasoning, such as ``<think>``; the reasoning is content,
 - ``boxed``: ``\boxed{`` and its brace,
 - ``table``: the bars and rules of Markdown tables,
@@ -23,6 +25,7 @@ from types import MappingProxyType
 
 import orjson
 
+from synflaw_audit.allowed.code import code_ranges
 from synflaw_audit.errors import CatalogueError
 
 # A text of fewer words and no more bytes is a label, as ``sample.sketch`` has it for whole answers.
@@ -114,6 +117,7 @@ KINDS: Mapping[str, Finder] = MappingProxyType(
     {
         "json": _json,
         "code-fence": _matches(_FENCE),
+        "code": code_ranges,
         "reasoning": _matches(_REASONING),
         "boxed": _boxed,
         "table": _table,

@@ -8,8 +8,11 @@ compares one number of the audit with its threshold.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import fields
 from typing import Any, ClassVar, TypeAlias
 
+from synflaw_audit.allowed import Allow
+from synflaw_audit.errors import CatalogueError
 from synflaw_audit.expectations import render, results
 from synflaw_audit.expectations.compat import (
     BatchExpectation,
@@ -42,7 +45,20 @@ Thresholds: TypeAlias = dict[str, float] | SuiteParameterDict
 # decides a result is always written out.
 FILLED = {"embedder": "lsa", "seed": 0, "max_rejected_share": 0.1}
 
+ALLOW_KEYS = {field.name for field in fields(Allow)}
 DOMAIN = ("batch_id", "row_condition", "condition_parser")
+
+
+def _allowed(value: list[dict[str, str]] | None) -> list[dict[str, str]] | None:
+    """Formats that are intended, as a policy's ``[[allow]]`` names them."""
+    for one in value or []:
+        if unknown := sorted(set(one) - ALLOW_KEYS):
+            raise ValueError(f"unknown keys {unknown} in allow; there are {sorted(ALLOW_KEYS)}")
+        try:
+            Allow(**{"reason": "", **one})
+        except CatalogueError as error:
+            raise ValueError(str(error)) from error
+    return value
 
 
 class AuditExpectation(Sealed, BatchExpectation):
@@ -55,6 +71,9 @@ class AuditExpectation(Sealed, BatchExpectation):
             that need one.
         embedder: "lsa", or the name of a sentence-transformers model.
         seed: Of everything that samples.
+        allow: Formats that are intended, each ``{"pattern": ..., "reason": ...}`` or ``{"kind":
+            ..., "reason": ...}`` as in a policy's ``[[allow]]``: their words are taken out before
+            anything is measured, and the rest is judged.
         allow_undecided: Whether a batch with too few records to decide, or none, is a success. By
             default it is not: nothing that was not measured passes.
         max_rejected_share: The largest share of rows that cannot be read (null, a number, no
@@ -71,6 +90,9 @@ class AuditExpectation(Sealed, BatchExpectation):
         ..., description="'lsa' or the name of a sentence-transformers model."
     )
     seed: int = pydantic.Field(..., ge=0, description="Seed of everything that samples.")
+    allow: list[dict[str, str]] | None = pydantic.Field(
+        None, description="Formats that are intended: a pattern or kind each, and the reason."
+    )
     allow_undecided: bool = pydantic.Field(
         False, description="Whether a batch with too few records to decide is a success."
     )
@@ -91,6 +113,8 @@ class AuditExpectation(Sealed, BatchExpectation):
     domain_keys: ClassVar[tuple[str, ...]] = DOMAIN
     success_keys: ClassVar[tuple[str, ...]] = (*VALUE_KEYS, "allow_undecided", "max_rejected_share")
     metric_dependencies: ClassVar[tuple[str, ...]] = (REQUEST,)
+
+    _formats = pydantic.validator("allow", allow_reuse=True)(_allowed)
 
     @pydantic.root_validator(pre=True)
     def _fill(cls, values: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class ExpectationVerdict:
     Attributes:
         verdict: "warn" does not occur: an expectation has one threshold and a severity.
         score: In [0, 1], higher is worse; None where nothing could be measured.
-        low: Lower end of the score's 95% interval.
+        low: Lower end of the score's 95% interval; of the risk, see ``Risk.low``.
         high: Upper end of it.
         records: Records the score rests on.
         message: The finding in one sentence.

@@ -104,8 +104,11 @@ def observed(result: Any) -> str:
     if score is None:  # nothing was measured, or too little to decide
         return html.escape(str(details.get("verdict", "--")))
     low, high = details.get("low"), details.get("high")
-    interval = "" if low is None or high is None else f" (95%: {low:.3f} to {high:.3f})"
-    return f"{score:.3f}{interval}"
+    if low is None or high is None:
+        return f"{score:.3f}"
+    # Those of the risk are no 95% interval.
+    bounds = (details.get("observed") or {}).get("bounds", f"95%: {low:.3f} to {high:.3f}")
+    return f"{score:.3f} ({html.escape(str(bounds))})"
 
 
 def statement(result: Any) -> list[Any]:

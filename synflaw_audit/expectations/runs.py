@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import traceback
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from synflaw_audit.allowed import Allow, Allowances
 from synflaw_audit.engines.base import Outputs, SecondPass
 from synflaw_audit.errors import NoRowsError
 from synflaw_audit.expectations.batches import OpenedBatch
@@ -22,6 +23,7 @@ from synflaw_audit.expectations.subset import Subset
 from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
 from synflaw_audit.reading import open_source
 from synflaw_audit.reading.schemas import COLUMNS_ARE_NAMED, Pair
+from synflaw_audit.report.words import risk_bounds
 from synflaw_audit.run import MeasuredCorpus, measure
 from synflaw_audit.verdicts.catalogue import Check, load_checks
 from synflaw_audit.verdicts.risk import risk
@@ -123,15 +125,22 @@ class AuditRun:
         reference: str | None = None,
         embedder: str = "lsa",
         seed: int = 0,
+        allow: Sequence[Mapping[str, str]] | None = None,
     ) -> AuditRun:
         """Audit a batch: the first pass. Never raises; see ``failure``."""
         run = cls(condition)
         try:
             batch, known = open_batch(), checks()
             compared = None if reference is None else open_source(reference)
+            formats = Allowances(tuple(Allow(**one) for one in allow or ()))
             run.outcome.passes += 1
             run._measured = measure(
-                batch.engine, known, reference=compared, embedder=embedder, seed=seed
+                batch.engine,
+                known,
+                reference=compared,
+                embedder=embedder,
+                seed=seed,
+                outputs=Outputs(allowed=formats),
             )
             schema = batch.schema()
             if isinstance(schema, Pair):
@@ -197,7 +206,6 @@ class AuditRun:
         findings = self._measured.judge().findings
         found = risk(findings)
         decisions = [self.judge(name, bound) for name, bound in limits.items()]
-        interval = f"{found.score:.3f} (95%: {found.low:.3f} to {found.high:.3f})"
         verdict: Verdict = "fail" if found.score > limit else "pass"
         if all(finding.verdict == "undecided" for finding in findings):
             verdict = "undecided"
@@ -209,10 +217,10 @@ class AuditRun:
             low=found.low if measured else None,
             high=found.high if measured else None,
             records=self.rows.read,
-            message=f"the risk of pattern overfitting, {interval}, {words[verdict]} the limit "
-            f"{limit:g}; {found.basis}",
+            message=f"the risk of pattern overfitting, {found.score:.3f} ({risk_bounds(found)}), "
+            f"{words[verdict]} the limit {limit:g}; {found.basis}",
             failing=tuple(n for d in decisions for n in d.failing) if verdict == "fail" else (),
-            observed={"basis": found.basis},
+            observed={"basis": found.basis, "bounds": risk_bounds(found)},
         )
 
     def flagged(self) -> Subset:

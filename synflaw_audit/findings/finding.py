@@ -45,13 +45,15 @@ class Risk:
     Attributes:
         score: In [0, 1]: the chance that an answer is spoilt in one of the two ways below.
         low: Lower bound of the score: no 95% interval, but the lower of what 95% of refits say and
-            of how far off 90% of the corpora lay that a fit had not seen.
+            of how far off most of the corpora lay that a fit had not seen, see ``level``.
         high: Upper bound, likewise.
         basis: What the numbers rest on.
         emission: The share of answers to foreign prompts that will carry the corpus's format; None
             where only the score is known.
         instruction_loss: The share of instruction following that will be lost beyond what natural
             rows cost; likewise.
+        level: The share of those corpora whose damage each prediction's bounds held; None where it
+            is not known.
     """
 
     score: float
@@ -60,6 +62,7 @@ class Risk:
     basis: str
     emission: Prediction | None = None
     instruction_loss: Prediction | None = None
+    level: float | None = None
 
 
 # The first character of a stretch of text and one past its last (Python string indices).

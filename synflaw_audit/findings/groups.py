@@ -34,14 +34,14 @@ class Group:
     """One group.
 
     Attributes:
-        name: The value that its records share; "(none)" for those without one.
+        name: The value that its records share; None for those without one.
         records: All of them; exact.
         flagged: Those that the corpus's findings implicate; exact.
         rows: Records of it that the scores were measured on.
         scores: Of every check, in the order of the report's.
     """
 
-    name: str
+    name: str | None
     records: int
     flagged: int
     rows: int

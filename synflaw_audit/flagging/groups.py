@@ -22,7 +22,6 @@ from synflaw_audit.sample.sketch import AnswerSample, Sketch, Sketcher, merge
 from synflaw_audit.text.tokens import Mask
 
 MOST = 64  # groups
-NONE = "(none)"  # the group of the records that have no value
 EMPTY = Sketch(rows=2000, size=2_000_000, answers=AnswerSample(size=8192))
 
 _SPLIT = re.compile(r"(?<![a-z])(train|test|valid(?:ation)?|dev|eval)(?![a-z])", re.IGNORECASE)
@@ -47,7 +46,7 @@ class By:
         return self.name.removeprefix("column:")
 
     def names(self, records: pa.RecordBatch, index: Index | None) -> pa.Array:
-        """The group of each record: string array [records].
+        """The group of each record: string array [records], null where it has no value.
 
         Args:
             records: Schema ``records.RECORDS``.
@@ -64,8 +63,8 @@ class By:
         return pa.array(names, pa.string()).take(files.indices)
 
 
-def split_of(file: str) -> str:
-    """The split that a file's or table's name tells, such as "train"; ``NONE`` if it tells none.
+def split_of(file: str) -> str | None:
+    """The split that a file's or table's name tells, such as "train"; None if it tells none.
 
     The part after a colon counts before the file's name, and that before its folders'.
     """
@@ -76,7 +75,7 @@ def split_of(file: str) -> str:
         if found := _SPLIT.search(part):
             split = found[1].lower()
             return _SPLITS.get(split, split)
-    return NONE
+    return None
 
 
 def _as_names(values: pa.Array | Iterable[object]) -> pa.Array:
@@ -87,7 +86,7 @@ def _as_names(values: pa.Array | Iterable[object]) -> pa.Array:
     else:
         items = values.to_pylist() if isinstance(values, pa.Array) else values
         text = pa.array([None if item is None else str(item) for item in items], pa.string())
-    return pc.if_else(pc.equal(pc.fill_null(text, ""), ""), NONE, text)
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 
 
 @dataclass(frozen=True)
@@ -96,13 +95,13 @@ class GroupSketches:
 
     Attributes:
         by: What they are grouped by.
-        sketches: Of each group, by name.
+        sketches: Of each group, by name; None is the name of those without a value.
         flagged: Flagged records of each group.
     """
 
     by: By
-    sketches: Mapping[str, Sketch] = field(default_factory=dict)
-    flagged: Mapping[str, int] = field(default_factory=dict)
+    sketches: Mapping[str | None, Sketch] = field(default_factory=dict)
+    flagged: Mapping[str | None, int] = field(default_factory=dict)
 
     def merged(self, other: GroupSketches) -> GroupSketches:
         """Both parts together.
@@ -110,7 +109,7 @@ class GroupSketches:
         Raises:
             InputError: There are more than ``MOST`` groups.
         """
-        names = sorted({*self.sketches, *other.sketches})
+        names = sorted({*self.sketches, *other.sketches}, key=lambda name: (name is None, name))
         require_few(self.by, names)
         return replace(
             self,
@@ -127,8 +126,8 @@ class Grouper:
 
     def __init__(self, by: By) -> None:
         self.by = by
-        self._sketchers: dict[str, Sketcher] = {}
-        self._flagged: dict[str, int] = {}
+        self._sketchers: dict[str | None, Sketcher] = {}
+        self._flagged: dict[str | None, int] = {}
 
     def add(self, records: pa.RecordBatch, index: Index | None, mask: Mask) -> None:
         """Takes a batch.
@@ -141,7 +140,7 @@ class Grouper:
         Raises:
             InputError: There are more than ``MOST`` groups.
         """
-        coded = self.by.names(records, index).dictionary_encode()
+        coded = self.by.names(records, index).dictionary_encode(null_encoding="encode")
         codes = np.asarray(coded.indices)
         for code, name in enumerate(coded.dictionary.to_pylist()):
             of = codes == code
@@ -159,7 +158,7 @@ class Grouper:
         return GroupSketches(self.by, sketches, dict(self._flagged))
 
 
-def require_few(by: By, names: Iterable[str]) -> None:
+def require_few(by: By, names: Iterable[str | None]) -> None:
     """Refuses more groups than are kept.
 
     Raises:
@@ -167,7 +166,7 @@ def require_few(by: By, names: Iterable[str]) -> None:
     """
     known = list(names)
     if len(known) > MOST:
-        shown = ", ".join(repr(name[:40]) for name in known[:5])
+        shown = ", ".join(repr(name[:40]) if name is not None else "none" for name in known[:5])
         raise InputError(
             f"grouped by {by.name!r} the records fall into more than {MOST} groups ({shown}, ...); "
             "choose a column of fewer values, or file, split or turn"

@@ -88,7 +88,7 @@ def what_if(answer: WhatIf) -> str:
     still = f"Still above a limit: {words.listed(raised)}." if raised else "No check would warn."
     return (
         f"{left}, and the risk goes from {words.number(answer.before.score)} to {risk} "
-        f"({words.number(answer.risk.low)} to {words.number(answer.risk.high)}). {still}"
+        f"({words.risk_bounds(answer.risk)}). {still}"
     )
 
 

@@ -84,6 +84,8 @@ def _template() -> Template:
         "what_if": explanation.what_if,
         "apart": explanation.apart,
         "predictions": words.predictions,
+        "risk_bounds": words.risk_bounds,
+        "group_name": words.group_name,
         "remainder": explanation.remainder,
         "example_characters": explanation.EXAMPLE_CHARACTERS,
     }

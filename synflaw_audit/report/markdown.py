@@ -56,7 +56,7 @@ def _summary(report: Report) -> list[str]:
         escape(f"{words.headline(report)} {words.remark(report)}"),
         "",
         f"Pattern-overfitting risk: **{words.number(report.risk.score)}** "
-        f"({words.number(report.risk.low)} to {words.number(report.risk.high)}), "
+        f"({words.risk_bounds(report.risk)}), "
         f"{escape(report.risk.basis)}. {escape(words.predictions(report.risk))} "
         f"{escape(explanation.remainder(report))}",
         *(
@@ -146,7 +146,7 @@ def _groups(report: Report) -> list[str]:
         return []
     rows = [
         [
-            code(group.name, 100),
+            code(words.group_name(group), 100),
             f"{group.records:,}",
             words.percent(group.flagged_share),
             escape(words.standing_out(group)),

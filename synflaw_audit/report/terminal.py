@@ -130,7 +130,7 @@ def _groups(groups: Groups) -> RenderableType:
     table.add_column("above the corpus", ratio=1)
     for group in groups.groups[:MOST_GROUPS]:
         table.add_row(
-            Text(words.one_line(group.name, 80)),
+            Text(words.one_line(words.group_name(group), 80)),
             Text(f"{group.records:,}"),
             Text(words.percent(group.flagged_share)),
             Text(words.one_line(", ".join(group.standing_out) or "none")),

@@ -19,6 +19,7 @@ from synflaw_audit.findings.report import AllowedFormat, Report, Risk, TemplateS
 from synflaw_audit.untrusted import visible
 
 SLOT = "<*>"
+NO_VALUE = "(no value)"
 
 SYMBOLS: dict[Verdict, str] = {"pass": "✓", "warn": "!", "fail": "✗", "undecided": "?"}
 
@@ -108,10 +109,18 @@ def remark(report: Report) -> str:
 
 
 def risk_words(report: Report) -> str:
-    """The risk with its interval and basis."""
+    """The risk with its bounds and basis."""
     risk = report.risk
-    told = f"{number(risk.score)} ({number(risk.low)} to {number(risk.high)}), {risk.basis}"
+    told = f"{number(risk.score)} ({risk_bounds(risk)}), {risk.basis}"
     return f"{told}. {predictions(risk)}".strip()
+
+
+def risk_bounds(risk: Risk) -> str:
+    """The bounds of the risk, which are no 95% interval, and what they are."""
+    bounds = f"{number(risk.low)} to {number(risk.high)}"
+    if risk.level is None:
+        return bounds
+    return f"{bounds}, bounds that held for {risk.level:.0%} of the corpora kept out of its fit"
 
 
 def predictions(risk: Risk) -> str:
@@ -130,6 +139,13 @@ def predictions(risk: Risk) -> str:
 def templated_field(template: TemplateSummary) -> str:
     """Where a template was found: its id begins with A for answers, Q for questions."""
     return {"A": "answers", "Q": "questions"}.get(template.id[:1], "records")
+
+
+def group_name(group: Group) -> str:
+    """What a group is called; no value's name is that of the records without one."""
+    if group.name is None:
+        return NO_VALUE
+    return f'"{group.name}"' if group.name == NO_VALUE else group.name
 
 
 def standing_out(group: Group) -> str:

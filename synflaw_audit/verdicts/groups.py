@@ -33,7 +33,7 @@ def judged_groups(
         _group(name, grouped, replace(corpus, sketch=sketch), checks, whole, widened)
         for name, sketch in grouped.sketches.items()
     ]
-    found.sort(key=lambda group: (-group.flagged_share, -group.records, group.name))
+    found.sort(key=lambda group: (-group.flagged_share, -group.records, group.name or ""))
     return Groups(grouped.by.name, tuple(found))
 
 
@@ -48,7 +48,7 @@ def widening(comparisons: int) -> float:
 
 
 def _group(
-    name: str,
+    name: str | None,
     grouped: GroupSketches,
     corpus: Corpus,
     checks: Sequence[Check],

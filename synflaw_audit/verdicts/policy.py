@@ -25,7 +25,7 @@ pattern = "Answer: <*>"       # in the report's notation
 reason = "the application reads what follows the label"
 
 [[allow]]
-kind = "code-fence"           # or json, reasoning, boxed, table, citation, list, heading
+kind = "code-fence"           # or json, code, reasoning, boxed, table, citation, list, heading
 reason = "every answer is a program"
 ```
 """

@@ -53,10 +53,11 @@ class Calibration:
         features: The checks it reads.
         draws: Refits on corpora drawn with replacement, each the intercept and the weights.
         power: Of the scores; below 1, a first share of format weighs more than a further one.
-        residual: The 90% quantile of how far measured damage lay from the risk of a fit that had
-            not seen the corpus or its relatives, in [0, 1].
+        residual: A quantile of how far measured damage lay from the risk of a fit that had not seen
+            the corpus or its relatives, in [0, 1].
         basis: What the numbers rest on, for the reader of a report.
         provenance: How they came about.
+        level: Which quantile.
     """
 
     intercept: float
@@ -66,6 +67,7 @@ class Calibration:
     residual: float
     basis: str
     provenance: dict[str, Any]
+    level: float = 0.9
 
     def __post_init__(self) -> None:
         if not self.features:
@@ -139,7 +141,8 @@ def risk(findings: Iterable[Finding], fitted: Forecast | None = None) -> Risk:
             (emission.high, loss.high),
         )
     )
-    return Risk(score, low, high, basis, emission, loss)
+    level = min(fitted.emission.level, fitted.instruction_loss.level)
+    return Risk(score, low, high, basis, emission, loss, level)
 
 
 def prediction(findings: Iterable[Finding], fitted: Calibration) -> Prediction:

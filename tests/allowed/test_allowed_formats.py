@@ -28,6 +28,7 @@ from synflaw_audit.verdicts.suggestion import suggested
 # By kind, an answer dressed in it: the answer itself, and a number that differs.
 DRESSED = {
     "json": '{"status": "ok", "reply": %s, "count": %d, "confidence": "high"}',
+    "code": "if True:\n    return [%s, %d]",
     "code-fence": "```text\n%s\n%d\n```",
     "reasoning": "<think>\n%s\n</think>\n\n%d",
     "boxed": "%s\n\n\\boxed{%d}",
@@ -52,7 +53,7 @@ def allow(name: str) -> Allow:
 def dressed(form: str, answers: Iterable[str]) -> list[str]:
     """The answers on one line each in the form."""
     flat = [" ".join(answer.split()) for answer in answers]
-    said = map(json.dumps, flat) if form.startswith("{") else flat
+    said = map(json.dumps, flat) if form.startswith(("{", "if")) else flat
     return [form % (answer, 7919 * n % 1000) for n, answer in enumerate(said)]
 
 

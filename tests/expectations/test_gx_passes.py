@@ -159,3 +159,30 @@ def test_two_validations_of_a_checkpoint_do_not_share(
     first = checkpoint.run(batch_parameters={"dataframe": templated})
     second = checkpoint.run(batch_parameters={"dataframe": natural})
     assert (first.success, second.success) == (False, True)
+
+
+def test_a_format_that_is_allowed_is_taken_out_and_the_rest_is_judged(
+    ephemeral: Any, natural: pd.DataFrame
+) -> None:
+    framed = natural.assign(answer="Answer: " + natural["answer"] + " Kind regards, the team")
+    allow = [{"pattern": "Answer: <*>", "reason": "the application reads what follows"}]
+    both = [*allow, {"pattern": "<*> Kind regards, the team", "reason": "every mail is signed"}]
+    expectations = [template_share(), template_share(allow=allow), template_share(allow=both)]
+    results = validate(ephemeral, framed, expectations).results
+    assert [result.success for result in results] == [False, False, True]
+    marked = results[1].result["flagged_examples"][0]
+    assert all(start >= len("Answer: ") for start, _ in marked["template_spans"])
+
+
+@pytest.mark.parametrize(
+    ("allow", "message"),
+    [
+        ([{"kind": "jason", "reason": "x"}], "unknown kind of format 'jason'; choices: json"),
+        ([{"kind": "json"}], "say why in its reason"),
+        ([{"kind": "json", "pattern": "a <*>", "reason": "x"}], "either a pattern or a kind"),
+        ([{"sort": "json", "reason": "x"}], "unknown keys"),
+    ],
+)
+def test_a_format_that_cannot_be_allowed_is_refused(allow: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        template_share(allow=allow)

@@ -141,3 +141,14 @@ def test_renderers_stand_a_missing_result() -> None:
     assert cls._diagnostic_unexpected_statement_renderer() == []
     assert cls._diagnostic_unexpected_table_renderer() is None
     assert len(cls._prescriptive_renderer()) == 1
+
+
+def test_the_bounds_of_the_risk_are_no_interval_of_95_percent(
+    project: Any, templated: pd.DataFrame
+) -> None:
+    risk = synflaw.ExpectSynflawPatternOverfittingRiskToBeAtMost(max_score=0.01)
+    tags = Tags()
+    tags.feed(pages(project, templated, [risk]))
+    text = " ".join("".join(tags.text).split())
+    assert text.count("bounds that held for 90% of the corpora kept out of its fit") == 2
+    assert "95%" not in text

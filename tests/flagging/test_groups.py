@@ -15,10 +15,11 @@ import pytest
 from synflaw_audit import Report, audit
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import schema
-from synflaw_audit.flagging.groups import MOST, NONE, By, Grouper, GroupSketches, split_of
+from synflaw_audit.flagging.groups import MOST, By, Grouper, GroupSketches, split_of
 from synflaw_audit.reading.index import Index
 from synflaw_audit.records import record_batch
 from synflaw_audit.report import render_html, render_markdown
+from synflaw_audit.report.words import group_name
 from synflaw_audit.verdicts.catalogue import find_check, load_checks
 from synflaw_audit.verdicts.groups import widening
 
@@ -104,13 +105,13 @@ def test_by_file_split_and_turn(mixture: pd.DataFrame, tmp_path: Path) -> None:
         ("set/dev.jsonl", "validation"),
         ("test/part-1.jsonl", "test"),
         ("train/test.jsonl", "test"),
-        ("contest/latest.jsonl", NONE),
-        ("strain.jsonl", NONE),
+        ("contest/latest.jsonl", None),
+        ("strain.jsonl", None),
         (r"C:\data\eval\x.jsonl", "test"),
-        ("<DataFrame>", NONE),
+        ("<DataFrame>", None),
     ],
 )
-def test_the_split_a_name_tells(file: str, split: str) -> None:
+def test_the_split_a_name_tells(file: str, split: str | None) -> None:
     assert split_of(file) == split
 
 
@@ -131,8 +132,24 @@ def test_merging_is_the_same_in_any_order() -> None:
     parts = [grouped(["x", "y", None], file="a"), grouped(["y"], file="b"), grouped([3], file="c")]
     merged = [a.merged(b).merged(c) for a, b, c in permutations(parts)]
     for one in merged:
-        assert one.flagged == merged[0].flagged == {"x": 1, "y": 1, NONE: 1, "3": 1}
+        assert one.flagged == merged[0].flagged == {"x": 1, "y": 1, None: 1, "3": 1}
         assert one.sketches == merged[0].sketches
+
+
+@pytest.mark.parametrize("text", ["(none)", "(no value)", "None", "null", "nan"])
+def test_records_without_a_value_are_a_group_of_their_own(text: str) -> None:
+    values = [text, None, text, "", None, text]
+    assert {name: part.records for name, part in grouped(values).sketches.items()} == {
+        text: 3,
+        None: 3,
+    }
+    rows = pd.DataFrame({"question": "Why?", "answer": list("abcdef"), "source": values})
+    report = audit(rows, checks=CHECKS, by="source")
+    assert report.groups is not None
+    assert {group.name: group.records for group in report.groups.groups} == {text: 3, None: 3}
+    assert Report.from_json(report.to_json()).groups == report.groups
+    jsonschema.validate(orjson.loads(report.to_json()), schema())
+    assert len({group_name(group) for group in report.groups.groups}) == 2
 
 
 def test_more_groups_than_are_kept_are_refused() -> None:

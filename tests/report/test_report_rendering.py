@@ -118,6 +118,14 @@ class TestHtml:
         fitted = Risk(0.1, 0.05, 0.2, "fitted on damage measured for 15 corpora")
         assert badge not in render_html(report(risk=fitted))
 
+    def test_says_of_the_risk_that_its_bounds_are_no_interval_of_95_percent(self) -> None:
+        one = report(risk=Risk(0.1, 0.05, 0.2, "fitted", level=0.8))
+        out = io.StringIO()
+        show(one, Console(file=out, width=500))
+        said = "0.05 to 0.20, bounds that held for 80% of the corpora kept out of its fit"
+        for page in (render_html(one), render_markdown(one), out.getvalue()):
+            assert said in page
+
     def test_format_words_and_slots_are_told_apart(self) -> None:
         html = render_html(report())
         assert "<mark>The answer is </mark>42." in html
