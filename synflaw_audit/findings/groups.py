@@ -14,8 +14,8 @@ class GroupScore:
     Attributes:
         name: Of the check.
         score: In [0, 1].
-        low: Lower bound of the score. The intervals of all groups hold together at 95% confidence
-            (Bonferroni), so each is wider than that of a corpus by itself.
+        low: Lower bound of the score. The intervals of all groups and checks hold together at 95%
+            confidence (Bonferroni), so each is wider than that of a corpus by itself.
         high: Upper bound.
         verdict: The score against the check's limits.
         stands_out: The group's interval lies above that of the whole corpus.

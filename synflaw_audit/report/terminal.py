@@ -136,7 +136,8 @@ def _groups(groups: Groups) -> RenderableType:
             Text(words.one_line(", ".join(group.standing_out) or "none")),
         )
     rest = len(groups.groups) - MOST_GROUPS
-    return Group(table, Text(f"and {rest:,} more", style="dim")) if rest > 0 else table
+    more = [Text(f"and {rest:,} more", style="dim")] if rest > 0 else []
+    return Group(table, *more, Text(words.one_line(words.grouped_by(groups), 600), style="dim"))
 
 
 def _pattern(pattern: str) -> Text:

@@ -162,8 +162,8 @@ def grouped_by(groups: Groups) -> str:
     """What was grouped, and how its intervals are meant."""
     return (
         f"{count(len(groups.groups), 'group')} by {groups.by}. A score is named where its interval "
-        "lies above that of the whole corpus; the intervals of all groups hold together at 95% "
-        "confidence (Bonferroni)."
+        "lies above that of the whole corpus; the intervals of all groups and checks hold together "
+        "at 95% confidence (Bonferroni)."
     )
 
 

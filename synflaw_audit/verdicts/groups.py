@@ -28,7 +28,7 @@ def judged_groups(
         findings: What the checks found in the whole corpus.
     """
     whole = {finding.name: finding for finding in findings}
-    widened = widening(len(grouped.sketches))
+    widened = widening(len(grouped.sketches) * len(checks))
     found = [
         _group(name, grouped, replace(corpus, sketch=sketch), checks, whole, widened)
         for name, sketch in grouped.sketches.items()
