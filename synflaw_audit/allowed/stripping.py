@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from synflaw_audit.allowed.formats import Allow, Range
+from synflaw_audit.findings.finding import Span
 from synflaw_audit.text.tokens import Ints
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from synflaw_audit.chat.rendering import RenderedRow, render_prompt, render_row
 from synflaw_audit.errors import RepairError
-
-Span = tuple[int, int]
+from synflaw_audit.findings.finding import Span
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from synflaw_audit.errors import InputError
 from synflaw_audit.findings.finding import Advice
 from synflaw_audit.findings.report import ExampleRow, Finding, Report
 from synflaw_audit.report import explanation, words
-from synflaw_audit.report.terminal import headline, verdict_text
+from synflaw_audit.report.terminal import verdict_line, verdict_text
 from synflaw_audit.untrusted import visible
 from synflaw_audit.verdicts.catalogue import Check, CheckExample, Evidence
 
@@ -109,7 +109,7 @@ def finding_page(finding: Finding, report: Report) -> RenderableType:
 
 def findings_page(report: Report) -> RenderableType:
     """Every finding of a report that did not pass, the worst first."""
-    parts: list[RenderableType] = [headline(report), _text(explanation.remainder(report))]
+    parts: list[RenderableType] = [verdict_line(report), _text(explanation.remainder(report))]
     for finding in explanation.worst_first(report.checks):
         if finding.verdict != "pass":
             parts += [Text(), finding_page(finding, report)]

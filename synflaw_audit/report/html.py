@@ -57,7 +57,7 @@ def _template() -> Template:
         "allowed": words.allowed,
         "value": words.value,
         "shape": shape,
-        "share": words.share,
+        "share": words.percent_or_dash,
         "dots": picture.dots,
         "curve": picture.curve,
         "at": explanation.location,

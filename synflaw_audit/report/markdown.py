@@ -77,8 +77,8 @@ def _checks(report: Report) -> list[str]:
             f"{words.number(finding.low)} to {words.number(finding.high)}",
             words.number(finding.warn_above),
             words.number(finding.fail_above),
-            words.share(finding.flagged.share if finding.flagged else None),
-            words.share(finding.risk_share),
+            words.percent_or_dash(finding.flagged.share if finding.flagged else None),
+            words.percent_or_dash(finding.risk_share),
         ]
         for finding in report.checks
     ]

@@ -31,7 +31,7 @@ def show(report: Report, console: Console) -> None:
 
 def render(report: Report) -> RenderableType:
     """The report as a rich renderable."""
-    parts: list[RenderableType] = [headline(report), Text(), _checks(report.checks)]
+    parts: list[RenderableType] = [verdict_line(report), Text(), _checks(report.checks)]
     raised = explanation.worst_first(f for f in report.checks if f.verdict in ("warn", "fail"))
     if raised:
         parts += [Text(), _to_do(raised)]
@@ -52,7 +52,7 @@ def verdict_text(verdict: Verdict) -> Text:
     return Text(f"{words.SYMBOLS[verdict]} {verdict}", style=STYLES[verdict])
 
 
-def headline(report: Report) -> RenderableType:
+def verdict_line(report: Report) -> RenderableType:
     """The verdict in a sentence, and the risk."""
     line = verdict_text(report.verdict)
     line.append(f"  {words.headline(report)}", style="default not bold")
@@ -98,8 +98,8 @@ def _to_do(findings: list[Finding]) -> RenderableType:
         actions = ", ".join(advice.action for advice in finding.advice)
         table.add_row(
             Text(finding.code),
-            Text(words.share(finding.flagged.share if finding.flagged else None)),
-            Text(words.share(finding.risk_share)),
+            Text(words.percent_or_dash(finding.flagged.share if finding.flagged else None)),
+            Text(words.percent_or_dash(finding.risk_share)),
             Text(words.one_line(actions)),
         )
     return table

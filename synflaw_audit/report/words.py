@@ -53,7 +53,7 @@ def percent(share: float) -> str:
     return f"{value:.1f}%" if value < 9.95 or 99.05 < value < 99.95 else f"{value:.0f}%"
 
 
-def share(part: float | None) -> str:
+def percent_or_dash(part: float | None) -> str:
     """A share in a table; a dash where there is none."""
     return "-" if part is None else percent(part)
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from synflaw_audit.chat.encoding import EncodedRow, Span, encode_row
+from synflaw_audit.chat.encoding import EncodedRow, encode_row
+from synflaw_audit.findings.finding import Span
 
 
 class Purpose(IntEnum):

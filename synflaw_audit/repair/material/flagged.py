@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synflaw_audit.chat.encoding import Span
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.finding import Span
 from synflaw_audit.records import FLAGGED
 from synflaw_audit.repair.material.batches import Row
 
