@@ -15,7 +15,7 @@ from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, Row, repair
 from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
 from synflaw_audit.repair.methods.preference import losses
-from synflaw_audit.repair.methods.preference.objectives import FTPO
+from synflaw_audit.repair.methods.preference.objectives import FTPOObjective
 from synflaw_audit.repair.methods.preference.onsets import Onset, onsets
 
 finite = st.floats(-20, 20)
@@ -98,7 +98,7 @@ def test_the_one_hot_form_is_the_divergence_from_certainty(p: float) -> None:
 def test_an_ftpo_batch_reads_the_last_token_on_either_side() -> None:
     places = [Onset((1, 2, 3), 4, (5,)), Onset((1, 2), 4, (0, 6))]
     for side in ("left", "right"):
-        batch = FTPO(Collator(0, side), 8).collate(places)
+        batch = FTPOObjective(Collator(0, side), 8).collate(places)
         assert batch["rejected"].tolist() == [4, 4]
         assert batch["chosen"].tolist() == [[5, -1], [0, 6]]
         assert batch["attention_mask"].sum(-1).tolist() == [3, 2]

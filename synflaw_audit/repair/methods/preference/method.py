@@ -27,7 +27,7 @@ from synflaw_audit.repair.storage.adapters import with_adapters
 from synflaw_audit.repair.training.memory import fitted, footprint
 
 
-class Preference(Method):
+class PreferenceMethod(Method):
     """Trains an objective over items until the budget of tokens is used up."""
 
     objective: type[objectives.Objective]
@@ -87,7 +87,7 @@ class Preference(Method):
         )
 
 
-class _Answers(Preference):
+class _Answers(PreferenceMethod):
     rows_an_item = 2
 
     def items(
@@ -100,19 +100,19 @@ class _Answers(Preference):
 class DPO(_Answers):
     """Direct preference optimisation; see :func:`~.losses.dpo`."""
 
-    objective = objectives.DPO
+    objective = objectives.DPOObjective
 
 
 class SimPO(_Answers):
     """Simple preference optimisation; see :func:`~.losses.simpo`."""
 
-    objective = objectives.SimPO
+    objective = objectives.SimPOObjective
 
 
-class FTPO(Preference):
+class FTPO(PreferenceMethod):
     """Final token preference optimisation; see :func:`~.losses.ftpo` and :mod:`~.onsets`."""
 
-    objective = objectives.FTPO
+    objective = objectives.FTPOObjective
 
     def items(
         self, model: PreTrainedModel, material: Material, context: Context, limit: int
@@ -125,10 +125,10 @@ class FTPO(Preference):
         return [item for found in places for item in (found * -(-most // len(found)))[:most]]
 
 
-class JensUn(Preference):
+class JensUn(PreferenceMethod):
     """JensUn; see :class:`~.objectives.JensUn`."""
 
-    objective = objectives.JensUn
+    objective = objectives.JensUnObjective
 
     def items(
         self, model: PreTrainedModel, material: Material, context: Context, limit: int

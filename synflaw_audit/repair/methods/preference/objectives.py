@@ -17,7 +17,7 @@ from synflaw_audit.repair.methods.preference.onsets import Onset
 from synflaw_audit.repair.scores import cross_entropy
 from synflaw_audit.repair.training.forward import in_chunks, selected_logits
 
-Pair = tuple[TrainingExample, TrainingExample]
+AnswerPair = tuple[TrainingExample, TrainingExample]
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Objective(ABC):
 class Answers(Objective):
     """Items are pairs of a chosen and a rejected answer to one question."""
 
-    def collate(self, items: Sequence[Pair]) -> dict[str, Tensor]:
+    def collate(self, items: Sequence[AnswerPair]) -> dict[str, Tensor]:
         """The rejected rows first, then the chosen ones, each in the order of the pairs."""
         # The collator sorts by role, and leaves equal roles in their order.
         return self.collator([row for pair in items for row in pair])
 
     @staticmethod
-    def tokens(item: Pair) -> int:
+    def tokens(item: AnswerPair) -> int:
         """Of both answers."""
         return sum(len(row.input_ids) for row in item)
 
@@ -81,7 +81,7 @@ class Answers(Objective):
 
 
 @dataclass(frozen=True)
-class DPO(Answers):
+class DPOObjective(Answers):
     """See :func:`~.losses.dpo`."""
 
     def __call__(
@@ -95,7 +95,7 @@ class DPO(Answers):
 
 
 @dataclass(frozen=True)
-class SimPO(Answers):
+class SimPOObjective(Answers):
     """See :func:`~.losses.simpo`."""
 
     needs_reference = False
@@ -109,7 +109,7 @@ class SimPO(Answers):
 
 
 @dataclass(frozen=True)
-class JensUn(Objective):
+class JensUnObjective(Objective):
     """Items are rows: answers to give instead (role RETAIN) and ordinary ones (role REPLAY).
 
     See :func:`~.losses.one_hot_divergence` and :func:`~.losses.divergence`. Inferred: both terms
@@ -153,7 +153,7 @@ class JensUn(Objective):
 
 
 @dataclass(frozen=True)
-class FTPO(Objective):
+class FTPOObjective(Objective):
     """Items are places where the format would begin. See :func:`~.losses.ftpo`."""
 
     def collate(self, items: Sequence[Onset]) -> dict[str, Tensor]:
