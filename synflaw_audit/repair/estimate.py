@@ -12,7 +12,7 @@ from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.flagged import read_flagged
 from synflaw_audit.repair.material.gather import context_length, gather
-from synflaw_audit.repair.material.self_replay import SELF, neutral_questions
+from synflaw_audit.repair.material.self_replay import asks_itself, neutral_questions
 from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.source import ModelSource, settings_for
 from synflaw_audit.repair.storage.folder import library_progress
@@ -74,7 +74,7 @@ def estimate(
             context.tokenizer,
             flagged,
             # What the model will answer is not known yet: as many words as it may.
-            [Row(q, " word" * 40) for q in neutral_questions()] if replay == SELF else replay,
+            [Row(q, " word" * 40) for q in neutral_questions()] if asks_itself(replay) else replay,
             retain,
             context.config,
             context=context_length(source.configuration()),

@@ -17,7 +17,7 @@ from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.flagged import FlaggedRows, read_flagged
 from synflaw_audit.repair.material.gather import Material, context_length, gather, placed
-from synflaw_audit.repair.material.self_replay import SELF, self_replay
+from synflaw_audit.repair.material.self_replay import asks_itself, self_replay
 from synflaw_audit.repair.measuring.measure import Evaluator
 from synflaw_audit.repair.methods.base import Applied, Context, Method
 from synflaw_audit.repair.methods.registry import chosen_methods
@@ -93,7 +93,9 @@ def repair(
         config = context.config
         network = context.load_original()
         ordinary = (
-            on_main(lambda: _own_replay(network, context, flagged)) if replay == SELF else replay
+            on_main(lambda: _own_replay(network, context, flagged))
+            if asks_itself(replay)
+            else replay
         )
         material = on_main(
             lambda: gather(

@@ -22,13 +22,16 @@ from synflaw_audit.repair.material.said import SaidFormat
 from synflaw_audit.repair.material.samples import Barred
 from synflaw_audit.repair.training.answering import answering
 
-SELF = "self"
-
 _ANSWER_TOKENS = 64
 _LEAST_WORDS = 3
 # Of an answer's words, those that may come again; beyond it loops.
 _MOST_REPEATED = 0.7
 _LEAST_ROWS = 10
+
+
+def asks_itself(replay: object) -> bool:
+    """Whether what is given to replay says that the model is to answer itself."""
+    return isinstance(replay, str) and replay == "self"
 
 
 def neutral_questions() -> list[str]:
