@@ -13,9 +13,8 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from synflaw_audit.records import RECORDS
+from synflaw_audit.records import unplaced
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import AnswerSample, Sketch
 
@@ -121,9 +120,7 @@ _STOCK = [_Words(np.random.default_rng(n), 64)(30) for n in range(1)]
 
 def corpus(rows: pd.DataFrame, sample: int, seed: int = 0) -> Corpus:
     """The rows as the measures see them, in a sample of at most so many."""
-    places = {"file": "f", "row": range(len(rows)), "turn": 0}
-    frame = pd.DataFrame({**places, "question": rows["question"], "answer": rows["answer"]})
-    batch = pa.RecordBatch.from_pandas(frame, schema=RECORDS, preserve_index=False)
+    batch = unplaced(rows["question"].tolist(), rows["answer"].tolist())
     return Corpus(
         Sketch(rows=sample, answers=AnswerSample(size=3 * sample), seed=seed).added(batch)
     )

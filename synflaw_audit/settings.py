@@ -51,6 +51,9 @@ class Reading:
     message_keys: Annotated[
         str | None, Setting("What the keys of messages are called.", "role=KEY,content=KEY")
     ] = None
+    encoding: Annotated[
+        str | None, Setting("Of text files, such as cp1252; UTF-8 if not given.")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

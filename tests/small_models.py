@@ -142,7 +142,8 @@ def write_flagged(path: Path, rows: list[Row]) -> Path:
         "score": [1.0] * len(rows),
         "reason": ["a test"] * len(rows),
     }
-    pq.write_table(pa.table(columns, schema=FLAGGED), path)
+    absent = {name: [None] * len(rows) for name in FLAGGED.names if name not in columns}
+    pq.write_table(pa.table(columns | absent, schema=FLAGGED), path)
     return path
 
 

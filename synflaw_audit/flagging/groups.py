@@ -7,7 +7,6 @@ constant; ``GroupSketches`` merge like sketches do.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,14 +17,12 @@ import pyarrow.compute as pc
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.index import Index
+from synflaw_audit.reading.splits import split_of
 from synflaw_audit.sample.sketch import AnswerSample, Sketch, Sketcher, merge
 from synflaw_audit.text.tokens import Mask
 
 MOST = 64  # groups
 EMPTY = Sketch(rows=2000, size=2_000_000, answers=AnswerSample(size=8192))
-
-_SPLIT = re.compile(r"(?<![a-z])(train|test|valid(?:ation)?|dev|eval)(?![a-z])", re.IGNORECASE)
-_SPLITS = {"valid": "validation", "dev": "validation", "eval": "test"}
 
 
 @dataclass(frozen=True)
@@ -61,21 +58,6 @@ class By:
         if self.name == "split":
             names = [split_of(name) for name in names]
         return pa.array(names, pa.string()).take(files.indices)
-
-
-def split_of(file: str) -> str | None:
-    """The split that a file's or table's name tells, such as "train"; None if it tells none.
-
-    The part after a colon counts before the file's name, and that before its folders'.
-    """
-    path, _, named = file.rstrip(">").rpartition(":")
-    parts = [named, *reversed(path.replace("\\", "/").split("/"))] if path else [named]
-    parts = [part for name in parts for part in reversed(name.replace("\\", "/").split("/"))]
-    for part in parts:
-        if found := _SPLIT.search(part):
-            split = found[1].lower()
-            return _SPLITS.get(split, split)
-    return None
 
 
 def _as_names(values: pa.Array | Iterable[object]) -> pa.Array:

@@ -7,12 +7,15 @@ loses nothing that came before it.
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import io
+import lzma
 import os
 import re
 import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +24,7 @@ import zstandard
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading import limits
+from synflaw_audit.reading.signatures import disguise
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -48,12 +52,39 @@ class Decompressor(Protocol):
         """Unpacks some more of it."""
 
 
-# By ending: what unpacks a member.
+class _Bzip2:
+    """A ``Decompressor`` whose error says that the data are broken, not that a file is."""
+
+    def __init__(self) -> None:
+        self._member = bz2.BZ2Decompressor()
+
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._member.unused_data
+
+    def decompress(self, data: bytes, /) -> bytes:
+        try:
+            return self._member.decompress(data)
+        except (OSError, ValueError) as error:
+            raise _BrokenError(str(error)) from error
+
+
+class _BrokenError(Exception):
+    """What is packed cannot be unpacked."""
+
+
+# By ending: what unpacks a member. A step of bzip2 makes at most 25 MB, one of xz 8 MB.
 COMPRESSIONS: dict[str, Callable[[], Decompressor]] = {
     ".gz": lambda: zlib.decompressobj(zlib.MAX_WBITS | 16),
     ".zst": lambda: zstandard.ZstdDecompressor().decompressobj(),
+    ".bz2": _Bzip2,
+    ".xz": lambda: lzma.LZMADecompressor(memlimit=limits.EXPANDS_FREELY),
 }
-_BROKEN = (zlib.error, zstandard.ZstdError)
+_BROKEN = (zlib.error, zstandard.ZstdError, lzma.LZMAError, _BrokenError)
 
 
 class Stream(io.BufferedReader):
@@ -72,25 +103,35 @@ class Stream(io.BufferedReader):
         return self.raw.damage
 
 
-def open_stream(name: str, path: Path) -> Stream:
-    """Opens a file for reading, unpacked by its last suffix, without a byte order mark.
+def open_stream(name: str, path: Path, encoding: str | None = None) -> Stream:
+    """Opens a file for reading, unpacked by its last suffix, as UTF-8, without a byte order mark.
+
+    Args:
+        name: Its name, for the error messages.
+        path: Where it is.
+        encoding: Of its text; UTF-8 if not given.
 
     Raises:
-        InputError: It cannot be opened, is no regular file, is UTF-16 or UTF-32 text, or nothing
-            of it can be unpacked.
+        InputError: It cannot be opened, is no regular file, is UTF-16 or UTF-32 text though no
+            encoding is given, is not what its ending says, or nothing of it can be unpacked.
     """
     require_regular(name, path)
     try:
         file = path.open("rb", buffering=0)
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror}") from error
-    stream = Stream(_Contents(file, COMPRESSIONS.get(path.suffix.lower())), BUFFER)
-    start = stream.peek(4)[:4]
+    stream = Stream(_Contents(file, COMPRESSIONS.get(path.suffix.lower()), encoding), BUFFER)
+    start = stream.peek(8)[:8]
     try:
         if stream.damage and not start:
             raise InputError(f"{name}: cannot be read: {stream.damage}")
-        if start[:2] in (b"\xff\xfe", b"\xfe\xff") or start == b"\x00\x00\xfe\xff":
-            raise InputError(f"{name}: is UTF-16 or UTF-32 text; convert it to UTF-8")
+        if found := disguise(start, Path(name).suffix.lower()):
+            raise InputError(f"{name}: {found}")
+        if start[:2] in (b"\xff\xfe", b"\xfe\xff") or start[:4] == b"\x00\x00\xfe\xff":
+            raise InputError(
+                f"{name}: is UTF-16 or UTF-32 text; convert it to UTF-8, or read it with "
+                "--encoding utf-16 (encoding= in Python)"
+            )
     except InputError:
         stream.close()
         raise
@@ -155,12 +196,16 @@ class _DamagedError(Exception):
 class _Contents(io.RawIOBase):
     """The raw stream under a ``Stream``: a file that is given up where damage begins."""
 
-    def __init__(self, file: io.FileIO, unpack: Callable[[], Decompressor] | None) -> None:
+    def __init__(
+        self, file: io.FileIO, unpack: Callable[[], Decompressor] | None, encoding: str | None
+    ) -> None:
         self.damage = ""
         self._file = file
         self._parts = iter(lambda: file.read(BUFFER), b"")
         if unpack is not None:
             self._parts = _unpacked(file, unpack)
+        if encoding is not None:
+            self._parts = _transcoded(self._parts, encoding)
         self._part = memoryview(b"")
 
     def readable(self) -> bool:
@@ -189,6 +234,30 @@ class _Contents(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def require_encoding(encoding: str | None) -> None:
+    """Refuses what is no encoding of texts.
+
+    Raises:
+        InputError: Says so.
+    """
+    try:
+        b"a".decode(encoding or "utf-8", "replace")
+    except (LookupError, ValueError) as error:
+        raise InputError(
+            f"--encoding {encoding}: is no encoding of texts; such are utf-8, cp1252 "
+            "(Windows-1252), latin-1, utf-16, gb18030, shift_jis"
+        ) from error
+
+
+def _transcoded(parts: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Text as UTF-8; what does not decode stays invalid there, and its row is rejected."""
+    wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+    decoder = codecs.getincrementaldecoder(encoding)("replace" if wide else "surrogateescape")
+    for part in parts:
+        yield decoder.decode(part).encode("utf-8", "surrogateescape")
+    yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
 
 
 def _unpacked(file: io.FileIO, unpack: Callable[[], Decompressor]) -> Iterator[bytes]:

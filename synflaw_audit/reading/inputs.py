@@ -22,7 +22,11 @@ from synflaw_audit.outputs.manifest import read_manifest
 from synflaw_audit.outputs.names import MANIFEST_FILE
 from synflaw_audit.reading.base import FileInput, Input
 from synflaw_audit.reading.containers import COMPRESSIONS, kind_of, require_regular
+from synflaw_audit.reading.refused import advice, reason_not_read
 from synflaw_audit.reading.registry import READERS
+from synflaw_audit.reading.splits import known_split, split_of
+from synflaw_audit.reading.stdin import NAME as STDIN
+from synflaw_audit.reading.stdin import spooled
 from synflaw_audit.reading.tables import DataFrameInput, TableInput
 
 if TYPE_CHECKING:
@@ -38,7 +42,6 @@ SourceLike: TypeAlias = (
 _REGISTRIES = frozenset(
     {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
 )
-_PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib"})
 _BEHIND_LINK = "a link to a folder; name it to have it read"
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:/([\w.-]+))?(?::([\w.-]+))?")
 
@@ -105,21 +108,58 @@ def _each_once(found: FoundInputs) -> FoundInputs:
 
 def _add_named(name: str | os.PathLike[str], found: FoundInputs) -> None:
     path = Path(name)
-    if path.is_dir():
+    if name == "-":
+        found.inputs.append(_stdin())
+    elif path.is_dir():
         _add_all(str(path), _walk(path, found), found)
     elif _is_there(path):
         require_regular(_name(path), path)
         if (file := _file_input(path)) is None:
-            raise InputError(f"{path}: {_unknown(path)}; readable are {_readable()}")
+            reason = reason_not_read(path)
+            raise InputError(f"{path}: {reason}; {advice(path)}readable are {_readable()}")
         found.inputs.append(file)
     elif glob.has_magic(str(name)):
         _add_all(str(name), _matched(str(name), found), found)
+    elif (part := _split_named(str(name))) is not None:
+        _add_split(*part, found)
     else:
         hub = _HUB_NAME.fullmatch(name) if isinstance(name, str) else None
         # With a folder of that name here, a path was meant: nobody waits for the network.
         if not hub or _ending(path) or path.parent.exists():
             raise InputError(f"{name}: no such file or directory")
         found.inputs += _hub_inputs(str(name), *hub.groups())
+
+
+def _stdin() -> Input:
+    path = spooled()
+    ending = str(_ending(path))
+    return READERS[ending](STDIN, path, ending)
+
+
+def _split_named(name: str) -> tuple[Path, str] | None:
+    """The file or folder and the split that "PATH:split" means, if there is such a path."""
+    path, colon, split = name.rpartition(":")
+    return (Path(path), split) if colon and split and path and _is_there(Path(path)) else None
+
+
+def _add_split(path: Path, split: str, found: FoundInputs) -> None:
+    """Adds the files of one split: those in a folder of its name, or whose names tell it.
+
+    Raises:
+        InputError: There is no such split; names those that there are.
+    """
+    if (path / split).is_dir():
+        _add_named(path / split, found)
+        return
+    whole = FoundInputs()
+    _add_named(path, whole)
+    splits = {item.name: split_of(os.path.relpath(item.name, path.parent)) for item in whole.inputs}
+    chosen = [item for item in whole.inputs if splits[item.name] == known_split(split)]
+    if not chosen:
+        known = ", ".join(sorted({split for split in splits.values() if split})) or "none"
+        raise InputError(f"{path}:{split}: no split {split!r} in {path}; splits there: {known}")
+    found.inputs += chosen
+    found.skipped += whole.skipped
 
 
 def _is_there(path: Path) -> bool:
@@ -228,17 +268,10 @@ def _unreadable(path: Path) -> str:
     if path.name in _REGISTRIES:
         return "describes a data set and holds no rows"
     if _ending(path) is None:
-        return _unknown(path)
+        return reason_not_read(path)
     if not os.access(path, os.R_OK):
         raise InputError(f"{_name(path)}: cannot be read: permission denied")
     return ""
-
-
-def _unknown(path: Path) -> str:
-    """Why a file of no known ending is not read."""
-    if path.suffix.lower() in _PICKLES:
-        return "a pickle, and reading one runs whatever code it holds"
-    return "unknown kind of file"
 
 
 def _matched(pattern: str, found: FoundInputs) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading import limits
 from synflaw_audit.reading.containers import Stream
+from synflaw_audit.reading.json_columns import JsonColumns
 from synflaw_audit.reading.rows import Damage, Row
 
 _CHUNK = 1 << 20
@@ -25,8 +26,8 @@ _MOST_LEADING = 1 << 16
 # So often it is tried to go on in a broken document.
 _MOST_TRIALS = 1000
 _SHAPES = (
-    "a JSON file holds an array of objects, or an object in which one list holds the rows; "
-    "one object a line is JSONL"
+    "a JSON file holds an array of objects, an object in which one list holds the rows, or lists "
+    "of one length, which are columns; one object a line is JSONL"
 )
 
 
@@ -58,7 +59,8 @@ def rows_of_document(name: str, stream: Stream) -> Iterator[Row]:
         stream: Its bytes, without a byte order mark.
 
     Raises:
-        InputError: It is neither an array nor an object with exactly one list of objects.
+        InputError: It is neither an array nor an object with exactly one list of objects, nor one
+            of columns.
     """
     row = 0
     for found in values_of_document(name, stream):
@@ -92,6 +94,7 @@ class _Document:
         self._fields: frozenset[str] = frozenset()
         self._indent: str = ""
         self._trials = 0
+        self._columns = JsonColumns(name)
 
     def values(self) -> Iterator[Value]:
         """Yields the line and the value of each row, and ``Damage``."""
@@ -168,15 +171,50 @@ class _Document:
             window.take(":")
             if window.next_character() == "[":
                 yield from self._list(key, passed)
+            elif window.next_character() == "{" and not key.isdigit():
+                self._object(key, passed)
             else:
-                passed += _objects_in(key, window.value())
+                line, start = window.line, window.position
+                value = window.value()
+                passed += _objects_in(key, value)
+                if key.isdigit() and isinstance(value, dict):  # rows by number, as pandas has them
+                    self._rows_key, self._fields = "numbered rows", frozenset(value)
+                    yield Value(line, value, start, window.position)
             if window.next_character() != "}":
                 window.take(",")
         window.take("}")
         if not self._rows_key:
-            raise InputError(f"{self._name}: no list of objects in the document: {_SHAPES}")
+            yield from self._rows_of_columns()
         for key, fields in passed:
             self._require_no_rows(key, fields)
+
+    def _object(self, key: str, passed: list[tuple[str, frozenset[str]]]) -> None:
+        """Passes over an object; one of numbered values is a column."""
+        window = self.window
+        window.take("{")
+        while window.next_character() != "}":
+            name = str(window.value())
+            window.take(":")
+            value = window.value()
+            if name.isdigit():
+                self._columns.take(key, value)
+            passed += _objects_in(f"{key}.{name}", value)
+            if window.next_character() != "}":
+                window.take(",")
+        window.take("}")
+
+    def _rows_of_columns(self) -> Iterator[Value]:
+        """The rows of a document that holds its columns; all stand where the document does.
+
+        Raises:
+            InputError: It holds none.
+        """
+        empty = True
+        for row in self._columns.rows():
+            empty = False
+            yield Value(1, row, 0, self.window.position)
+        if empty:
+            raise InputError(f"{self._name}: no list of objects in the document: {_SHAPES}")
 
     def _list(self, key: str, passed: list[tuple[str, frozenset[str]]]) -> Iterator[Value]:
         """The values of a list if objects are among them, which are rows; else nothing."""
@@ -197,6 +235,8 @@ class _Document:
                 yield from leading
                 yield found
             else:
+                if not self._rows_key:
+                    self._columns.take(key, value)
                 too_many = len(leading) == _MOST_LEADING
                 if not too_many:
                     leading.append(found)

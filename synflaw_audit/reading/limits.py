@@ -13,6 +13,8 @@ MOST_COLUMNS = 1 << 17
 # A packed file may expand freely to this many bytes, and from there on to so many times its own.
 EXPANDS_FREELY = 1 << 28
 MOST_EXPANSION = 200
+# Characters of a JSON document that holds its columns one after another.
+HELD_COLUMNS = 1 << 28
 # Fields and bytes of the first rows, from which a file's schema is found.
 SAMPLE_ROWS = 256
 SAMPLE_FIELDS = 1 << 20

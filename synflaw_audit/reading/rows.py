@@ -128,7 +128,7 @@ def _looks_like(raw: bytes) -> str:
         text = "".join(high).encode("ascii", "surrogateescape").decode("cp1252")
     except UnicodeDecodeError:
         return ""
-    return "; looks like Windows-1252" if text.isprintable() else ""
+    return "; looks like Windows-1252 (--encoding cp1252)" if text.isprintable() else ""
 
 
 class _Preview(reprlib.Repr):

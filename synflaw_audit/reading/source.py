@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 import pyarrow as pa
@@ -18,8 +19,10 @@ from synflaw_audit.reading.columns import (
     sample_of_columns,
     takes_columns,
 )
+from synflaw_audit.reading.containers import require_encoding
 from synflaw_audit.reading.index import Index, Indexed, require_columns
 from synflaw_audit.reading.inputs import SourceLike, find_inputs
+from synflaw_audit.reading.json_columns import length
 from synflaw_audit.reading.ledger import Ledger, OnReject
 from synflaw_audit.reading.rows import (
     Columns,
@@ -38,6 +41,7 @@ from synflaw_audit.reading.schemas import (
     recognise,
     unread_columns,
 )
+from synflaw_audit.reading.text import TextFile
 from synflaw_audit.records import record_batch
 from synflaw_audit.settings import Reading
 
@@ -53,6 +57,7 @@ def open_source(
     schema: str | None = None,
     roles: str | None = None,
     message_keys: str | None = None,
+    encoding: str | None = None,
     batch_records: int = 8192,
 ) -> Source:
     """Opens a corpus of questions and answers; nothing of it is read yet but file names.
@@ -69,13 +74,19 @@ def open_source(
             ``[schema]`` table.
         roles: What roles are called, such as "assistant=Agent,user=Customer".
         message_keys: What the keys of messages are called, such as "role=who,content=said".
+        encoding: Of text files, such as "cp1252"; UTF-8 if not given.
         batch_records: Rows read at once; a batch has at most about as many records.
 
     Raises:
         InputError: There is no such file or data set, or nothing readable in it.
     """
     reading = Reading(
-        question=question, answer=answer, schema=schema, roles=roles, message_keys=message_keys
+        question=question,
+        answer=answer,
+        schema=schema,
+        roles=roles,
+        message_keys=message_keys,
+        encoding=encoding,
     )
     return source_of(source, reading, batch_records)
 
@@ -88,8 +99,15 @@ def source_of(source: SourceLike, reading: Reading, batch_records: int = 8192) -
     """
     if batch_records < 1:
         raise InputError(f"batch_records must be at least 1, not {batch_records}")
+    require_encoding(reading.encoding)
     found = find_inputs(source)
-    return Source(tuple(found.inputs), reading, batch_records, tuple(found.skipped))
+    inputs = tuple(_encoded(item, reading.encoding) for item in found.inputs)
+    return Source(inputs, reading, batch_records, tuple(found.skipped))
+
+
+def _encoded(item: Input, encoding: str | None) -> Input:
+    """A text file in this encoding; whatever else is read knows its own."""
+    return replace(item, encoding=encoding) if encoding and isinstance(item, TextFile) else item
 
 
 class Source:
@@ -290,7 +308,7 @@ def _sample(item: Input) -> list[dict[str, object]]:
     for row in islice(_values(item), limits.SAMPLE_ROWS):
         rows.append(row)
         fields -= len(row)
-        characters -= _length(row)
+        characters -= length(row)
         if fields <= 0 or characters <= 0:
             break
     return rows
@@ -303,15 +321,6 @@ def _values(item: Input) -> Iterator[dict[str, object]]:
         else:
             rows = (fields_of(value) for _, _, value, _ in piece)
             yield from (row for row in rows if row is not None)
-
-
-def _length(value: object) -> int:
-    """Of all text in a value."""
-    if isinstance(value, str | bytes):
-        return len(value)
-    if isinstance(value, dict):
-        return sum(map(_length, value.values()))
-    return sum(map(_length, value)) if isinstance(value, list) else 0
 
 
 def _records_of_rows(

@@ -21,10 +21,12 @@ from synflaw_audit.reading.containers import (
     pass_line,
 )
 from synflaw_audit.reading.csv_rows import rows_of_csv
+from synflaw_audit.reading.json_columns import is_columnar
 from synflaw_audit.reading.json_documents import rows_of_document
 from synflaw_audit.reading.json_values import parse_json
 from synflaw_audit.reading.rows import Damage, Row, Unreadable
 from synflaw_audit.reading.schemas import names_answer
+from synflaw_audit.reading.schemas.vocabulary import ROLE_KEYS, named
 
 # To tell a document from lines, so much of the first line is looked at.
 _LONGEST_HEAD = 1 << 25
@@ -41,6 +43,7 @@ class TextFile:
     name: str
     path: Path
     format: str
+    encoding: str | None = None
 
     def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Iterator[Row]]:
         """Yields all rows in order; only CSV has ``columns`` to skip.
@@ -54,14 +57,14 @@ class TextFile:
             yield self._json()
 
     def _csv(self, columns: tuple[str, ...] | None) -> Iterator[Row]:
-        with open_stream(self.name, self.path) as stream:
+        with open_stream(self.name, self.path, self.encoding) as stream:
             yield from rows_of_csv(self.name, stream, columns, tabs=self.format == "tsv")
 
     def _json(self) -> Iterator[Row]:
         """One JSON document, or an object a line: both stand under both names."""
-        with open_stream(self.name, self.path) as stream:
+        with open_stream(self.name, self.path, self.encoding) as stream:
             document = is_document(stream, self.format)
-        with open_stream(self.name, self.path) as stream:
+        with open_stream(self.name, self.path, self.encoding) as stream:
             yield from rows_of_document(self.name, stream) if document else _lines(stream)
 
 
@@ -98,7 +101,8 @@ def is_document(stream: Stream, form: str) -> bool:
     if first.startswith(b"["):
         return isinstance(value, Unreadable) or _are_rows(value) or not _more(stream)
     if isinstance(value, dict):
-        return any(map(_are_rows, value.values())) and not names_answer(value) and not _more(stream)
+        holds_rows = any(map(_are_rows, value.values())) and not names_answer(value)
+        return (holds_rows or is_columnar(value)) and not _more(stream)
     return form == "json" and first.startswith(b"{")
 
 
@@ -114,4 +118,4 @@ def _are_rows(value: object) -> bool:
     if not isinstance(value, list):
         return False
     first = next((item for item in value if isinstance(item, dict)), None)
-    return first is not None and "role" not in first and "from" not in first
+    return first is not None and named(first, ROLE_KEYS[:2]) is None

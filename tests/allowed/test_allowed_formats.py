@@ -30,7 +30,7 @@ DRESSED = {
     "json": '{"status": "ok", "reply": %s, "count": %d, "confidence": "high"}',
     "code": "if True:\n    return [%s, %d]",
     "code-fence": "```text\n%s\n%d\n```",
-    "reasoning": "<think>\n%s\n</think>\n\n%d",
+    "reasoning": "%s\n\n<reflection>\n%d\n</reflection>",  # at the beginning it is none
     "boxed": "%s\n\n\\boxed{%d}",
     "table": "| %s | %d |\n|---|---|",
     "citation": "%s [1] [2, 3] %d",

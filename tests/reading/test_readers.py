@@ -295,11 +295,14 @@ def test_an_empty_shard_among_others_is_no_error(tmp_path: Path) -> None:
     [
         ("missing.jsonl", "missing.jsonl: no such file or directory"),
         ("*.nothing", r"\*.nothing: nothing to read: no files; readable are \.jsonl"),
-        ("only.txt", "only.txt: unknown kind of file; readable are"),
+        (
+            "only.txt",
+            "only.txt: plain text: nothing tells where a row ends; write .*; readable are",
+        ),
         ("empty", "empty: nothing to read: no files"),
         (
             "others",
-            "others: nothing to read: only .*notes.txt .unknown kind of file.; readable",
+            "others: nothing to read: only .*notes.txt .plain text: nothing tells.*; readable",
         ),
     ],
 )

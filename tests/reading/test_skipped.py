@@ -46,8 +46,8 @@ def test_everything_that_is_not_read_is_named(root: Path, source: str) -> None:
     found = skipped(root, root.parent / source)
     ending = "unknown kind of file"
     expected = {
-        "notes.txt": ending,
-        "rows.zip": ending,
+        "notes.txt": "plain text: nothing tells where a row ends",
+        "rows.zip": "an archive; unpack it, and name the folder",
         "rows.pkl": "a pickle, and reading one runs whatever code it holds",
         "sub.d/pic.png": ending,
         "dataset_info.json": "describes a data set and holds no rows",

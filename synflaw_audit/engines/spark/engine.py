@@ -87,6 +87,8 @@ class SparkEngine(DistributedEngine):
             EngineError: Spark does not start.
         """
         only(settings, "master", "partitions", "rows", engine="spark")
+        if settings.encoding is not None:
+            raise InputError("--encoding (encoding= in Python) is not for the engine spark")
         return cls(
             source,
             None if cls.is_native(source) else start(settings.master, settings.partitions),

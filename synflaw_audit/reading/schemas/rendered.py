@@ -204,8 +204,7 @@ FORMATS: tuple[ChatFormat, ...] = (
 
 def format_of(text: str) -> ChatFormat | None:
     """The format that a text begins as; None if it is no rendered chat."""
-    start = text[:64].lstrip()
-    if start[:1].isalpha() and ":" not in text and "###" not in text:
+    if not any(mark in text for mark in ("<", "[", "#", ":", "\uff1a")):
         return None
     return next((form for form in FORMATS if form.begins(text)), None)
 
