@@ -8,7 +8,7 @@ from html import escape
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 
-from synflaw_audit.verdicts.catalogue import Check, Example, load_checks
+from synflaw_audit.verdicts.catalogue import Check, CheckExample, load_checks
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -75,7 +75,7 @@ def _kinds(check: Check) -> list[tuple[str, str]]:
     return sorted(check.known_false_positives.items())
 
 
-def _example(example: Example) -> Iterator[str]:
+def _example(example: CheckExample) -> Iterator[str]:
     yield f"### {example.expect}: {escape(example.note)}"
     lines = ["| question | answer |", "|---|---|"]
     for row in example.rows[:4]:

@@ -12,7 +12,8 @@ from small_models import build, train_tokenizer
 
 from synflaw_audit.errors import MissingExtraError, RepairError
 from synflaw_audit.repair import RepairConfig
-from synflaw_audit.repair.methods.forgetting.method import Forgetting, _gathered
+from synflaw_audit.repair.methods.forgetting.method import Forgetting
+from synflaw_audit.repair.methods.watched import _gathered
 from synflaw_audit.repair.source import ModelSource
 from synflaw_audit.repair.training import processes
 
