@@ -46,6 +46,7 @@ from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.embedders import embedder_named
 from synflaw_audit.text.perplexity import language_model_named
 from synflaw_audit.verdicts.catalogue import Check, load_checks, selected
+from synflaw_audit.verdicts.fields import judged_fields
 from synflaw_audit.verdicts.groups import judged_groups
 from synflaw_audit.verdicts.judge import (
     Judgement,
@@ -164,6 +165,12 @@ def audit(
             with measured.clock("groups"):
                 parts = judged_groups(second.groups, measured.corpus, known, judgement.findings)
             report = replace(report, groups=parts)
+        if measured.first.fields:
+            with measured.clock("fields"):
+                beside_them = judged_fields(
+                    measured.first.fields, measured.corpus, known, judgement.findings
+                )
+            report = replace(report, fields=beside_them)
         report = _with_pictures(report, measured)
         if folder is not None and folder is not out:
             folder.publish(manifest_of(report, "audited"))

@@ -18,6 +18,7 @@ from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.groups import By, GroupSketches
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.records import FLAGGED, FLAGGED_AND_INDEX
+from synflaw_audit.sample.fields import merged_fields
 from synflaw_audit.sample.sketch import EMPTY, Sketch, merge
 from synflaw_audit.settings import AuditSettings, Running
 
@@ -97,6 +98,7 @@ class FirstPass:
         allowed: How many records have each allowed format.
         contents: The hash of what was read, by file, where one engine reads files whole.
         content: The digest of what was read, where engines read parts of it.
+        fields: Of the texts beside the answers, a sketch of each field that some record has.
     """
 
     sketch: Sketch = field(default_factory=Sketch)
@@ -105,6 +107,7 @@ class FirstPass:
     allowed: tuple[int, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
     content: int = 0
+    fields: Mapping[str, Sketch] = field(default_factory=dict)
 
     @property
     def rejected(self) -> int:
@@ -119,6 +122,7 @@ class FirstPass:
             self.first_rejected or other.first_rejected,
             added(self.allowed, other.allowed),
             content=combined(self.content, other.content),
+            fields=merged_fields(self.fields, other.fields),
         )
 
 

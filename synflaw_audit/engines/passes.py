@@ -26,6 +26,7 @@ from synflaw_audit.reading.ledger import Ledger, OnReject
 from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.reading.source import records_of
 from synflaw_audit.records import FLAGGED_AND_INDEX
+from synflaw_audit.sample.fields import FieldSketcher
 from synflaw_audit.sample.sketch import EMPTY, Sketch, Sketcher
 from synflaw_audit.text.tokens import Mask
 
@@ -98,17 +99,25 @@ def sketch_rows(
         ledgers.append(Ledger(file, on_reject, unread))
         return ledgers[-1]
 
-    sketcher = Sketcher(empty)
+    sketcher, beside = Sketcher(empty), FieldSketcher(empty, allowed or Allowances())
     remainder, content = Remainder(allowed or Allowances()), 0
     for batch in _gathered(_records(tables, schema, ledger)):
         content = combined(content, content_of(batch))
         sketcher.add(remainder.of(batch))
+        beside.add(batch)
     accounts = Accounts()
     for read in ledgers:
         accounts = accounts.merged(Accounts((read.account(),)))
     first = next((read.first for read in ledgers if read.first), None)
     reason = f"row {first.row}: {first.reason}" if first else ""
-    return FirstPass(sketcher.sketch(), accounts, reason, remainder.counts, content=content)
+    return FirstPass(
+        sketcher.sketch(),
+        accounts,
+        reason,
+        remainder.counts,
+        content=content,
+        fields=beside.sketches(),
+    )
 
 
 def mark_rows(

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
+from synflaw_audit.findings.fields import FieldFindings
 from synflaw_audit.findings.finding import (
     ExampleRow,
     Finding,
@@ -172,6 +173,8 @@ class Report:
         versions: Of this package and of the libraries that a score may depend on.
         seconds: Wall-clock seconds by stage, and their "total".
         groups: The parts of the corpus, where it was audited by parts.
+        fields: The reasoning and the rejected answers, where records have such, each judged as a
+            corpus of its own; the verdict and the risk speak of the answers alone.
         picture: The corpus and its reference in the plane, where there is a reference.
         token_frequencies: The density of token frequencies, as log10 of occurrences an answer.
         perplexities: The density of the answers' perplexities, in bits a token.
@@ -191,6 +194,7 @@ class Report:
     versions: dict[str, str]
     seconds: dict[str, float]
     groups: Groups | None = None
+    fields: tuple[FieldFindings, ...] = ()
     picture: Picture | None = None
     token_frequencies: Density | None = None
     perplexities: Density | None = None
@@ -256,6 +260,7 @@ class Report:
             "versions": self.versions,
             "seconds": self.seconds,
             "groups": _dict(self.groups),
+            "fields": [asdict(each) for each in self.fields],
             "picture": _dict(self.picture),
             "token_frequencies": _dict(self.token_frequencies),
             "perplexities": _dict(self.perplexities),

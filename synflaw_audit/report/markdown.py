@@ -26,6 +26,7 @@ def render(report: Report) -> str:
         _templates(report),
         _allowed(report),
         _groups(report),
+        _fields(report),
         _observed(report.checks),
         _data(report),
         _run(report),
@@ -156,6 +157,13 @@ def _groups(report: Report) -> list[str]:
     head = ["Group", "Records", "Flagged", "Above the corpus"]
     said = escape(words.grouped_by(report.groups))
     return ["## Groups", "", said, "", *_table(head, rows)]
+
+
+def _fields(report: Report) -> list[str]:
+    if not report.fields:
+        return []
+    said = [f"- **{each.name}**: {escape(words.field(each))}" for each in report.fields]
+    return ["## Beside the answers", "", *said]
 
 
 def _observed(findings: Iterable[Finding]) -> list[str]:

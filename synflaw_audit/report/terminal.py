@@ -39,6 +39,11 @@ def render(report: Report) -> RenderableType:
         parts += [Text(), _templates(report.templates)]
     if report.groups is not None:
         parts += [Text(), _groups(report.groups)]
+    if report.fields:
+        parts.append(Text())
+    for each in report.fields:
+        said = words.one_line(words.field(each), 600)
+        parts.append(Text.assemble((f"{each.name}  ", STYLES[each.verdict]), said))
     if report.allowed:
         parts += [Text(), *(Text(f"allowed  {_allowed(one)}") for one in report.allowed)]
     losses = list(losses_of(report.dataset.accounts))

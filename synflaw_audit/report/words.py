@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from synflaw_audit.findings.fields import FieldFindings
 from synflaw_audit.findings.finding import MarkedText, clipped
 from synflaw_audit.findings.groups import Group, Groups
 from synflaw_audit.findings.report import AllowedFormat, Report, Risk, TemplateSummary, Verdict
@@ -27,6 +28,7 @@ SYMBOLS: dict[Verdict, str] = {"pass": "✓", "warn": "!", "fail": "✗", "undec
 MOST_TEMPLATES = 25
 MOST_EXAMPLES = 3
 MOST_VARIANTS = 5
+MOST_DIFFERENCES = 3
 PATTERN_CHARACTERS = 600
 EXAMPLE_CHARACTERS = 360
 
@@ -165,6 +167,28 @@ def grouped_by(groups: Groups) -> str:
         "lies above that of the whole corpus; the intervals of all groups and checks hold together "
         "at 95% confidence (Bonferroni)."
     )
+
+
+def field(one: FieldFindings) -> str:
+    """What was found in the reasoning or in the rejected answers, in a sentence or two."""
+    found = [f for f in one.checks if f.verdict in ("warn", "fail")]
+    named = "; ".join(f"{f.code} {f.name} {number(f.score)}" for f in found) or "no check raised it"
+    said = f"{count(one.records, 'record')}, {one.verdict}: {named}."
+    preferred = preferred_format(one)
+    return f"{said} {preferred}" if preferred else said
+
+
+def preferred_format(one: FieldFindings) -> str:
+    """Where the preferred answers have more of a format than the rejected ones, beyond doubt."""
+    higher = [each for each in one.differences if each.low > 0]
+    higher.sort(key=lambda each: -each.value)
+    if not higher:
+        return ""
+    listed = "; ".join(
+        f"{each.name} +{number(each.value)} ({number(each.low)} to {number(each.high)})"
+        for each in higher[:MOST_DIFFERENCES]
+    )
+    return f"The preferred answers have more of the format than the rejected ones: {listed}."
 
 
 def allowed(one: AllowedFormat) -> str:

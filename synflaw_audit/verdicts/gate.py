@@ -117,6 +117,8 @@ def decide(
     if near := [finding for finding in report.checks if finding.near]:
         is_open = any(finding.verdict == "undecided" for finding in near)
         (open_ones if is_open else notices).append(_near(near))
+    for sentence, fails in _beside(report):
+        (reasons if fails and policy.reasoning == "fail" else notices).append(sentence)
     reasons += _copies(report)
     reasons += [*_limits(report, policy), *_measured(policy, rehearsed)]
     losses = losses_of(report.dataset.accounts)
@@ -133,6 +135,21 @@ def decide(
     if (nothing := _nothing_judged(report)) and outcome == "pass":
         outcome, reasons = "undecided", [nothing]
     return Decision(outcome, tuple(reasons), tuple(notices), report.dataset.accounts, failed)
+
+
+def _beside(report: Report) -> Iterator[tuple[str, bool]]:
+    """What was found beside the answers, and whether it fails: reasoning is learned like them."""
+    for beside in report.fields:
+        if beside.name == "reasoning" and beside.verdict in ("fail", "warn"):
+            counted = [f for f in beside.checks if f.verdict == beside.verdict]
+            listed = "; ".join(f"{f.code} {f.name} {_beyond(f)}" for f in counted)
+            verb = "fails" if beside.verdict == "fail" else "warns"
+            yield f"The reasoning, audited by itself, {verb}: {listed}.", beside.verdict == "fail"
+        if higher := sorted((d for d in beside.differences if d.low > 0), key=lambda d: -d.value):
+            listed = "; ".join(
+                f"{d.name} by {d.value:.2f} ({d.low:.2f} to {d.high:.2f})" for d in higher[:3]
+            )
+            yield f"The preferred answers have more format than the rejected ones: {listed}.", False
 
 
 def _too_few(report: Report) -> str:

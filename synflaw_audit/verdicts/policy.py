@@ -11,6 +11,7 @@ max_instruction_loss = 0.20   # ... or this: both need `synflaw gate --rehearsal
 max_rejected_share = 0.01     # fail when more of the rows cannot be read (0.01 if not given)
 damaged = "fail"              # a damaged file: "fail" (default), or "warn"
 skipped = "warn"              # files that were found and not read: "warn" (default), or "fail"
+reasoning = "fail"            # the reasoning before the answers fails: "fail" (default), or "warn"
 promote = ["answer-duplicate"]  # experimental checks that may fail a corpus and quarantine rows
 
 [checks.answer-template]      # by name or code
@@ -77,6 +78,7 @@ class Policy:
         max_rejected_share: The highest share of rows that cannot be read that passes.
         damaged: Whether a damaged file fails the gate, or only gives a notice.
         skipped: Whether files that were found beside the corpus and not read do.
+        reasoning: Whether reasoning that fails by itself fails the gate.
         promote: Names or codes of experimental checks that may fail a corpus and quarantine rows,
             as stable ones do.
         checks: Changes to single checks, by name or code.
@@ -92,6 +94,7 @@ class Policy:
     max_rejected_share: Fraction = 0.01
     damaged: Literal["warn", "fail"] = "fail"
     skipped: Literal["warn", "fail"] = "warn"
+    reasoning: Literal["warn", "fail"] = "fail"
     promote: tuple[str, ...] = ()
     checks: dict[str, Override] = field(default_factory=dict, hash=False)
     allow: tuple[Allow, ...] = ()

@@ -49,6 +49,7 @@ from synflaw_audit.reading.index import Index
 from synflaw_audit.reading.ledger import OnReject
 from synflaw_audit.reading.source import source_of
 from synflaw_audit.records import FLAGGED_AND_INDEX
+from synflaw_audit.sample.fields import FieldSketcher
 from synflaw_audit.sample.sketch import EMPTY, Sketch, Sketcher
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.tokens import Mask
@@ -207,6 +208,7 @@ def sketched(
     nothing = FirstPass(empty)
     done, before = journal.first_pass(nothing) if journal else (0, nothing)
     sketcher, first = Sketcher(before.sketch), before.first_rejected
+    beside = FieldSketcher(empty, allowed or Allowances(), before.fields)
     remainder = Remainder(allowed or Allowances(), before.allowed)
     accounts = list(before.accounts.files)
     contents, known_contents = Contents(ordered=source.of_files), dict(before.contents)
@@ -229,12 +231,14 @@ def sketched(
             first,
             remainder.counts,
             known_contents | contents.digests(),
+            fields=beside.sketches(),
         )
 
     kept = sketcher.records
     for number in range(done, len(source.files)):
         for batch in source.file_batches(number, reject):
             sketcher.add(remainder.of(batch))
+            beside.add(batch)
             contents.add(batch)
             tell("reading", sketcher.records)
         accounts.append(source.account(number))

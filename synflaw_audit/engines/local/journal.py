@@ -86,7 +86,8 @@ class Journal:
             first = bytes(kept["first_rejected"]).decode()
             allowed = tuple(kept["allowed"].tolist())
             contents = orjson.loads(kept["contents"].tobytes())
-            found = FirstPass(_unpacked(kept), accounts, first, allowed, contents)
+            fields = {name: _unpacked(kept, f"{name}_") for name in kept["fields"].tolist()}
+            found = FirstPass(_unpacked(kept), accounts, first, allowed, contents, fields=fields)
             return int(kept["files"]), found
 
     def rejected(self) -> Iterator[Rejected]:
@@ -111,6 +112,11 @@ class Journal:
     def keep_first_pass(self, files: int, found: FirstPass) -> None:
         """Keeps what the first pass found in so many files."""
         rejected_bytes = self._append_rejected()
+        fields = {
+            f"{field}_{name}": array
+            for field, sketch in found.fields.items()
+            for name, array in _packed(sketch).items()
+        }
         with self._writing("first.npz") as path, path.open("wb") as file:
             np.savez(
                 file,
@@ -121,7 +127,9 @@ class Journal:
                 contents=np.frombuffer(orjson.dumps(dict(found.contents)), np.uint8),
                 first_rejected=np.frombuffer(found.first_rejected.encode(), np.uint8),
                 rejected_bytes=np.int64(rejected_bytes),
+                fields=np.array(list(found.fields), dtype=np.str_),
                 **_packed(found.sketch),
+                **fields,
             )
 
     def second_pass(self) -> Iterator[FlaggedBatch]:
@@ -202,7 +210,10 @@ def _packed(sketch: Sketch) -> dict[str, Any]:
     }
 
 
-def _unpacked(kept: Mapping[str, Any]) -> Sketch:
+def _unpacked(archive: Mapping[str, Any], prefix: str = "") -> Sketch:
+    """The sketch whose arrays have these names, each behind a prefix."""
+    start = len(prefix)
+    kept = {name[start:]: archive[name] for name in archive if name.startswith(prefix)}
     question, answer = (
         pa.LargeStringArray.from_buffers(
             len(kept["priority"]),
