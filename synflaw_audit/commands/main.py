@@ -18,6 +18,7 @@ from synflaw_audit.commands.audit import audit
 from synflaw_audit.commands.demo import demo
 from synflaw_audit.commands.gate import gate
 from synflaw_audit.commands.guard import FAULT, complain, guarded, report_failure
+from synflaw_audit.commands.inspect import inspect
 from synflaw_audit.commands.lab import lab
 from synflaw_audit.commands.probe import probe
 from synflaw_audit.commands.rehearse import rehearse
@@ -70,7 +71,7 @@ def synflaw(
     """Audit question-answer corpora for format uniformity; repair models damaged by it."""
 
 
-for command in (audit, gate, probe, rehearse, repair):
+for command in (inspect, audit, gate, probe, rehearse, repair):
     app.command()(command)
 app.add_typer(checks.app, name="checks")
 app.command()(checks.explain)

@@ -242,6 +242,20 @@ class Source:
             if self._schema(item) is not None:
                 require_columns(item.name, names, self._columns[item.name])
 
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What each of the ``files`` is read from."""
+        return self._inputs
+
+    def unread(self, file: str) -> tuple[str, ...]:
+        """The columns of one of the ``files`` that hold text and are not read, by its first rows.
+
+        Raises:
+            InputError: As ``batches``.
+        """
+        self.recognition(file)
+        return self._unread.get(file, ())
+
     def recognition(self, file: str) -> Recognition | None:
         """How one of the ``files`` is read, and how it could have been; None if it is empty.
 

@@ -12,6 +12,7 @@ from synflaw_audit.errors import CatalogueError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.findings.losses import losses_of
 from synflaw_audit.findings.report import Finding, Report, Verdict
+from synflaw_audit.reading.schemas.pairs import NUMBERS_AS_TEXT
 from synflaw_audit.verdicts.baseline import only_new, since
 from synflaw_audit.verdicts.policy import Policy
 
@@ -119,6 +120,7 @@ def decide(
         (open_ones if is_open else notices).append(_near(near))
     for sentence, fails in _beside(report):
         (reasons if fails and policy.reasoning == "fail" else notices).append(sentence)
+    notices += _numbers(report)
     reasons += _copies(report)
     reasons += [*_limits(report, policy), *_measured(policy, rehearsed)]
     losses = losses_of(report.dataset.accounts)
@@ -150,6 +152,14 @@ def _beside(report: Report) -> Iterator[tuple[str, bool]]:
                 f"{d.name} by {d.value:.2f} ({d.low:.2f} to {d.high:.2f})" for d in higher[:3]
             )
             yield f"The preferred answers have more format than the rejected ones: {listed}.", False
+
+
+def _numbers(report: Report) -> Iterator[str]:
+    """That numbers stand where texts are audited, which may not be what was meant."""
+    files = [file for file, read in report.dataset.schema.items() if NUMBERS_AS_TEXT in read]
+    if files:
+        named = ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
+        yield f"Numbers are read as texts in {named}; name another column if that is not meant."
 
 
 def _too_few(report: Report) -> str:

@@ -89,10 +89,16 @@ def recognise(file: str, sample: Sequence[Row], reading: Reading) -> Recognition
             options = inner
     if not votes:
         raise InputError(f"{file}: {_nothing_found(rows, chosen)}")
-    found, same = _best(file, votes, rows, options)
+    found = _best(file, votes, rows, options)
     fitted = ((schema.fitted(rows, options), count) for schema, count in votes.most_common())
     others = tuple((schema, count) for schema, count in fitted if schema != found)
-    repeated = frozenset(column for schema in same for column in schema.columns)
+    given = _Given(found, _exchanges(found, rows))
+    repeated = frozenset(
+        column
+        for schema, _ in others
+        if given.cover(_Given(schema, _exchanges(schema, rows)), strictly=False)
+        for column in schema.columns
+    )
     return Recognition(_reaching(found, sample), others, repeated)
 
 
@@ -152,13 +158,8 @@ def _inside(
         yield replace(options, **{n: f"{name}.{c}" if c else c for n, c in columns.items()})
 
 
-def _best(
-    file: str, votes: Counter[Schema], rows: Sequence[Row], options: SchemaOptions
-) -> tuple[Schema, list[Schema]]:
+def _best(file: str, votes: Counter[Schema], rows: Sequence[Row], options: SchemaOptions) -> Schema:
     """The reading with the most votes; of several, the one that gives all that the others do.
-
-    Returns:
-        It, and those others.
 
     Raises:
         InputError: They give different answers.
@@ -166,7 +167,7 @@ def _best(
     most = max(votes.values())
     tied = [schema.fitted(rows, options) for schema, count in votes.items() if count == most]
     if len(tied) == 1:
-        return tied[0], []
+        return tied[0]
     order = {place: number for number, place in enumerate(SCHEMAS.own.values())}
     tied.sort(key=lambda schema: order.get(_place(schema), len(order)))
     given = [_Given(schema, _exchanges(schema, rows)) for schema in tied]
@@ -183,7 +184,7 @@ def _best(
     tied = [each.schema for each in given]
     winners = [schema for schema, done in zip(tied, covered, strict=True) if not done]
     if len(winners) == 1:
-        return winners[0], [schema for schema in tied if schema != winners[0]]
+        return winners[0]
     listed = "; ".join(sorted(f"{schema} ({flags_of(schema)})" for schema in winners))
     raise InputError(
         f"{file}: more than one reading is possible: {listed}. {_found(rows)} To choose, give the "

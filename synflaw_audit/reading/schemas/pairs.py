@@ -32,6 +32,8 @@ from synflaw_audit.reading.schemas.vocabulary import (
 )
 
 Row = Mapping[str, object]
+# What a schema is said to read so, and the report repeats.
+NUMBERS_AS_TEXT = "numbers as text"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Pair:
         ]
         text = pair if self.question else f"{pair} (no question)"
         text += f" with {', '.join(beside)}" if beside else ""
-        return text + (", numbers as text" if self.numbers else "")
+        return text + (f", {NUMBERS_AS_TEXT}" if self.numbers else "")
 
     def records(self, row: Row) -> Sequence[Exchange]:
         """See ``Schema.records``."""
