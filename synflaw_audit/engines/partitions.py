@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from synflaw_audit.reading.base import Input
 from synflaw_audit.reading.json_values import parse_json
-from synflaw_audit.reading.rows import Columns, Piece, Row, Unreadable
+from synflaw_audit.reading.rows import Columns, NumberedRow, Piece, Unreadable
 
 # Columns beside those of the rows: the file's URI, where in it a stretch of rows starts (the layout
 # says what that is), and the text of a row that Spark could not take apart.
@@ -157,7 +157,7 @@ def _numbered(batches: Batches) -> Iterator[Piece]:
             yield from _columns([batch.slice(start, end - start)], int(number[start]))
 
 
-def _json_rows(parts: Iterator[pa.RecordBatch], line: int, row: int) -> Iterator[Row]:
+def _json_rows(parts: Iterator[pa.RecordBatch], line: int, row: int) -> Iterator[NumberedRow]:
     for part in parts:
         for text in part.column(LINE).to_pylist():
             line += 1
@@ -170,7 +170,7 @@ def _json_rows(parts: Iterator[pa.RecordBatch], line: int, row: int) -> Iterator
             row += 1
 
 
-def _broken(texts: Sequence[str], start: int) -> list[Row]:
+def _broken(texts: Sequence[str], start: int) -> list[NumberedRow]:
     fault = Unreadable("not a row of this CSV file: its cells are not those that the header names")
     return [(number, number, fault, text.encode()) for number, text in enumerate(texts, start)]
 

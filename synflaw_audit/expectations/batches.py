@@ -20,7 +20,7 @@ from synflaw_audit.engines.local.memory import BATCH_RECORDS
 from synflaw_audit.engines.spark.engine import SparkEngine
 from synflaw_audit.reading import Source
 from synflaw_audit.reading.base import Input
-from synflaw_audit.reading.rows import Columns, Piece, Row, require_unique
+from synflaw_audit.reading.rows import Columns, NumberedRow, Piece, require_unique
 from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.reading.tables import DataFrameInput
 from synflaw_audit.settings import Reading
@@ -158,6 +158,6 @@ def _piece(
     except (pa.ArrowException, UnicodeEncodeError, OverflowError):
         # A column of mixed types, as SQLite allows, or text that is no Unicode: row by row.
         values = ({name: row[place] for place, name in kept} for row in rows)
-        loose: list[Row] = [(n, n, value, b"") for n, value in enumerate(values, start)]
+        loose: list[NumberedRow] = [(n, n, value, b"") for n, value in enumerate(values, start)]
         return loose
     return Columns(start, pa.RecordBatch.from_arrays(arrays, names=[name for _, name in kept]))

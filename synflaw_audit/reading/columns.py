@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from synflaw_audit.reading import limits
 from synflaw_audit.reading.ledger import Ledger
-from synflaw_audit.reading.rows import Columns, Row, Unreadable, require_unique
+from synflaw_audit.reading.rows import Columns, NumberedRow, Unreadable, require_unique
 from synflaw_audit.reading.schemas import Pair
 from synflaw_audit.reading.schemas.reasoning import CLOSINGS, OPENINGS, thought
 from synflaw_audit.records import record_batch
@@ -130,7 +130,7 @@ class NoValue:
         return "<no value>"
 
 
-def python_rows(piece: Columns) -> list[Row]:
+def python_rows(piece: Columns) -> list[NumberedRow]:
     """The rows as dicts, for columns of which records cannot be made at once."""
     batch = piece.batch
     try:

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading import limits
 from synflaw_audit.reading.containers import BUFFER, Stream, pass_blank_lines, pass_line
-from synflaw_audit.reading.rows import Damage, Row, Unreadable, require_unique
+from synflaw_audit.reading.rows import Damage, NumberedRow, Unreadable, require_unique
 
 # What follows a quote that is never closed are rows nevertheless if there are so many lines of it
 # and the first of them, up to so many, all have as many cells as the header.
@@ -30,7 +30,7 @@ Found: TypeAlias = list[str] | Unreadable | Damage
 
 def rows_of_csv(
     name: str, stream: Stream, columns: tuple[str, ...] | None, *, tabs: bool
-) -> Iterator[Row]:
+) -> Iterator[NumberedRow]:
     """Yields the rows of a CSV file, of each the ``columns``, or all if None.
 
     Raises:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.base import Input
-from synflaw_audit.reading.rows import Columns, Piece, Row
+from synflaw_audit.reading.rows import Columns, NumberedRow, Piece
 
 # What JSON does not know is written as Python shows it.
 _PLAIN = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -88,7 +88,7 @@ class Indexed:
         values = [rows[row] for row in records.column("row").to_pylist()]
         return Index(dict(zip(self._names, zip(*values, strict=True), strict=True)))
 
-    def _noting(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def _noting(self, rows: Iterable[NumberedRow]) -> Iterator[NumberedRow]:
         """Passes rows on, and remembers what identifies each until somebody has asked."""
         for row in rows:
             _, number, value, _ = row

@@ -17,7 +17,7 @@ from synflaw_audit.errors import InputError
 from synflaw_audit.reading import limits
 from synflaw_audit.reading.containers import Stream
 from synflaw_audit.reading.json_columns import JsonColumns
-from synflaw_audit.reading.rows import Damage, Row
+from synflaw_audit.reading.rows import Damage, NumberedRow
 
 _CHUNK = 1 << 20
 _BLANKS = re.compile(r"[ \t\r\n]*")
@@ -51,7 +51,7 @@ class _BadJsonError(Exception):
     """The document is not JSON from here on."""
 
 
-def rows_of_document(name: str, stream: Stream) -> Iterator[Row]:
+def rows_of_document(name: str, stream: Stream) -> Iterator[NumberedRow]:
     """Yields the document's rows, and ``Damage`` where it breaks off.
 
     Args:

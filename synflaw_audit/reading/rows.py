@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,10 +15,13 @@ from synflaw_audit.reading import limits
 
 PREVIEW_CHARACTERS = 200
 
+# A row by the names of its fields.
+Fields: TypeAlias = Mapping[str, object]
+
 # A row as a format's reader found it: its line, its number, its value (a dict, or anything else
 # that a file may hold in a row's place; ``Damage`` where there is no row) and, in formats made of
 # lines, its bytes. A plain tuple, because one is made for every line of a corpus.
-Row: TypeAlias = tuple[int, int, object, bytes]
+NumberedRow: TypeAlias = tuple[int, int, object, bytes]
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Columns:
 
 
 # Rows may be a generator: what is held of them is then for the receiver to bound.
-Piece: TypeAlias = Columns | Iterable[Row]
+Piece: TypeAlias = Columns | Iterable[NumberedRow]
 
 
 def require_unique(file: str, columns: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ from synflaw_audit.reading.ledger import Ledger, OnReject
 from synflaw_audit.reading.rows import (
     Columns,
     Damage,
-    Row,
+    NumberedRow,
     RowError,
     Unreadable,
     fields_of,
@@ -338,7 +338,7 @@ def _values(item: Input) -> Iterator[dict[str, object]]:
 
 
 def _records_of_rows(
-    schema: Schema | None, rows: Iterable[Row], size: int, ledger: Ledger
+    schema: Schema | None, rows: Iterable[NumberedRow], size: int, ledger: Ledger
 ) -> Iterator[pa.RecordBatch]:
     records = _Records(ledger.file)
     for line, number, value, raw in rows:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.containers import require_regular
-from synflaw_audit.reading.rows import Columns, Damage, Piece, Row, require_unique
+from synflaw_audit.reading.rows import Columns, Damage, NumberedRow, Piece, require_unique
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +96,7 @@ class DataFrameInput:
                 yield Columns(start, batch)
 
 
-def _python_rows(part: pd.DataFrame, start: int) -> list[Row]:
+def _python_rows(part: pd.DataFrame, start: int) -> list[NumberedRow]:
     columns = [
         [
             None if null else value.tolist() if isinstance(value, np.ndarray) else value

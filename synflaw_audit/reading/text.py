@@ -24,7 +24,7 @@ from synflaw_audit.reading.csv_rows import rows_of_csv
 from synflaw_audit.reading.json_columns import is_columnar
 from synflaw_audit.reading.json_documents import rows_of_document
 from synflaw_audit.reading.json_values import parse_json
-from synflaw_audit.reading.rows import Damage, Row, Unreadable
+from synflaw_audit.reading.rows import Damage, NumberedRow, Unreadable
 from synflaw_audit.reading.schemas import names_answer
 from synflaw_audit.reading.schemas.vocabulary import ROLE_KEYS, named
 
@@ -45,7 +45,7 @@ class TextFile:
     format: str
     encoding: str | None = None
 
-    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Iterator[Row]]:
+    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Iterator[NumberedRow]]:
         """Yields all rows in order; only CSV has ``columns`` to skip.
 
         Raises:
@@ -56,11 +56,11 @@ class TextFile:
         else:
             yield self._json()
 
-    def _csv(self, columns: tuple[str, ...] | None) -> Iterator[Row]:
+    def _csv(self, columns: tuple[str, ...] | None) -> Iterator[NumberedRow]:
         with open_stream(self.name, self.path, self.encoding) as stream:
             yield from rows_of_csv(self.name, stream, columns, tabs=self.format == "tsv")
 
-    def _json(self) -> Iterator[Row]:
+    def _json(self) -> Iterator[NumberedRow]:
         """One JSON document, or an object a line: both stand under both names."""
         with open_stream(self.name, self.path, self.encoding) as stream:
             document = is_document(stream, self.format)
@@ -68,7 +68,7 @@ class TextFile:
             yield from rows_of_document(self.name, stream) if document else _lines(stream)
 
 
-def _lines(stream: Stream) -> Iterator[Row]:
+def _lines(stream: Stream) -> Iterator[NumberedRow]:
     number = row = blank = 0
     for line in iter(partial(stream.readline, limits.LONGEST_ROW + 1), b""):
         number += 1

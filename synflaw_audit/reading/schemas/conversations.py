@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from synflaw_audit.reading.rows import RowError
+from synflaw_audit.reading.rows import Fields, RowError
 from synflaw_audit.reading.schemas.exchange import Exchange
 from synflaw_audit.reading.schemas.messages import (
     Message,
@@ -29,8 +29,6 @@ from synflaw_audit.reading.schemas.vocabulary import (
     named,
 )
 
-Row = Mapping[str, object]
-
 
 @dataclass(frozen=True)
 class Conversation:
@@ -49,7 +47,7 @@ class Conversation:
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
     @classmethod
-    def readings(cls, row: Row, options: SchemaOptions) -> Iterator[Conversation]:
+    def readings(cls, row: Fields, options: SchemaOptions) -> Iterator[Conversation]:
         """See ``Schema.readings``; a column that is named, or any that holds a conversation."""
         words = options.vocabulary
         if options.question is not None or options.rejected is not None:
@@ -62,7 +60,7 @@ class Conversation:
             ):
                 yield cls(name, vocabulary=words)
 
-    def fitted(self, sample: Sequence[Row], options: SchemaOptions) -> Conversation:
+    def fitted(self, sample: Sequence[Fields], options: SchemaOptions) -> Conversation:
         """See ``Schema.fitted``: the columns beside the conversation."""
         names = [name for row in sample for name, v in row.items() if v is not None and v != ""]
         system = options.system or named(names, SYSTEMS)
@@ -83,7 +81,7 @@ class Conversation:
         beside = [name for name in (self.system, self.mask) if name]
         return self.column + (f" with {', '.join(beside)}" if beside else "")
 
-    def records(self, row: Row) -> Sequence[Exchange]:
+    def records(self, row: Fields) -> Sequence[Exchange]:
         """See ``Schema.records``."""
         if self.column not in row:
             raise RowError(f"field {self.column!r} is missing")
@@ -94,7 +92,7 @@ class Conversation:
             read = [Message("system", said), *read]
         return exchanges_of(read, self.column)
 
-    def _system(self, row: Row) -> str | None:
+    def _system(self, row: Fields) -> str | None:
         value = None if self.system is None else row.get(self.system)
         if value is None or value == "":
             return None
@@ -104,7 +102,7 @@ class Conversation:
         return text_of(value, str(self.system), numbers=True)
 
 
-def _sides(row: Row) -> set[str]:
+def _sides(row: Fields) -> set[str]:
     """Columns that are one side of a row of two, whatever they hold: a completion, an answer."""
     questions, answers = all_named(row, QUESTIONS), all_named(row, ANSWERS)
     pair = {*questions, *answers} if questions and answers else set()

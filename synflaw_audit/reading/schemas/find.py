@@ -12,15 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.reading.rows import RowError
+from synflaw_audit.reading.rows import Fields, RowError
 from synflaw_audit.reading.schemas.base import Schema
 from synflaw_audit.reading.schemas.nested import Nested, widened
 from synflaw_audit.reading.schemas.options import SchemaOptions, options_of, schema_name
 from synflaw_audit.reading.schemas.registry import SCHEMAS
 from synflaw_audit.reading.schemas.vocabulary import ANSWERS, TEXTS, all_named, named
 from synflaw_audit.settings import Reading
-
-Row = Mapping[str, object]
 
 _NUMBER = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 
@@ -51,7 +49,7 @@ class Recognition:
     repeated: frozenset[str] = frozenset()
 
 
-def find_schema(file: str, sample: Sequence[Row], reading: Reading) -> Schema:
+def find_schema(file: str, sample: Sequence[Fields], reading: Reading) -> Schema:
     """Finds a file's schema from its first rows.
 
     Args:
@@ -65,7 +63,7 @@ def find_schema(file: str, sample: Sequence[Row], reading: Reading) -> Schema:
     return recognise(file, sample, reading).schema
 
 
-def recognise(file: str, sample: Sequence[Row], reading: Reading) -> Recognition:
+def recognise(file: str, sample: Sequence[Fields], reading: Reading) -> Recognition:
     """Finds a file's schema from its first rows, and tells what else was possible.
 
     Args:
@@ -103,7 +101,7 @@ def recognise(file: str, sample: Sequence[Row], reading: Reading) -> Recognition
 
 
 def unread_columns(
-    sample: Iterable[Row], schema: Schema, repeated: Iterable[str] = ()
+    sample: Iterable[Fields], schema: Schema, repeated: Iterable[str] = ()
 ) -> tuple[str, ...]:
     """The columns that hold text in some row and that the schema does not read.
 
@@ -117,7 +115,7 @@ def unread_columns(
     return tuple(dict.fromkeys(name for name in held if name not in read))
 
 
-def names_answer(row: Row) -> bool:
+def names_answer(row: Fields) -> bool:
     """Whether a field is named as answers are: what holds it is a row, not a list of rows."""
     return bool(all_named(row, ANSWERS))
 
@@ -133,7 +131,7 @@ def flags_of(schema: Schema) -> str:
 
 
 def _votes(
-    rows: Sequence[Row], options: SchemaOptions, schemas: Sequence[type[Schema]]
+    rows: Sequence[Fields], options: SchemaOptions, schemas: Sequence[type[Schema]]
 ) -> Counter[Schema]:
     return Counter(
         possible for row in rows for schema in schemas for possible in schema.readings(row, options)
@@ -141,7 +139,7 @@ def _votes(
 
 
 def _inside(
-    sample: Sequence[Row], options: SchemaOptions, schemas: Sequence[type[Schema]]
+    sample: Sequence[Fields], options: SchemaOptions, schemas: Sequence[type[Schema]]
 ) -> Iterator[SchemaOptions]:
     """Options that name the columns inside the one field whose objects can be read, if any."""
     found: dict[str, Counter[Schema]] = {}
@@ -158,7 +156,9 @@ def _inside(
         yield replace(options, **{n: f"{name}.{c}" if c else c for n, c in columns.items()})
 
 
-def _best(file: str, votes: Counter[Schema], rows: Sequence[Row], options: SchemaOptions) -> Schema:
+def _best(
+    file: str, votes: Counter[Schema], rows: Sequence[Fields], options: SchemaOptions
+) -> Schema:
     """The reading with the most votes; of several, the one that gives all that the others do.
 
     Raises:
@@ -197,7 +197,7 @@ def _place(schema: Schema) -> str:
     return f"{kind.__module__}:{kind.__name__}"
 
 
-def _exchanges(schema: Schema, rows: Sequence[Row]) -> list[frozenset[tuple[str, str]]]:
+def _exchanges(schema: Schema, rows: Sequence[Fields]) -> list[frozenset[tuple[str, str]]]:
     """The questions and answers that a reading gives, row by row, but for blanks."""
     found = []
     for row in rows:
@@ -238,7 +238,7 @@ def _answers(rows: list[frozenset[tuple[str, str]]]) -> list[frozenset[tuple[str
     return [frozenset(("", answer) for _, answer in row) for row in rows]
 
 
-def _reaching(schema: Schema, sample: Sequence[Row]) -> Schema:
+def _reaching(schema: Schema, sample: Sequence[Fields]) -> Schema:
     """The schema of rows whose columns stand inside others, where they do."""
     columns = {name for row in sample for name in row}
     paths = tuple(n for n in schema.columns if n not in columns and "." in n)
@@ -246,14 +246,14 @@ def _reaching(schema: Schema, sample: Sequence[Row]) -> Schema:
 
 
 def _require_columns(
-    file: str, sample: Sequence[Row], rows: Sequence[Row], options: SchemaOptions
+    file: str, sample: Sequence[Fields], rows: Sequence[Fields], options: SchemaOptions
 ) -> None:
     for option, name in options.named:
         if not any(name in row for row in rows):
             raise InputError(f"{file}: no {option} column {name!r}. {_found(sample)}")
 
 
-def _nothing_found(rows: Sequence[Row], schema: str | None) -> str:
+def _nothing_found(rows: Sequence[Fields], schema: str | None) -> str:
     if schema is not None:
         others = ", ".join(name for name in SCHEMAS if name != schema)
         return f"no row is one of the schema {schema!r}. {_found(rows)} Other schemas: {others}."
@@ -276,7 +276,7 @@ def _holds_text(value: object) -> bool:
     return isinstance(value, list) and any(map(_holds_text, value))
 
 
-def _found(rows: Sequence[Row]) -> str:
+def _found(rows: Sequence[Fields]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = ", ".join(map(repr, columns[:30])) + (", ..." if len(columns) > 30 else "")
     return f"Columns: {shown or 'none'}."

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from synflaw_audit.reading.rows import Fields
 from synflaw_audit.reading.schemas.base import Schema
 from synflaw_audit.reading.schemas.exchange import Exchange, Path, Segment
 from synflaw_audit.reading.schemas.options import SchemaOptions
 
-Row = Mapping[str, object]
 _MISSING = object()
 
 
@@ -27,11 +27,11 @@ class Nested:
     paths: tuple[str, ...]
 
     @classmethod
-    def readings(cls, row: Row, options: SchemaOptions) -> Iterator[Nested]:
+    def readings(cls, row: Fields, options: SchemaOptions) -> Iterator[Nested]:
         """See ``Schema.readings``; it is made of other schemas, and reads nothing by itself."""
         return iter(())
 
-    def fitted(self, sample: Sequence[Row], options: SchemaOptions) -> Nested:
+    def fitted(self, sample: Sequence[Fields], options: SchemaOptions) -> Nested:
         """See ``Schema.fitted``; it has been, with what it is made of."""
         return self
 
@@ -49,19 +49,19 @@ class Nested:
     def __str__(self) -> str:
         return str(self.inner)
 
-    def records(self, row: Row) -> Sequence[Exchange]:
+    def records(self, row: Fields) -> Sequence[Exchange]:
         """See ``Schema.records``."""
         found = self.inner.records(dict(row) | _reached(row, self.paths))
         return [e._replace(segments=tuple(self._inside(row, s) for s in e.segments)) for e in found]
 
-    def _inside(self, row: Row, segment: Segment) -> Segment:
+    def _inside(self, row: Fields, segment: Segment) -> Segment:
         head = segment.path[0]
         if head not in self.paths:
             return segment
         return segment._replace(path=(*_steps(row, str(head)), *segment.path[1:]))
 
 
-def widened(row: Row, options: SchemaOptions) -> dict[str, object]:
+def widened(row: Fields, options: SchemaOptions) -> dict[str, object]:
     """A row with the fields that options name by paths, and those that stand beside them."""
     paths = [name for _, name in options.named if name not in row and "." in name]
     wide = dict(row)
@@ -75,7 +75,7 @@ def widened(row: Row, options: SchemaOptions) -> dict[str, object]:
     return wide
 
 
-def value_at(row: Row, path: str) -> Any:
+def value_at(row: Fields, path: str) -> Any:
     """The value at a path; a name that holds dots itself goes before one that is a path."""
     value: Any = row
     for step in _steps(row, path):
@@ -86,12 +86,12 @@ def value_at(row: Row, path: str) -> Any:
     return value
 
 
-def _reached(row: Row, paths: tuple[str, ...]) -> dict[str, object]:
+def _reached(row: Fields, paths: tuple[str, ...]) -> dict[str, object]:
     found = ((path, value_at(row, path)) for path in paths)
     return {path: value for path, value in found if value is not _MISSING}
 
 
-def _steps(row: Row, path: str) -> Path:
+def _steps(row: Fields, path: str) -> Path:
     """A path's steps; digits lead into a list."""
     value: Any = row
     steps: list[str | int] = []

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from synflaw_audit.reading.rows import Fields
 from synflaw_audit.reading.schemas.exchange import Exchange, Path, Segment, structured
 from synflaw_audit.reading.schemas.messages import (
     Message,
@@ -31,7 +32,6 @@ from synflaw_audit.reading.schemas.vocabulary import (
     named,
 )
 
-Row = Mapping[str, object]
 # What a schema is said to read so, and the report repeats.
 NUMBERS_AS_TEXT = "numbers as text"
 
@@ -67,7 +67,7 @@ class Pair:
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
     @classmethod
-    def readings(cls, row: Row, options: SchemaOptions) -> Iterator[Pair]:
+    def readings(cls, row: Fields, options: SchemaOptions) -> Iterator[Pair]:
         """See ``Schema.readings``; a row of any question and answer that are named as such."""
         if options.rejected is not None:
             return
@@ -84,7 +84,7 @@ class Pair:
                 if question or told or not isinstance(row[answer], int | float):
                     yield cls(question or None, answer, vocabulary=options.vocabulary)
 
-    def fitted(self, sample: Sequence[Row], options: SchemaOptions) -> Pair:
+    def fitted(self, sample: Sequence[Fields], options: SchemaOptions) -> Pair:
         """See ``Schema.fitted``: the columns beside the question and the answer."""
         columns = list(dict.fromkeys(name for row in sample for name in row))
         names = [n for n in _beside(columns, self.answer) if n not in (self.question, self.answer)]
@@ -144,7 +144,7 @@ class Pair:
         text += f" with {', '.join(beside)}" if beside else ""
         return text + (f", {NUMBERS_AS_TEXT}" if self.numbers else "")
 
-    def records(self, row: Row) -> Sequence[Exchange]:
+    def records(self, row: Fields) -> Sequence[Exchange]:
         """See ``Schema.records``."""
         question = "" if self.question is None else present(row, self.question)
         answer = present(row, self.answer)
@@ -173,7 +173,7 @@ class Pair:
         else:
             yield text_of(answer, self.answer, numbers=self.numbers), (self.answer,)
 
-    def _completed(self, row: Row, question: object, answer: object) -> list[Exchange]:
+    def _completed(self, row: Fields, question: object, answer: object) -> list[Exchange]:
         """The exchanges of a conversational prompt and its completion."""
         prompt = self._messages(question, "user", self.question) if self.question else []
         completion = self._messages(answer, "assistant", self.answer)
@@ -187,13 +187,13 @@ class Pair:
             return messages([{"role": role, "content": value}], (column,), self.vocabulary)
         return messages(value, (column,), self.vocabulary)
 
-    def _optional(self, row: Row, column: str | None) -> str | None:
+    def _optional(self, row: Fields, column: str | None) -> str | None:
         value = None if column is None else row.get(column)
         if value is None or value == "" or value == []:
             return None
         return text_of(value, str(column), numbers=True)
 
-    def _before(self, row: Row) -> list[Message]:
+    def _before(self, row: Fields) -> list[Message]:
         """The messages of the history."""
         value = None if self.history is None else row.get(self.history)
         if value is None or value in ("", [], "[]", "None", "null"):
@@ -211,7 +211,7 @@ def _exchange(
     return Exchange(turn, question, answer, system, thoughts, None, (segment,))
 
 
-def _beside(names: Iterator[str] | Sequence[str] | Row, column: str) -> list[str]:
+def _beside(names: Iterator[str] | Sequence[str] | Fields, column: str) -> list[str]:
     """The columns of the object that a column stands in: all, of a column of the row's own."""
     inside = column.rpartition(".")[0]
     if not inside:
@@ -223,7 +223,7 @@ def _last(column: str) -> str:
     return folded(column.rpartition(".")[2])
 
 
-def _are_numbers(column: str | None, sample: Sequence[Row]) -> bool:
+def _are_numbers(column: str | None, sample: Sequence[Fields]) -> bool:
     """Whether a column holds numbers, and nothing else."""
     values = [row[column] for row in sample if column and row.get(column) is not None]
     return bool(values) and all(isinstance(value, bool | int | float) for value in values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from synflaw_audit.reading.rows import RowError
+from synflaw_audit.reading.rows import Fields, RowError
 from synflaw_audit.reading.schemas.exchange import Exchange, Segment
 from synflaw_audit.reading.schemas.messages import Message, exchanges_of, masked, messages
 from synflaw_audit.reading.schemas.options import SchemaOptions
@@ -21,8 +21,6 @@ from synflaw_audit.reading.schemas.vocabulary import (
     all_named,
     named,
 )
-
-Row = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Preference:
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
     @classmethod
-    def readings(cls, row: Row, options: SchemaOptions) -> Iterator[Preference]:
+    def readings(cls, row: Fields, options: SchemaOptions) -> Iterator[Preference]:
         """See ``Schema.readings``; a row of two answers that are named as such."""
         rejected = options.rejected or named(row, REJECTED)
         if options.answer is not None and options.rejected is None:
@@ -59,7 +57,7 @@ class Preference:
         for prompt in prompts or [""]:
             yield cls(prompt or None, chosen, rejected, vocabulary=options.vocabulary)
 
-    def fitted(self, sample: Sequence[Row], options: SchemaOptions) -> Preference:
+    def fitted(self, sample: Sequence[Fields], options: SchemaOptions) -> Preference:
         """See ``Schema.fitted``."""
         texts = [
             n for row in sample for n, value in row.items() if isinstance(value, str) and value
@@ -84,7 +82,7 @@ class Preference:
         pair = "/".join(name for name in names if name is not None)
         return f"{pair} (preference)" + (f" with {self.system}" if self.system else "")
 
-    def records(self, row: Row) -> Sequence[Exchange]:
+    def records(self, row: Fields) -> Sequence[Exchange]:
         """See ``Schema.records``."""
         chosen, rejected = present(row, self.chosen), present(row, self.rejected)
         prompt = row.get(self.prompt) if self.prompt else None

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from synflaw_audit.reading.rows import RowError
+from synflaw_audit.reading.rows import Fields, RowError
 from synflaw_audit.reading.schemas.exchange import Exchange
 from synflaw_audit.reading.schemas.messages import exchanges_of, learned
 from synflaw_audit.reading.schemas.options import SchemaOptions
 from synflaw_audit.reading.schemas.rendered import format_of, parsed
 from synflaw_audit.reading.schemas.values import present, text_of
 from synflaw_audit.reading.schemas.vocabulary import ANSWERS, QUESTIONS, REJECTED, all_named, named
-
-Row = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Transcript:
     format: str
 
     @classmethod
-    def readings(cls, row: Row, options: SchemaOptions) -> Iterator[Transcript]:
+    def readings(cls, row: Fields, options: SchemaOptions) -> Iterator[Transcript]:
         """See ``Schema.readings``; any column of text that begins as such a chat does."""
         if options.question is not None or options.rejected is not None:
             return
@@ -44,7 +42,7 @@ class Transcript:
             if form is not None and learned(form.messages(str(value), (name,))):
                 yield cls(name, form.name)
 
-    def fitted(self, sample: Sequence[Row], options: SchemaOptions) -> Transcript:
+    def fitted(self, sample: Sequence[Fields], options: SchemaOptions) -> Transcript:
         """See ``Schema.fitted``; there is nothing beside the text."""
         return self
 
@@ -61,7 +59,7 @@ class Transcript:
     def __str__(self) -> str:
         return f"{self.column} ({self.format} chats)"
 
-    def records(self, row: Row) -> Sequence[Exchange]:
+    def records(self, row: Fields) -> Sequence[Exchange]:
         """See ``Schema.records``."""
         text = text_of(present(row, self.column), self.column)
         if (found := parsed(text, (self.column,))) is None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from synflaw_audit.reading import limits
 from synflaw_audit.reading.containers import open_stream
-from synflaw_audit.reading.rows import Damage, Row, Unreadable
+from synflaw_audit.reading.rows import Damage, NumberedRow, Unreadable
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class QueryFile:
     path: Path
     format: str
 
-    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Iterator[Row]]:
+    def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Iterator[NumberedRow]]:
         """Yields all rows in order."""
         yield self._rows()
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[NumberedRow]:
         row = 0
         with open_stream(self.name, self.path) as stream:
             for line in iter(partial(stream.readline, limits.LONGEST_ROW), b""):
