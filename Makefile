@@ -24,8 +24,9 @@ test-processes: $(READY)  ## that two training processes take the same steps as 
 	SYNFLAW_TEST_PROCESSES=1 $(BIN)/pytest -m slow tests/repair/test_two_processes.py
 
 # What the core needs; the extras have tests of their own.
-CORE_TESTS := tests --ignore tests/repair --ignore tests/lab --ignore tests/probes \
-    --ignore tests/expectations --ignore tests/rehearsal --ignore tests/benchmarks \
+CORE_TESTS := tests --ignore tests/chat --ignore tests/repair --ignore tests/lab \
+    --ignore tests/probes --ignore tests/expectations --ignore tests/rehearsal \
+    --ignore tests/benchmarks --ignore tests/docs \
     --ignore tests/engines/test_spark.py --ignore tests/test_wheel.py
 
 test-pythons:  ## the core on every Python of ours that this machine has; absent ones are named
