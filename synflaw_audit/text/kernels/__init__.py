@@ -2,9 +2,10 @@
 
 Written as plain loops over arrays and run without the interpreter's lock, so that threads share the
 cores. numba keeps the machine code in ``__pycache__`` (or in the user's cache directory), so only
-the first run after an installation compiles. What that run takes is kept small: a loop that only
-others call becomes a part of them (``inlined``), and none uses functions of numpy that numba would
-have to compile as well. The tests compare each of them with a reference version in ordinary Python.
+the first run after an installation compiles. What that run takes is kept small: what only loops
+call has no entry for Python (``called``) or, if one alone calls it, becomes a part of that
+(``inlined``), and none uses functions of numpy that numba would have to compile as well. The tests
+compare each of them with a reference version in ordinary Python.
 """
 
 from __future__ import annotations
@@ -36,11 +37,17 @@ def compiled(function: F) -> F:
         return cast(F, numba.njit(function, nogil=True, no_cfunc_wrapper=True))
 
 
-def inlined(function: F) -> F:
-    """The function as a part of every loop that calls it, compiled with that and never by itself.
+def called(function: F) -> F:
+    """The function for loops to call, and not for Python.
 
-    By itself it would be compiled once for every constant that it is called with.
+    It is compiled once for every kind of argument, and a plain number is a kind of its own: give it
+    ``np.int64(8)``, not 8.
     """
+    return cast(F, numba.njit(function, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True))
+
+
+def inlined(function: F) -> F:
+    """The function as a part of the one loop that calls it, and compiled with that."""
     return cast(F, numba.njit(function, inline="always"))
 
 
@@ -48,7 +55,7 @@ MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: inverti
 MIX = np.uint64(0xBF58476D1CE4E5B9)  # the first multiplier of splitmix64
 
 
-@inlined
+@called
 def doubled(values: A) -> A:
     """A copy with room for as many more."""
     grown = np.empty(2 * len(values), values.dtype)
@@ -57,7 +64,7 @@ def doubled(values: A) -> A:
     return grown  # type: ignore[return-value]
 
 
-@inlined
+@called
 def longer(gram: np.uint64, token: np.uint64) -> np.uint64:
     """The hash of a token sequence made one token longer."""
     value = gram * MULTIPLIER + token

@@ -11,15 +11,15 @@ from synflaw_audit.text.kernels import (
     Mask,
     Places,
     Reals,
+    called,
     compiled,
     doubled,
-    inlined,
     longer,
 )
 from synflaw_audit.text.kernels.text import decode
 
 
-@inlined
+@called
 def slots_for(keys: int) -> int:
     """The size of a hash table that this many keys fill to at most a quarter."""
     size = 16
@@ -41,7 +41,7 @@ def hash_table(keys: Ids) -> Places:
     return table
 
 
-@inlined
+@called
 def found_in(table: Places, keys: Ids, key: np.uint64) -> int:
     """The index of a key, or -1."""
     rest = np.uint64(len(table) - 1)

@@ -12,6 +12,7 @@ from synflaw_audit.text.kernels import (
     Mask,
     Places,
     Points,
+    called,
     compiled,
     inlined,
 )
@@ -192,9 +193,11 @@ def scan(
 _P1, _P2 = np.uint64(0x9E3779B185EBCA87), np.uint64(0xC2B2AE3D27D4EB4F)
 _P3, _P4 = np.uint64(0x165667B19E3779F9), np.uint64(0x85EBCA77C2B2AE63)
 _P5 = np.uint64(0x27D4EB2F165667C5)
+_1, _7, _11, _12, _18, _23, _27, _64 = np.array([1, 7, 11, 12, 18, 23, 27, 64], np.uint64)
+_SHORT, _LONG = np.int64(4), np.int64(8)  # bytes of a word
 
 
-@inlined
+@called
 def _word(raw: Bytes, at: int, size: int) -> np.uint64:
     value = np.uint64(0)
     for i in range(size):
@@ -202,14 +205,14 @@ def _word(raw: Bytes, at: int, size: int) -> np.uint64:
     return value
 
 
-@inlined
-def _turned(value: np.uint64, bits: int) -> np.uint64:
-    return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
+@called
+def _turned(value: np.uint64, bits: np.uint64) -> np.uint64:
+    return (value << bits) | (value >> (_64 - bits))
 
 
-@inlined
+@called
 def _round(lane: np.uint64, word: np.uint64) -> np.uint64:
-    return _turned(lane + word * _P2, 31) * _P1
+    return _turned(lane + word * _P2, _31) * _P1
 
 
 @inlined
@@ -219,25 +222,25 @@ def digest(raw: Bytes, first: int, last: int) -> np.uint64:
     if last - first >= 32:
         a, b, c, d = _P1 + _P2, _P2, np.uint64(0), np.uint64(0) - _P1
         while at <= last - 32:
-            a = _round(a, _word(raw, at, 8))
-            b = _round(b, _word(raw, at + 8, 8))
-            c = _round(c, _word(raw, at + 16, 8))
-            d = _round(d, _word(raw, at + 24, 8))
+            a = _round(a, _word(raw, at, _LONG))
+            b = _round(b, _word(raw, at + 8, _LONG))
+            c = _round(c, _word(raw, at + 16, _LONG))
+            d = _round(d, _word(raw, at + 24, _LONG))
             at += 32
-        value = _turned(a, 1) + _turned(b, 7) + _turned(c, 12) + _turned(d, 18)
+        value = _turned(a, _1) + _turned(b, _7) + _turned(c, _12) + _turned(d, _18)
         for lane in (a, b, c, d):
             value = (value ^ _round(np.uint64(0), lane)) * _P1 + _P4
     else:
         value = _P5
     value += np.uint64(last - first)
     while at <= last - 8:
-        value = _turned(value ^ _round(np.uint64(0), _word(raw, at, 8)), 27) * _P1 + _P4
+        value = _turned(value ^ _round(np.uint64(0), _word(raw, at, _LONG)), _27) * _P1 + _P4
         at += 8
     if at <= last - 4:
-        value = _turned(value ^ (_word(raw, at, 4) * _P1), 23) * _P2 + _P3
+        value = _turned(value ^ (_word(raw, at, _SHORT) * _P1), _23) * _P2 + _P3
         at += 4
     while at < last:
-        value = _turned(value ^ (np.uint64(raw[at]) * _P5), 11) * _P1
+        value = _turned(value ^ (np.uint64(raw[at]) * _P5), _11) * _P1
         at += 1
     value = (value ^ (value >> _33)) * _P2
     value = (value ^ (value >> _29)) * _P3
