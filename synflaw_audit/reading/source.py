@@ -354,12 +354,13 @@ def _records_of_rows(
             continue
         faults = 0
         for exchange in found:
-            if reason := _fault(exchange):
+            characters, reason = _looked_at(exchange)
+            if reason:
                 where = f"turn {exchange.turn}: " if len(found) > 1 else ""
                 ledger.reject_turn(line, number, where + reason, value, raw)
                 faults += 1
             else:
-                records.add(number, exchange)
+                records.add(number, exchange, characters)
         if faults == len(found):
             ledger.rejected += 1
         if len(records.rows) >= size or records.characters >= _BATCH_CHARACTERS:
@@ -388,37 +389,45 @@ class _Records:
         self.file = file
         self.rows: list[int] = []
         self.characters = 0
-        self._exchanges: list[Exchange] = []
+        # Lists of texts rather than of exchanges, which the garbage collector would look through
+        # again and again.
+        self._columns: tuple[list[object], ...] = tuple([] for _ in _COLUMNS)
 
-    def add(self, row: int, exchange: Exchange) -> None:
+    def add(self, row: int, exchange: Exchange, characters: int) -> None:
         self.rows.append(row)
-        self.characters += sum(map(len, filter(None, _texts(exchange))))
-        self._exchanges.append(exchange)
+        self.characters += characters
+        for column, value in zip(self._columns, exchange, strict=False):
+            column.append(value)
 
     def batch(self) -> pa.RecordBatch:
-        columns = list(zip(*self._exchanges, strict=True))
         places = {"file": pa.repeat(self.file, len(self.rows)), "row": self.rows}
-        # All but the segments, which say where in a row an answer stands.
-        return record_batch(places | dict(zip(Exchange._fields[:-1], columns[:-1], strict=True)))
+        return record_batch(places | dict(zip(_COLUMNS, self._columns, strict=True)))
 
 
-def _texts(exchange: Exchange) -> tuple[str | None, ...]:
-    return exchange[1:-1]
+# All but the segments, which say where in a row an answer stands.
+_COLUMNS = Exchange._fields[:-1]
+_TEXTS = _COLUMNS[1:]
 
 
-def _fault(exchange: Exchange) -> str:
-    """Why a question and an answer, both text, make no record; "" if they do."""
+def _looked_at(exchange: Exchange) -> tuple[int, str]:
+    """The characters of an exchange, and why it makes no record; "" if it does."""
+    characters = 0
+    beyond_ascii = []
+    for name, text in zip(_TEXTS, exchange[1:-1], strict=True):
+        if text:
+            characters += len(text)
+            # Asking for ASCII costs nothing, encoding a little.
+            if not text.isascii():
+                beyond_ascii.append((name, text))
     if not exchange.answer.strip(" \t\r\n"):
-        if exchange.reasoning:
-            return "answer is empty: there is only reasoning"
-        return "answer is empty"
-    if sum(map(len, filter(None, _texts(exchange)))) > limits.LONGEST_ROW:
-        return limits.too_long()
-    for name, text in zip(Exchange._fields[1:-1], _texts(exchange), strict=True):
-        # Asking for ASCII costs nothing, encoding a little.
-        if text is not None and not text.isascii() and (fault := _encoding_fault(text)):
-            return f"{name} {fault}"
-    return ""
+        only = ": there is only reasoning" if exchange.reasoning else ""
+        return characters, f"answer is empty{only}"
+    if characters > limits.LONGEST_ROW:
+        return characters, limits.too_long()
+    for name, text in beyond_ascii:
+        if fault := _encoding_fault(text):
+            return characters, f"{name} {fault}"
+    return characters, ""
 
 
 def _encoding_fault(text: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from synflaw_audit.reading.rows import Fields
@@ -17,7 +18,7 @@ from synflaw_audit.reading.schemas.messages import (
     messages,
 )
 from synflaw_audit.reading.schemas.options import SchemaOptions
-from synflaw_audit.reading.schemas.reasoning import thought
+from synflaw_audit.reading.schemas.reasoning import may_hold_thought, thought
 from synflaw_audit.reading.schemas.values import present, text_of, texts_in
 from synflaw_audit.reading.schemas.vocabulary import (
     ANSWERS,
@@ -144,10 +145,17 @@ class Pair:
         text += f" with {', '.join(beside)}" if beside else ""
         return text + (f", {NUMBERS_AS_TEXT}" if self.numbers else "")
 
+    @cached_property
+    def _alone(self) -> bool:
+        """There is nothing beside the question and the answer."""
+        return self.context is self.system is self.history is self.reasoning is None
+
     def records(self, row: Fields) -> Sequence[Exchange]:
         """See ``Schema.records``."""
         question = "" if self.question is None else present(row, self.question)
         answer = present(row, self.answer)
+        if self._alone and isinstance(question, str) and isinstance(answer, str):  # as nearly all
+            return (_exchange(0, question, answer, (self.answer,), None, ""),)
         if isinstance(question, list) or (
             isinstance(answer, list) and is_conversation(answer, self.vocabulary)
         ):
@@ -159,19 +167,20 @@ class Pair:
         system = self._optional(row, self.system)
         before = self._before(row)
         reasoning = self._optional(row, self.reasoning) or ""
-        first = exchanges_of(before, self.history or "") if learned(before) else []
-        turn = 1 + max((e.turn for e in first), default=-1)
+        first = exchanges_of(before, self.history or "") if before and learned(before) else []
+        turn = 1 + max(e.turn for e in first) if first else 0
         found = [e._replace(system=system) for e in first]
         for text, path in self._answers(answer):
             found.append(_exchange(turn, asked, text, path, system, reasoning))
             turn += 1
         return found
 
-    def _answers(self, answer: object) -> Iterator[tuple[str, Path]]:
+    def _answers(self, answer: object) -> Iterable[tuple[str, Path]]:
+        if isinstance(answer, str):  # as nearly all are
+            return ((answer, (self.answer,)),)
         if isinstance(answer, list | Mapping):
-            yield from texts_in(answer, (self.answer,))
-        else:
-            yield text_of(answer, self.answer, numbers=self.numbers), (self.answer,)
+            return texts_in(answer, (self.answer,))
+        return ((text_of(answer, self.answer, numbers=self.numbers), (self.answer,)),)
 
     def _completed(self, row: Fields, question: object, answer: object) -> list[Exchange]:
         """The exchanges of a conversational prompt and its completion."""
@@ -204,6 +213,9 @@ class Pair:
 def _exchange(
     turn: int, question: str, text: str, path: Path, system: str | None, reasoning: str
 ) -> Exchange:
+    if not reasoning and not may_hold_thought(text):
+        whole = (Segment(path, 0, len(text), 0),)
+        return Exchange(turn, question, text, system, None, None, whole)
     parts = thought(text)
     thoughts = "\n\n".join(filter(None, (reasoning.strip(), parts.reasoning))) or None
     segment = Segment(path, parts.start, parts.end, 0)

@@ -23,6 +23,7 @@ _ANSWER = re.compile(
 # What an answer with reasoning begins with, or holds; in the syntax of RE2 too.
 OPENINGS = rf"(?i)^\s*<(?:{_NAMES})>|^\s*<\|begin_of_thought\|>"
 CLOSINGS = ("</think>", "</thinking>")
+_CLOSING = "</think"  # what all of them begin with
 
 
 class Thought(NamedTuple):
@@ -37,6 +38,11 @@ class Thought(NamedTuple):
     reasoning: str
     start: int
     end: int
+
+
+def may_hold_thought(text: str) -> bool:
+    """Whether an answer has a mark of reasoning; asked of every row, and most have none."""
+    return _CLOSING in text or text.lstrip()[:1] == "<"
 
 
 def thought(text: str) -> Thought:
