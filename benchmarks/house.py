@@ -66,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", required=True, help="the commit to compare with")
     parser.add_argument("--after", default="HEAD")
+    parser.add_argument("--lines-only", action="store_true", help="follow no audit")
     options = parser.parse_args()
     commits = [git("rev-parse", "--short", c).strip() for c in (options.before, options.after)]
     with tempfile.TemporaryDirectory() as name:
@@ -74,7 +75,7 @@ def main() -> None:
         lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
         corpus.write_text("".join(lines[:ROWS]), encoding="utf-8")
         trees = [unpacked(commit, Path(name)) for commit in commits]
-        ways = [followed(tree, corpus) for tree in trees]
+        ways = [] if options.lines_only else [followed(tree, corpus) for tree in trees]
         RESULT.write_text(written(commits, trees, ways), encoding="utf-8")
 
 
@@ -140,8 +141,12 @@ def written(commits: list[str], trees: list[Path], ways: list[dict[str, list[str
         ordered = sorted(large.items(), key=lambda item: -item[1])
         shown = ", ".join(f"`{path}` {lines}" for path, lines in ordered if lines > LARGE)
         text += [f"{commit}: {shown or 'none'}.", ""]
-    text += [f"## The way of {ROWS} rows through an audit by one check, flagged rows included", ""]
-    for commit, way in zip(commits, ways, strict=True):
+    if ways:
+        text += [
+            f"## The way of {ROWS} rows through an audit by one check, the flagged included",
+            "",
+        ]
+    for commit, way in zip(commits, ways, strict=bool(ways)):
         mutual = "; ".join(" and ".join(f"`{file}`" for file in pair) for pair in way["mutual"])
         order = " → ".join(f"`{file.removesuffix('.py')}`" for file in way["order"])
         text += [
