@@ -124,7 +124,8 @@ def written(commits: list[str], trees: list[Path], ways: list[dict[str, list[str
     text = [
         "# The house",
         "",
-        f"`python benchmarks/house.py --before {commits[0]}`, at {commits[1]}.",
+        f"`python benchmarks/house.py --before {commits[0]}{'' if ways else ' --lines-only'}`, at "
+        f"{commits[1]}.",
         "",
         "## Lines by room",
         "",
@@ -146,7 +147,7 @@ def written(commits: list[str], trees: list[Path], ways: list[dict[str, list[str
             f"## The way of {ROWS} rows through an audit by one check, the flagged included",
             "",
         ]
-    for commit, way in zip(commits, ways, strict=bool(ways)):
+    for commit, way in zip(commits, ways, strict=False):
         mutual = "; ".join(" and ".join(f"`{file}`" for file in pair) for pair in way["mutual"])
         order = " → ".join(f"`{file.removesuffix('.py')}`" for file in way["order"])
         text += [
