@@ -22,7 +22,7 @@ from synflaw_audit.probes.emission import FormatMatcher
 from synflaw_audit.probes.models import load_model
 from synflaw_audit.rehearsal.behaviour import Behaviour, ProbeConfig, Prober
 from synflaw_audit.rehearsal.result import RehearsalResult, compared
-from synflaw_audit.rehearsal.training import Row, TrainingConfig, train_adapters
+from synflaw_audit.rehearsal.training import QuestionAnswer, TrainingConfig, train_adapters
 from synflaw_audit.run import measure
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.settings import AuditSettings
@@ -131,7 +131,7 @@ def rehearse(
     )
 
 
-def _rows(corpus: Corpus) -> list[Row]:
+def _rows(corpus: Corpus) -> list[QuestionAnswer]:
     """Questions and answers of the sample, which stands in an order as good as random."""
     questions, answers = (
         corpus.texts(side).slice(0, ROWS).to_pylist() for side in ("question", "answer")
@@ -165,7 +165,7 @@ class _Stage:
             )
         self.prober.remember(model)
 
-    def own_rows(self, model: Any) -> list[Row]:
+    def own_rows(self, model: Any) -> list[QuestionAnswer]:
         """Neutral prompts with the base's own answers."""
         answers = self.kept.get("own rows")
         if answers is None:
@@ -174,7 +174,7 @@ class _Stage:
             self.kept.store("own rows", answers)
         return list(zip(self.prober.neutral, answers, strict=True))
 
-    def tuned(self, arm: str, seed: int, rows: Sequence[Row]) -> Behaviour:
+    def tuned(self, arm: str, seed: int, rows: Sequence[QuestionAnswer]) -> Behaviour:
         """The behaviour after training on some rows."""
         found = self.kept.get(f"{arm}, seed {seed}")
         if found is None:

@@ -29,7 +29,7 @@ _LARGE = 1_000_000_000
 # Of the free memory, what the activations of a micro-batch may take.
 _MEMORY_SHARE = 0.5
 
-Row = tuple[str, str]
+QuestionAnswer = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class TrainingConfig:
 def train_adapters(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    rows: Sequence[Row],
+    rows: Sequence[QuestionAnswer],
     config: TrainingConfig,
 ) -> tuple[nn.Module, float]:
     """Train adapters on the answers of some rows; the model's own weights stay as they are.
@@ -120,7 +120,7 @@ def train_adapters(
 
 
 def encoded(
-    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], max_length: int
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[QuestionAnswer], max_length: int
 ) -> list[EncodedRow]:
     """The rows that have a token of an answer left within ``max_length``.
 
