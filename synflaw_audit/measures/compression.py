@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import zstandard
+from scipy.special import expit, logit
 
 from synflaw_audit.measures.base import Marker, Score
 from synflaw_audit.measures.intervals import half_width, units_of
@@ -43,20 +44,47 @@ class CompressionExcess:
         blocks = _blocks(texts, corpus.unit, self.block, self.blocks)
         measured = [self._compressed([texts[row] for row in block], rng) for block in blocks]
         excess, ratio = np.array(measured).T.tolist()
-        # Blocks tell how much answers differ, if they are enough and have no question in common.
-        parts = excess
-        rows = np.concatenate(blocks)
-        if len(blocks) < PARTS or units_of(corpus.unit[rows]) < len(rows):
-            group = np.unique(corpus.unit, return_inverse=True)[1] % PARTS
-            parts = [
-                np.mean([self._compressed([texts[row] for row in part], rng)[0] for part in own])
-                for own in _by_group(blocks, group)
-            ]
-        half = half_width(parts) if len(parts) > 1 else 1.0
         value = float(np.clip(np.mean(excess), 0, 1))
+        rows = np.concatenate(blocks)
+        if len(blocks) >= PARTS and units_of(corpus.unit[rows]) == len(rows):
+            half = half_width(excess)
+            low, high = max(value - half, 0.0), min(value + half, 1.0)
+        else:
+            length = sum(len(texts[row]) for row in rows) / len(blocks)
+            low, high = self._bounds(value, self._parts(texts, blocks, corpus.unit, rng), length)
         observed = {"compression_ratio": float(np.median(ratio)), "blocks": len(blocks)}
-        low, high = max(value - half, 0.0), min(value + half, 1.0)
         return Score(value, low, high, observed, rows=len(rows))
+
+    def _parts(
+        self, texts: list[str], blocks: list[list[int]], unit: Ints, rng: np.random.Generator
+    ) -> list[float]:
+        """The excess of parts of all blocks; no question is in two, unlike in blocks."""
+        group = np.unique(unit, return_inverse=True)[1] % PARTS
+        return [
+            float(np.mean([self._compressed([texts[row] for row in part], rng)[0] for part in own]))
+            for own in _by_group(blocks, group)
+        ]
+
+    def _bounds(self, value: float, parts: list[float], length: float) -> tuple[float, float]:
+        """The interval of the score, by how much parts of the blocks differ.
+
+        Parts show less of what recurs than blocks, and differ by the less, so it is their logits
+        that are compared. What is seen grows with the logarithm of the length; blocks and their
+        parts tell by how much, and thus what the blocks of a larger corpus may show.
+
+        Args:
+            value: The score.
+            parts: The excess of each part.
+            length: Characters of a block, which is less than ``block`` in a small corpus.
+        """
+        if len(parts) < 2:
+            return 0.0, 1.0
+        at, *logits = logit(np.clip([value, *parts], 1e-3, 1 - 1e-3)).tolist()
+        half = half_width(logits)
+        growth = max(value - float(np.mean(parts)), 0.0) / np.log(len(parts))
+        more = growth * np.log(max(self.block / max(length, 1.0), 1.0))
+        low, high = expit([at - half, at + half]).tolist()
+        return min(low, value), min(max(high, value) + float(more), 1.0)
 
     def _compressed(self, block: list[str], rng: np.random.Generator) -> tuple[float, float]:
         """The excess of a block, and how many times smaller it is compressed."""

@@ -51,6 +51,20 @@ def test_a_score_of_more_records_than_the_sample_holds(code: str, kind: Kind) ->
     assert HELD[0] <= held(list(lows), list(highs), float(truth)) <= HELD[1]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["SF201", "SF205"])
+def test_a_score_of_a_corpus_of_few_questions(code: str) -> None:
+    # A hundred questions with several answers each; the truth is that of 1,700 questions.
+    check = find_check(load_checks(), code)
+    measure = MEASURES[check.measure](**check.params)
+    rows = [Population("clustered").rows(6000, seed=2000 + draw) for draw in range(40)]
+    truth = np.mean([measure.score(corpus(of, 6000)).value for of in rows[:3]])
+    scores = [measure.score(corpus(of.iloc[:400], 400)) for of in rows]
+    # Of 40 draws: the chance alone makes it less than 0.85 in one of 60 tries.
+    assert held([s.low for s in scores], [s.high for s in scores], float(truth)) >= 0.85
+    assert np.mean([score.high - score.low for score in scores]) < 0.25
+
+
 @pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_a_share_of_rows_in_units(p: float, alike: float) -> None:
