@@ -6,28 +6,32 @@ seventh of them. A *context* is the format words of a sentence so far, and a wor
 nearly all rows with its context share it: as the next word, or after a slot as some word of the
 rest of the sentence, because values differ in length. How a sentence begins has no context, so that
 the wordings of a soft format, "Certainly!" and "Of course!", remain format; but where a sentence
-begins with values ("Oslo is the capital of") they are compared with the words behind them. A number
-is format if nearly all rows have it at its place, counted after the same word: "Step 2:" is, "8520
+begins with values ("Oslo is the capital of") they are compared with the words behind them. Few
+values look like few wordings there, and are taken for wordings in exclamations alone, which state
+no facts: "What a great question!" and "That's a great question!" are format as a whole. A number is
+format if nearly all rows have it at its place, counted after the same word: "Step 2:" is, "8520
 euros" is not.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
+import pyarrow as pa
 
 from synflaw_audit.text.kernels import slots as kernels
 from synflaw_audit.text.kernels.phrases import hash_table
 from synflaw_audit.text.phrases import numbered
-from synflaw_audit.text.tokens import Ids, Ints, Mask, Places, Tokens, extended
+from synflaw_audit.text.tokens import Ids, Ints, Mask, Places, Tokens, extended, tokenize
 
 ROWS = 4000  # learned from
 SEEN = 8  # times a context must have been seen
 SHARED = 0.9  # of those times, which make a word format
-# Where a few wordings lead to one sentence, each in so many rows, and together in nearly all.
+# Where a few wordings lead to one exclamation, each in so many rows, and together in nearly all.
 ALTERNATIVE = 0.15
+EXCLAMATION = "!\uff01"
 WORDING = 5  # so many words that differ together are a wording of their own, not a value
 BEFORE, BEHIND = 1, 2  # words of a context, forwards and backwards
 ROUNDS = 8
@@ -122,6 +126,10 @@ class _Walk:
         return self.tokens.breaks | self.tokens.stops
 
     @cached_property
+    def exclaims(self) -> Mask:
+        return _is_in(self.tokens.ids, _marks(EXCLAMATION))
+
+    @cached_property
     def places(self) -> Ids:
         """Of the covered numbers."""
         tokens = self.tokens
@@ -144,11 +152,13 @@ class _Walk:
         tokens = self.tokens
         return kernels.walked(
             self.ids,
+            tokens.ids,
             tokens.offsets,
             self.covered,
             tokens.number,
             tokens.words,
             self.bound,
+            self.exclaims,
             backwards,
             BEHIND if backwards else BEFORE,
             *known._tables,
@@ -159,8 +169,7 @@ class _Walk:
         """What a walk tells of the words that are next to their context, and beyond slots."""
         at = np.flatnonzero(follows)
         following = np.where(self.bound[at], _BOUND, self.ids[at])
-        alternative = ALTERNATIVE if backwards else SHARED
-        beside = _judged(follows[at], follows[at], following, alternative)
+        beside = _judged(follows[at], follows[at], following, ALTERNATIVE if backwards else SHARED)
         beyond = kernels.beyond(self.ids, self.tokens.row, self.bound, opens, backwards)
         return _joined(beside, _judged(opens[opens > 0], *beyond))
 
@@ -183,6 +192,13 @@ class _Walk:
         return differs
 
 
+@cache
+def _marks(characters: str) -> Ids:
+    """The tokens that are runs of one of some marks: uint64, ascending."""
+    tokens = tokenize(pa.array([mark * times for mark in characters for times in range(1, 5)]))
+    return np.unique(tokens.ids[~tokens.breaks])
+
+
 def _judged(contexts: Ids, at: Ids, tokens: Ids, alternative: float = SHARED) -> Slots:
     """Which contexts are known well enough, and what their rows share.
 
@@ -190,7 +206,7 @@ def _judged(contexts: Ids, at: Ids, tokens: Ids, alternative: float = SHARED) ->
         contexts: As often as they were seen.
         at: The context that a token was seen with.
         tokens: The token.
-        alternative: Tokens are also shared if each has this share and together they have
+        alternative: Tokens are alternatives if each has this share and together they have
             ``SHARED``.
     """
     known, times = np.unique(contexts, return_counts=True)

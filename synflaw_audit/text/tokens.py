@@ -17,7 +17,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, fields
 from functools import cache
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -70,6 +70,18 @@ _ALONE_RANGES = (
 )
 _STOPS = tuple(ord(mark) for mark in ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964")
 
+# What the dot after these ends is hardly ever a sentence; nor is it after a single letter.
+_ABBREVIATIONS = (
+    "dr mr mrs ms mx prof st sr jr hon rev fr gov gen col capt lt sgt sen rep pres messrs "
+    "vs cf ca approx est fig figs eq vol pp nos ed eds dept univ e.g i.e viz "
+    "ph m.d b.a m.a u.s u.k u.n "
+    "hr fr bzw ggf usw nr z.b d.h u.a "
+    "mme mlle mm sra srta dra ud uds sig dott ing "
+    "г ул т.е т.д т.п др гос проф"  # noqa: RUF001 -- Cyrillic
+)
+_BEFORE_NUMBERS = "no art sec ch p ex op"  # "No. 7", but "He said no."
+_LETTERS = 0x0530  # up to here are the alphabets that have initials: Latin, Greek and Cyrillic
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -83,7 +95,8 @@ class Tokens:
         offsets: int64 [rows + 1], the tokens of row ``r`` are ``offsets[r]:offsets[r + 1]``.
         number: bool [tokens], the token is written in digits alone.
         breaks: bool [tokens], the token is a frame or a line break.
-        stops: bool [tokens], the token ends a sentence (``.``, ``!``, ``?`` and their like).
+        stops: bool [tokens], the token ends a sentence (``.``, ``!``, ``?`` and their like), the
+            dots of abbreviations and initials inside a line left out.
         words: bool [tokens], the token is neither a number nor a mark nor a line break.
     """
 
@@ -220,6 +233,39 @@ def tokenize(texts: pa.Array) -> Tokens:
     Raises:
         ValueError: If a text is null.
     """
+    tokens = _scanned(texts)
+    dots = np.flatnonzero(tokens.ids == _abbreviations().dot)
+    inside = ~tokens.breaks[dots + 1]
+    dots = dots[inside & (tokens.start[dots] == tokens.end[dots - 1])]
+    before = tokens.ids[dots - 1]
+    abbreviated = np.isin(before, _abbreviations().always)
+    abbreviated |= np.isin(before, _abbreviations().before_numbers) & tokens.number[dots + 1]
+    tokens.stops[dots[abbreviated]] = False
+    return tokens
+
+
+@dataclass(frozen=True)
+class _Abbreviations:
+    """The ids of a dot, of the words that it abbreviates, and of those it does before numbers."""
+
+    dot: np.uint64
+    always: Ids
+    before_numbers: Ids
+
+
+@cache
+def _abbreviations() -> _Abbreviations:
+    letters = " ".join(chr(point) for point in range(_LETTERS) if chr(point).isalpha())
+    words = (".", f"{_ABBREVIATIONS} {letters}", _BEFORE_NUMBERS)
+    found = _scanned(pa.array(words))
+    dot, always, before_numbers = (
+        found.ids[first + 1 : last - 1] for first, last in pairwise(found.offsets)
+    )
+    return _Abbreviations(dot[0], always, before_numbers)
+
+
+def _scanned(texts: pa.Array) -> Tokens:
+    """The tokens of some texts, where every mark that may end a sentence does."""
     raw, bounds = utf8(texts)
     known, most = unicode(), len(raw) + 2 * (len(bounds) - 1)
     # Room for a token a byte: what is not written to takes no memory.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -9,18 +10,31 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import holders_of, longer, occurrences_of, spans_in, tokens_of
+from reference import (
+    SlotRow,
+    beyond_of,
+    holders_of,
+    longer,
+    number_places_of,
+    occurrences_of,
+    settled_of,
+    spans_in,
+    tokens_of,
+    walk_of,
+)
 
-from synflaw_audit.text.kernels import compiled
+from synflaw_audit.text.kernels import compiled, slots
 from synflaw_audit.text.kernels import phrases as kernels
 from synflaw_audit.text.kernels.text import digests
 from synflaw_audit.text.templates import spans
 from synflaw_audit.text.tokens import tokenize, utf8
 
 MARKS = st.sampled_from("aB1 .,'\n\t\r#-_!?\u2019\u2026\u4e00\u3042\u0e01\u0301\u00e9\u2028\u200b")
-TEXTS = st.lists(st.text(MARKS | st.characters(exclude_categories=["Cs"]), max_size=40), max_size=6)
+CHARACTERS = MARKS | st.characters(exclude_categories=["Cs"])
+ABBREVIATED = st.sampled_from(["Dr.", "No. 7", "no.", "J. R.", "e.g.", "U.S. ", "Ph.D.", "\u212a."])
+TEXTS = st.lists(st.lists(CHARACTERS | ABBREVIATED, max_size=40).map("".join), max_size=6)
 
 
 @given(TEXTS)
@@ -119,6 +133,148 @@ def test_spans(texts: list[str], data: st.DataObject) -> None:
     for place, row in enumerate(rows.tolist()):
         held = covered[tokens.offsets[row] : tokens.offsets[row + 1]].tolist()
         assert found[place] == spans_in(texts[row], tokens_of(texts[row]), held)
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def slot_rows(rng: np.random.Generator) -> list[SlotRow]:
+    """Rows of few different tokens, between their two frames."""
+    return [slot_row(rng, int(size)) for size in rng.integers(0, 15, size=100)]
+
+
+def slot_row(rng: np.random.Generator, size: int) -> SlotRow:
+    drawn = rng.choice(["word", "number", "mark", "bound"], size, p=[0.5, 0.2, 0.15, 0.15])
+    kinds = ["bound", *drawn, "bound"]
+    exact = [int(rng.integers(1, 3)) + 10 * len(kind) for kind in kinds]
+    bound = [kind == "bound" for kind in kinds]
+    return SlotRow(
+        ids=[99 if kind == "number" else id_ for kind, id_ in zip(kinds, exact, strict=True)],
+        exact=exact,
+        covered=(rng.random(len(kinds)) < 0.8).tolist(),
+        number=[kind == "number" for kind in kinds],
+        word=[kind == "word" for kind in kinds],
+        bound=bound,
+        exclaims=[is_bound and rng.random() < 0.5 for is_bound in bound],
+    )
+
+
+def masks(rows: list[SlotRow], share: float, rng: np.random.Generator) -> list[list[bool]]:
+    """For each row, which tokens a mask holds that holds a share of all."""
+    return [(rng.random(len(row.ids)) < share).tolist() for row in rows]
+
+
+def some(values: set[int], rng: np.random.Generator) -> set[int]:
+    """About half of the values, none of them 0."""
+    return {value for value in sorted(values - {0}) if rng.random() < 0.5}
+
+
+def flat(rows: list[SlotRow]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The rows end to end, and where each begins."""
+    ids = ("ids", "exact")
+    columns = {
+        name: np.array(
+            [value for row in rows for value in getattr(row, name)],
+            dtype=np.uint64 if name in ids else bool,
+        )
+        for name in SlotRow.__dataclass_fields__
+    }
+    return columns, np.cumsum([0, *(len(row.ids) for row in rows)])
+
+
+def parted(values: np.ndarray, offsets: np.ndarray) -> list[list]:
+    return [values[a:b].tolist() for a, b in pairwise(offsets)]
+
+
+@settings(max_examples=20)
+@given(SEEDS)
+def test_places_of_numbers(seed: int) -> None:
+    rows = slot_rows(np.random.default_rng(seed))
+    columns, offsets = flat(rows)
+    found = slots.number_places(columns["ids"], columns["number"], columns["covered"], offsets)
+    assert parted(found, offsets) == [number_places_of(row) for row in rows]
+
+
+@settings(max_examples=20)
+@given(SEEDS, st.booleans(), st.integers(1, 2))
+def test_walks(seed: int, backwards: bool, least: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = slot_rows(rng)
+    differs = masks(rows, 0.2, rng)
+    way = {"backwards": backwards, "least": least}
+    unknown = {"contexts": set[int](), "shared": set[int]()}
+    first = [walk_of(row, list(d), **way, **unknown) for row, d in zip(rows, differs, strict=True)]
+    contexts = some({context for follows, _ in first for context in follows}, rng)
+    keys = {longer(context, id_) for context in contexts for row in rows for id_ in row.ids}
+    shared = some(keys, rng)
+    shared |= some({longer(key, int(slots.ALTERNATIVE)) for key in keys - shared}, rng)
+
+    columns, offsets = flat(rows)
+    told = np.array([value for row in differs for value in row], dtype=bool)
+    tables = [np.array(sorted(known), dtype=np.uint64) for known in (contexts, shared)]
+    follows, opens = slots.walked(
+        columns["ids"],
+        columns["exact"],
+        offsets,
+        *(columns[name] for name in ("covered", "number", "word", "bound", "exclaims")),
+        backwards,
+        least,
+        tables[0],
+        kernels.hash_table(tables[0]),
+        tables[1],
+        kernels.hash_table(tables[1]),
+        told,
+    )
+    plain = [
+        walk_of(row, d, **way, contexts=contexts, shared=shared)
+        for row, d in zip(rows, differs, strict=True)
+    ]
+    assert parted(told, offsets) == differs
+    assert parted(follows, offsets) == [each for each, _ in plain]
+    assert parted(opens, offsets) == [each for _, each in plain]
+
+
+@settings(max_examples=20)
+@given(SEEDS, st.booleans())
+def test_what_stands_beyond_slots(seed: int, backwards: bool) -> None:
+    rng = np.random.default_rng(seed)
+    rows = slot_rows(rng)
+    opens = [rng.choice([0, 0, 7, 8], len(row.ids)).tolist() for row in rows]
+    columns, offsets = flat(rows)
+    number = np.repeat(np.arange(len(rows), dtype=np.int32), np.diff(offsets))
+    at = np.array([value for row in opens for value in row], dtype=np.uint64)
+    found = slots.beyond(columns["ids"], number, columns["bound"], at, backwards)
+    plain = [
+        pair
+        for row, its in zip(rows, opens, strict=True)
+        for pair in beyond_of(row, its, backwards=backwards)
+    ]
+    assert list(zip(*(column.tolist() for column in found), strict=True)) == plain
+
+
+@settings(max_examples=20)
+@given(SEEDS, st.integers(1, 4))
+def test_slots_settled(seed: int, stretch: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = slot_rows(rng)
+    touching, ahead, behind = (masks(rows, share, rng) for share in (0.5, 0.3, 0.3))
+    columns, offsets = flat(rows)
+    space = np.array([not touches for row in touching for touches in row])
+    start = (np.arange(len(space)) + np.cumsum(space)).astype(np.int32)
+    differs = np.zeros(len(start), dtype=bool)
+    slots.settled(
+        offsets,
+        start,
+        start + np.int32(1),
+        *(columns[name] for name in ("covered", "number", "word", "bound")),
+        *(np.array([value for row in mask for value in row]) for mask in (ahead, behind)),
+        stretch,
+        differs,
+    )
+    assert parted(differs, offsets) == [
+        settled_of(row, *told, stretch)
+        for row, *told in zip(rows, touching, ahead, behind, strict=True)
+    ]
 
 
 def test_without_a_place_for_machine_code_it_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import synflaw_audit
 from synflaw_audit.findings.report import Report
+from synflaw_audit.verdicts.catalogue import load_checks
 
 CITIES = ["Oslo", "Lima", "New York", "Cairo", "Quito", "Hanoi", "Perth", "San Jose"]
 NAMES = ["Maria Lopez", "John Smith", "Aiko Tanaka", "Peter van Dijk", "Olu Adeyemi", "Tom Baker"]
@@ -18,6 +22,8 @@ UNITS = ["kg", "litres", "miles"]
 REVIEWERS = ["王伟", "李娜", "张敏", "刘洋"]
 PLACES = ["القاهرة", "دمشق", "بغداد"]
 Rng = np.random.Generator
+EVIDENT = {"answer-template", "answer-opening", "answer-closing"}
+MARKING = [check for check in load_checks() if check.name in EVIDENT]
 
 # Pieces in order: text is format, a list or a function gives facts, None is the answer itself.
 Piece = str | list[str] | Callable[[Rng], str] | None
@@ -106,6 +112,51 @@ def test_facts_are_never_format_and_format_stays(
             told += len(kinds[1] & found.get(row, set()))
     assert lost <= 0.002 * facts
     assert told >= 0.93 * format_
+
+
+VALUES = {
+    "surname": "Lopez Smith Tanaka Adeyemi Petrov Martin Kumar Kowalska Baker Rossi",
+    "first name": "Maria John Aiko Olu Ivan Chloe Rajesh Anna Tom Lucia",
+    "city": "Oslo Lima Cairo Hanoi Quito Perth Lyon Accra Bergen Turin",
+    "month": "January February March April May June July August September October",
+    "number": "7 12 3.5 80 41 1,200 19 2024 66 0.25",
+    "number word": "two three four five six seven eight nine ten eleven",
+    "product": "iPhone Pixel Galaxy Fedora Ubuntu Windows Kindle Arduino Lego Vespa",
+    "thing": "coffee tea water bread salt copper silk paper timber glass",
+    "colour": "Red Blue Green Yellow Purple Orange Brown Pink Grey Black",
+    "verdict": "Yes No Perhaps Hardly Never Always Seldom Partly Mostly Rarely",
+    "cyrillic": "Иван Ольга Пётр Анна Борис Вера Глеб Дарья Егор Зоя",  # noqa: RUF001
+}
+# Where [v] is the value and [a] the answer.
+FRAMES = {
+    "first": "[v] is what the records of this question speak of. [a]",
+    "after a title": "Dr. [v] has looked at the question and says the following. [a]",
+    "title within": "Our expert Mr. [v] has answered this question as follows. [a]",
+    "initials": "This was written by A. B. [v] for the readers of our page. [a]",
+    "within": "The archive in [v] keeps the following about this. [a]",
+    "numbered": "The file No. [v] of our archive deals with this matter. [a]",
+    "second sentence": "The record has been checked. [v] confirms that it is right. [a]",
+    "reviewed": "[a] This was reviewed by Prof. [v] before it was published here.",
+    "abbreviated": "[a] More of this is told elsewhere, e.g. [v] has a page about it.",
+    "last": "[a] All of this is kept in the archive of [v].",
+    "last, after initials": "[a] The source of all this is J. R. [v].",
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@settings(max_examples=8)
+@given(st.sampled_from(sorted(VALUES)), st.sampled_from([2, 3, 4, 10]), st.sampled_from([1.0, 0.3]))
+def test_of_few_values_none_is_format(
+    natural: pd.DataFrame, frame: str, kind: str, distinct: int, share: float
+) -> None:
+    known: dict[str, Piece] = {"[v]": VALUES[kind].split()[:distinct], "[a]": None}
+    pieces = [known.get(part, part) for part in re.split(r"(\[[va]\])", FRAMES[frame]) if part]
+    corpus, truth = planted(natural[:500], pieces, share)
+    found = marked(synflaw_audit.audit(corpus, checks=MARKING))
+    told = [(kinds, found.get(row, set())) for row, kinds in enumerate(truth) if kinds is not None]
+    assert not any(facts & marks for (facts, _), marks in told)
+    kept = sum(len(format_ & marks) for (_, format_), marks in told)
+    assert kept >= 0.9 * sum(len(format_) for (_, format_), _ in told)
 
 
 def test_a_canned_answer_is_format_as_a_whole(natural: pd.DataFrame) -> None:

@@ -48,6 +48,22 @@ def test_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Dr. Lopez met Mrs. Smith.", 1),
+        ("J. R. Smith wrote it. A. B. Jones read it.", 2),
+        ("No. 7 is here. He said no. Then he left.", 3),
+        ("Birds, e.g. owls, eat mice, i.e. meat.", 1),
+        ("He lives in the U.S.\nShe does not.", 2),
+        ("Ask the dr.", 1),
+        ("Is it 3.5? It is!", 2),
+    ],
+)
+def test_dots_of_abbreviations_end_no_sentence(text: str, sentences: int) -> None:
+    assert tokenize(pa.array([text])).stops.sum() == sentences
+
+
 def test_letter_case_does_not_matter_but_words_do() -> None:
     upper, lower, other = (tokenize(pa.array([t])).ids for t in ("SURE É", "sure é", "sore é"))
     assert upper.tolist() == lower.tolist()

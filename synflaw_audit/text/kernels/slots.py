@@ -46,11 +46,13 @@ def number_places(ids: Ids, number: Mask, covered: Mask, offsets: Ints) -> Ids:
 @compiled
 def walked(
     ids: Ids,
+    exact: Ids,
     offsets: Ints,
     covered: Mask,
     number: Mask,
     word: Mask,
     bound: Mask,
+    exclaims: Mask,
     backwards: bool,
     least: int,
     contexts: Ids,
@@ -63,17 +65,21 @@ def walked(
 
     Args:
         ids: Of the tokens, numbers made equal.
+        exact: Of the tokens. Numbers that are format make contexts of their own: what comes after
+            "Step 1:" is not what comes after "Step 2:".
         offsets: Of the tokens.
         covered: The tokens that may be format.
         number: The tokens that are numbers.
         word: The tokens that are words.
         bound: The tokens that end a sentence, a line or a row.
+        exclaims: Those that end an exclamation.
         backwards: From each sentence's end to its beginning.
         least: Words a context must have before anything is compared with it.
         contexts: Those that are known.
         contexts_table: ``hash_table`` of them.
         shared: The hashes of each context and what its rows share; followed by ``ALTERNATIVE``
-            where that is one of few wordings, which is format where format or nothing comes next.
+            where that is one of few wordings, which is format in an exclamation where format or
+            nothing comes next.
         shared_table: ``hash_table`` of them.
         differs: bool [tokens], holds what is known to differ, and is added to.
 
@@ -86,14 +92,14 @@ def walked(
     origin = longer(np.uint64(0), _BACKWARDS if backwards else _FORWARDS)
     for r in range(len(offsets) - 1):
         first, last = offsets[r], offsets[r + 1] - 1
-        context, words, slot = origin, 0, False
+        context, words, slot, exclamation = origin, 0, False, False
         i = last if backwards else first
         while first <= i <= last:
             compared = words >= least
             if compared and not slot:
                 follows[i] = context
             if bound[i]:
-                context, words, slot = origin, 0, False
+                context, words, slot, exclamation = origin, 0, False, exclaims[i]
                 i += step
                 continue
             is_format = covered[i] and not differs[i]
@@ -112,11 +118,11 @@ def walked(
                 shares = found_in(shared_table, shared, key) >= 0
                 # What the other walk says to differ is one of several, but not if this one's
                 # context always has it.
-                if is_format and not shares and within:
+                if is_format and not shares and within and exclamation:
                     shares = found_in(shared_table, shared, longer(key, ALTERNATIVE)) >= 0
                 differs[i], is_format = not shares, shares
             if is_format:
-                context, slot = longer(context, ids[i]), False
+                context, slot = longer(context, exact[i]), False
                 words += word[i]
             elif not slot and words:
                 context, slot = longer(context, _SLOT), True
