@@ -91,7 +91,7 @@ def _explained(corpus: Corpus, known: Ints, held: Ints) -> Floats:
     texts, other = (corpus.texts("answer").take(pa.array(rows)) for rows in (known, held))
     learned, tokens = tokenize(texts), tokenize(other)
     unit = np.unique(corpus.unit[known], return_inverse=True)[1]
-    book = fit(texts, learned, unit, np.ones(len(known), dtype=np.int64))
+    book = fit(texts, learned, unit)
     covered = book.format(tokens, book.match(tokens))
     ids = numbered(tokens)
     real = (ids != START) & (ids != END)

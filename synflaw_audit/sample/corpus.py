@@ -127,16 +127,14 @@ class Corpus:
     @cached_property
     def answer_templates(self) -> TemplateBook:
         """The templates of the answers."""
-        once = np.ones(len(self), dtype=np.int64)
-        return fit(self._answers, self.answer_tokens, self.unit, once)
+        return fit(self._answers, self.answer_tokens, self.unit)
 
     @cached_property
     def question_templates(self) -> TemplateBook:
         """The templates of the questions, from the first ``QUESTIONS`` rows."""
         rows = len(self.question_tokens)
         unit = np.unique(self.unit[:rows], return_inverse=True)[1].astype(np.int64)
-        once = np.ones(rows, dtype=np.int64)
-        return fit(self._questions[:rows], self.question_tokens, unit, once, "Q")
+        return fit(self._questions[:rows], self.question_tokens, unit, "Q")
 
     def templates(self, side: Side) -> TemplateBook:
         """The templates of the questions or answers."""

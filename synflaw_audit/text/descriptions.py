@@ -18,7 +18,7 @@ VARIANTS, EXAMPLES = 8, 3
 
 
 def described(
-    name: str, follows: Mask, is_format: Mask, tokens: Tokens, texts: pa.Array, weight: Ints
+    name: str, follows: Mask, is_format: Mask, tokens: Tokens, texts: pa.Array
 ) -> Template:
     """Describes a template by the rows that follow it.
 
@@ -31,10 +31,8 @@ def described(
         is_format: bool [tokens], which tokens are format.
         tokens: Of the rows.
         texts: Arrow string array [rows].
-        weight: int64 [rows], how many records each row stands for.
     """
     every = np.flatnonzero(follows)
-    records, total = int(weight[every].sum()), int(weight.sum())
     if not len(every):
         return Template(name, SLOT, 0.0, 0, ())
     rows = every[:ROWS]
@@ -44,34 +42,31 @@ def described(
     patterns = [pattern(text, marked[place]) for place, text in enumerate(shown)]
     counts: Counter[str] = Counter()
     first: dict[str, int] = {}
-    for place, (seen, row) in enumerate(zip(patterns, rows.tolist(), strict=True)):
-        counts[seen] += int(weight[row])
+    for place, seen in enumerate(patterns):
+        counts[seen] += 1
         # Of the texts of one pattern the least is shown, so that the order of rows changes nothing.
         if seen not in first or shown[place] < shown[first[seen]]:
             first[seen] = place
     ranked = sorted(counts, key=lambda seen: (-counts[seen], seen))
     commonest = first[ranked[0]]
-    shared, part = _shared(tokens, is_format, rows, int(rows[commonest]), weight)
+    shared, part = _shared(tokens, is_format, rows, int(rows[commonest]))
     held: Spans = spans(chosen[commonest : commonest + 1], tokens, shared, rows[[commonest]])
-    seen_records = sum(counts.values())
     return Template(
         id=name,
         pattern=pattern(shown[commonest], held[0]) or SLOT,
-        share=records / total,
-        rows=records,
+        share=len(every) / len(follows),
+        rows=len(every),
         examples=tuple(
             MarkedText(shown[first[seen]], tuple(marked[first[seen]])) for seen in ranked[:EXAMPLES]
         ),
         kind="template" if part >= MOST else "family",
         variants=tuple(
-            (seen, counts[seen] / seen_records) for seen in ranked[:VARIANTS] if len(ranked) > 1
+            (seen, counts[seen] / len(rows)) for seen in ranked[:VARIANTS] if len(ranked) > 1
         ),
     )
 
 
-def _shared(
-    tokens: Tokens, is_format: Mask, rows: Ints, commonest: int, weight: Ints
-) -> tuple[Mask, float]:
+def _shared(tokens: Tokens, is_format: Mask, rows: Ints, commonest: int) -> tuple[Mask, float]:
     """Which format tokens of a row nearly all rows have, and their part of the rows' format.
 
     Args:
@@ -79,13 +74,12 @@ def _shared(
         is_format: bool [tokens].
         rows: int64, the rows that are compared.
         commonest: The row.
-        weight: int64 [all rows].
 
     Returns:
         bool [tokens], and the share of words.
     """
     taken, at = tokens.take(rows)
-    held, weights = is_format[at], weight[rows]
+    held = is_format[at]
     words = held & taken.words
     shared = np.zeros(len(tokens.ids), dtype=bool)
     own = np.arange(tokens.offsets[commonest], tokens.offsets[commonest + 1])
@@ -99,11 +93,11 @@ def _shared(
         for place in (own[is_format[own]] - own[0] + first).tolist():
             times[int(key[place])] += 1
             often = np.bincount(taken.row[key == key[place]], minlength=len(rows))
-            having = weights[often >= times[int(key[place])]].sum()
-            shared[own[0] + place - first] |= having >= SHARED * weights.sum()
+            having = (often >= times[int(key[place])]).sum()
+            shared[own[0] + place - first] |= having >= SHARED * len(rows)
     # The mark that ends a sentence says nothing by itself.
     beside_it = shared & ~tokens.breaks
     shared &= ~tokens.stops | np.roll(beside_it, 1) | np.roll(beside_it, -1)
-    mean = float((np.bincount(taken.row, words, len(rows)) * weights).sum() / weights.sum())
+    mean = float(words.sum() / len(rows))
     common = float((shared & tokens.words).sum())
     return shared & (common > 0), common / mean if mean else 1.0

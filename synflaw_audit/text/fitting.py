@@ -40,29 +40,26 @@ MOST_PHRASES = 2000
 CONTENT = 1.0  # tokens a row that are no format, at least, to judge words by
 
 
-def fit(
-    texts: pa.Array, tokens: Tokens, unit: Ints, weight: Ints, prefix: str = "A"
-) -> TemplateBook:
+def fit(texts: pa.Array, tokens: Tokens, unit: Ints, prefix: str = "A") -> TemplateBook:
     """Finds the templates of a corpus.
 
     Args:
         texts: Arrow string array [rows].
         tokens: Their tokens.
         unit: int64 [rows], see ``phrases.mine``.
-        weight: int64 [rows], how many records each row stands for.
         prefix: What the templates' ids begin with.
 
     Returns:
-        The templates that at least ``MIN_SHARE`` of all records follow.
+        The templates that at least ``MIN_SHARE`` of all rows follow.
     """
     levels = frequent(tokens, unit)
-    book = _fitted(tokens, mine(tokens, levels), weight)
+    book = _fitted(tokens, mine(tokens, levels))
     if book.templates:
         # Now that most of the format is known, judge words by how they occur outside of it.
         content = ~book.match(tokens).covered
         # Where there is hardly a word of content, nothing is known of words outside of the format.
         if content.sum() >= CONTENT * len(tokens):
-            book = _fitted(tokens, mine(tokens, levels, content), weight)
+            book = _fitted(tokens, mine(tokens, levels, content))
     found = book.occurrences(tokens)
     match = book.matched(found, tokens)
     followers = np.flatnonzero(match.template >= 0)
@@ -76,15 +73,13 @@ def fit(
     return replace(
         book,
         templates=tuple(
-            described(
-                f"{prefix}{number + 1}", match.template == number, covered, tokens, texts, weight
-            )
+            described(f"{prefix}{number + 1}", match.template == number, covered, tokens, texts)
             for number in range(templates)
         ),
     )
 
 
-def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
+def _fitted(tokens: Tokens, phrases: Phrases) -> TemplateBook:
     """Gathers the formulaic phrases into templates and attaches the weaker ones to them."""
     ids = numbered(tokens)
     strong = np.flatnonzero(phrases.margin > 0)
@@ -99,10 +94,10 @@ def _fitted(tokens: Tokens, phrases: Phrases, weight: Ints) -> TemplateBook:
     group = _joined(held)
     member = np.arange(group.max() + 1)[None, :] == group[:, None]
     template, _ = followed(found, np.ones(len(cores), bool), cores.bits, member, tokens)
-    kept = _common(template, weight, member.shape[1])
+    kept = _common(template, member.shape[1])
     # What many rows hold is format, even if another phrase of theirs is what names their template.
-    often = ((held @ csr_matrix(member, dtype=np.float32)) > 0).T @ weight
-    used = np.flatnonzero(often[group] >= MIN_SHARE * weight.sum()) if len(kept) else kept
+    often = np.asarray((held @ csr_matrix(member, dtype=np.float32) > 0).sum(axis=0)).ravel()
+    used = np.flatnonzero(often[group] >= MIN_SHARE * len(tokens)) if len(kept) else kept
     member = member[:, kept]
     cores, member = cores.where(used), member[used]
     template = _renumbered(template, kept)
@@ -172,11 +167,11 @@ def _joined(held: csr_matrix) -> Ints:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def _common(template: Ints, weight: Ints, templates: int) -> Ints:
-    """The templates that enough records follow, commonest first."""
-    records = np.bincount(template[template >= 0], weight[template >= 0], templates)
-    order = np.argsort(-records, kind="stable")
-    return np.asarray(order[records[order] >= MIN_SHARE * weight.sum()])
+def _common(template: Ints, templates: int) -> Ints:
+    """The templates that enough rows follow, commonest first."""
+    rows = np.bincount(template[template >= 0], minlength=templates)
+    order = np.argsort(-rows, kind="stable")
+    return np.asarray(order[rows[order] >= MIN_SHARE * len(template)])
 
 
 def _renumbered(template: Ints, kept: Ints) -> Ints:
@@ -202,10 +197,10 @@ def _attached(held: csr_matrix, set_off: Floats, template: Ints, templates: int)
     share = inside / np.maximum(size, 1)
     elsewhere = (outside + 1) / (rows - size + 2)
     framing = set_off[:, None] >= 0.5
-    oftener = (share >= ATTACHED[0]) & (share >= ATTACHED[1] * elsewhere) & framing
+    oftener = (share >= ATTACHED[0]) & (share >= ATTACHED[1] * elsewhere)
     oftener &= inside >= ATTACHED_ROWS
     everywhere = (share >= ALWAYS) & (size >= 0.5 * rows)
-    return np.asarray(oftener | everywhere)
+    return np.asarray((oftener | everywhere) & framing)
 
 
 def _book(phrases: Phrases, ids: Ids, core: Mask, member: Mask) -> TemplateBook:

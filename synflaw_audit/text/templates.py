@@ -6,6 +6,7 @@ template and the words that are its format, ``spans`` the characters. ``template
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -20,6 +21,8 @@ from synflaw_audit.text.slots import Slots
 from synflaw_audit.text.tokens import Ids, Ints, Mask, Places, Tokens, unicode, utf8
 
 SLOT = "<*>"
+_SEPARATORS = ",;:.'\"()\u2018\u2019\u201c\u201d\u2013\u2014-\u3001\uff0c\uff1b\uff1a\u060c"
+_ENDS = tuple(".!?:\n\u3002\uff01\uff1f")  # of sentences, labels and lines
 
 
 @dataclass(frozen=True)
@@ -204,11 +207,28 @@ def spans(texts: pa.Array, tokens: Tokens, covered: Mask, rows: Ints) -> Spans:
 def pattern(text: str, ranges: list[tuple[int, int]]) -> str:
     """The text of the format with every slot shown as ``<*>``.
 
-    Marks alone, such as a full stop that some rows leave out, are no slot and are not shown.
+    Marks alone, such as a full stop that some rows leave out, are no slot and are not shown; nor is
+    what stands alone between two slots of a sentence: ", the" says nothing.
     """
+    edges = [(0, 0), *ranges, (len(text), len(text))]
+    gaps = [text[before:start] for (_, before), (start, _) in pairwise(edges)]
     parts: list[str] = []
-    for (_, before), (start, end) in pairwise([(0, 0), *ranges, (len(text), len(text))]):
-        if any(character.isalnum() for character in text[before:start]):
+    for place, (gap, (start, end)) in enumerate(zip(gaps, edges[1:], strict=True)):
+        is_slot = any(map(str.isalnum, gap))
+        if is_slot and parts[-1:] != [SLOT]:
             parts.append(SLOT)
-        parts.append(text[start:end].strip())
-    return " ".join(filter(None, parts))
+        said = text[start:end].strip()
+        between = is_slot and any(map(str.isalnum, "".join(gaps[place + 1 : place + 2])))
+        if said and not (between and _is_alone(gap, text[start:end])):
+            parts.append(said)
+    return " ".join(parts)
+
+
+def _is_alone(before: str, run: str) -> bool:
+    """Whether a run of format is one word and one mark at most, inside a sentence and a line."""
+    said = run.strip()
+    word = said.strip(_SEPARATORS)
+    at_an_end = "\n" in run or before.rstrip(" ").endswith(_ENDS) or said.endswith(_ENDS)
+    return (
+        not at_an_end and len(said) <= len(word) + 1 and bool(re.fullmatch(r"[\w'\u2019]*", word))
+    )

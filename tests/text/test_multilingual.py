@@ -71,7 +71,7 @@ def test_a_frame_in_a_tenth_of_the_rows(language: str) -> None:
     ]
     texts = pa.array(answers)
     tokens = tokenize(texts)
-    book = fit(texts, tokens, np.arange(600), np.ones(600, dtype=np.int64))
+    book = fit(texts, tokens, np.arange(600))
     match = book.match(tokens)
     found = match.template >= 0
     assert found[planted].mean() >= 0.95

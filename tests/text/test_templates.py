@@ -21,7 +21,7 @@ def fitted(answers: list[str], questions: list[str] | None = None) -> tuple[Temp
     texts = pa.array(answers)
     tokens = tokenize(texts)
     unit = np.arange(len(answers)) if questions is None else pd.factorize(np.array(questions))[0]
-    return fit(texts, tokens, unit, np.ones(len(answers), dtype=np.int64)), tokens
+    return fit(texts, tokens, unit), tokens
 
 
 def matched(
@@ -192,6 +192,19 @@ def test_pattern_shows_slots() -> None:
     assert pattern("All fixed", [(0, 9)]) == "All fixed"
     assert pattern("x Bye", [(1, 5)]) == "<*> Bye"
     assert pattern("Bye.", [(0, 3)]) == "Bye"
+
+
+def test_pattern_shows_nothing_that_stands_alone_between_slots() -> None:
+    def shown(marked: str) -> str:
+        """The pattern of a text whose format stands in brackets."""
+        parts = re.split(r"[\[\]]", marked)
+        ends = np.cumsum([len(part) for part in parts]).tolist()
+        return pattern("".join(parts), list(zip(ends[::2], ends[1::2], strict=False)))
+
+    assert shown("Ask[ the ]old books[, ]they know.[ I hope it ]helps") == "<*> I hope it <*>"
+    assert shown("[It is ]the[ or ]a[ in ]this.") == "It is <*>"
+    assert shown("One.[ So ]two[.\nB ]three[ = ]four") == "<*> So <*> .\nB <*> = <*>"
+    assert shown("[Name: ]Ann[\nAge: ]9") == "Name: <*> Age: <*>"
 
 
 def test_layout_alone_is_no_template(plain: list[str]) -> None:
