@@ -193,12 +193,13 @@ def scan(
 _P1, _P2 = np.uint64(0x9E3779B185EBCA87), np.uint64(0xC2B2AE3D27D4EB4F)
 _P3, _P4 = np.uint64(0x165667B19E3779F9), np.uint64(0x85EBCA77C2B2AE63)
 _P5 = np.uint64(0x27D4EB2F165667C5)
-_1, _7, _11, _12, _18, _23, _27, _64 = np.array([1, 7, 11, 12, 18, 23, 27, 64], np.uint64)
+_1, _7, _11, _12 = np.uint64(1), np.uint64(7), np.uint64(11), np.uint64(12)
+_18, _23, _27, _64 = np.uint64(18), np.uint64(23), np.uint64(27), np.uint64(64)
 _SHORT, _LONG = np.int64(4), np.int64(8)  # bytes of a word
 
 
 @called
-def _word(raw: Bytes, at: int, size: int) -> np.uint64:
+def _word(raw: Bytes, at: int, size: np.int64) -> np.uint64:
     value = np.uint64(0)
     for i in range(size):
         value |= np.uint64(raw[at + i]) << np.uint64(8 * i)
