@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from synflaw_audit.measures.base import Marker, Score
-from synflaw_audit.measures.intervals import half_width
+from synflaw_audit.measures.intervals import half_width, units_of
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.embedders import Vectors
 from synflaw_audit.text.tokens import Ints
 
 FEWEST = 8  # answers
-FEW = 8  # draws, whose quarters tell better than they how much draws differ
+PARTS = 8  # by which it is told how much answers differ
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,13 @@ class EmbeddingConcentration:
             return Score(0.0, 0.0, 1.0)
         with threadpool_limits(1):
             found = np.array([_concentration(vectors) for vectors in drawn])
-            parts = found[:, 0].tolist() if len(drawn) >= FEW else _quarters(drawn, corpus.unit)
+            # Draws tell how much answers differ, if they are enough and share no question.
+            parts = found[:, 0].tolist()
+            if len(drawn) < PARTS or units_of(corpus.unit[:rows]) < rows:
+                parts = _parts(drawn, corpus.unit)
         value, vendi = found.mean(axis=0).tolist()
         looked_at = sum(map(len, drawn))
-        half = half_width(parts)
+        half = half_width(parts) if len(parts) > 1 else 1.0
         observed = {
             "vendi": vendi,
             "dimensions": dimensions,
@@ -72,14 +75,23 @@ class EmbeddingConcentration:
         return None
 
 
-def _quarters(drawn: list[Vectors], unit: Ints) -> list[float]:
-    """The concentration of each quarter of each draw, in which answers to one question are."""
-    parts, start = [], 0
-    for vectors in drawn:
-        question = np.unique(unit[start : start + len(vectors)], return_inverse=True)[1] % 4
-        parts += [_concentration(vectors[question == number])[0] for number in np.unique(question)]
-        start += len(vectors)
-    return parts
+def _parts(drawn: list[Vectors], unit: Ints) -> list[float]:
+    """The mean concentration of parts of the draws; no question is in two, unlike in draws."""
+    group = np.unique(unit, return_inverse=True)[1] % PARTS
+    ends = np.cumsum([len(vectors) for vectors in drawn])
+    groups = np.split(group[: ends[-1]], ends[:-1])
+    return [
+        float(
+            np.mean(
+                [
+                    _concentration(vectors[of == number])[0]
+                    for vectors, of in zip(drawn, groups, strict=True)
+                    if (of == number).any()
+                ]
+            )
+        )
+        for number in np.unique(group[: ends[-1]])
+    ]
 
 
 def _concentration(vectors: Vectors) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from synflaw_audit.measures import MEASURES
@@ -18,7 +19,7 @@ from synflaw_audit.measures.pairs import of_a_kind, pair_share
 from synflaw_audit.verdicts.catalogue import find_check, load_checks
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from populations import Kind, Population, corpus
+from populations import WORDS, Kind, Population, corpus
 
 DRAWS = 200
 HELD = (0.915, 0.99)  # of so many draws; their number alone spreads it by 1.5% to either side
@@ -90,6 +91,17 @@ def test_a_share_of_pairs(answers: int) -> None:
         scores.append(pair_share(of_a_kind(kind, unit), unit, root=True))
     truth = float(np.sqrt((chance**2).sum()))
     assert 0.92 <= held([s.low for s in scores], [s.high for s in scores], truth) <= 0.98
+
+
+@pytest.mark.parametrize("rows", [1, 2, 9, 18])
+def test_answers_to_a_single_question_leave_every_score_unsure(rows: int) -> None:
+    answers = [f"{word} is what it was said to be {word}" for word in WORDS[:rows]]
+    seen = corpus(pd.DataFrame({"question": "Why?", "answer": answers}), 100)
+    for check in load_checks():
+        if check.measure != "separability":
+            score = MEASURES[check.measure](**check.params).score(seen)
+            assert 0 <= score.low <= score.value <= score.high <= 1, check.name
+            assert score.high - score.low > 0.4, check.name
 
 
 def test_copies_tell_no_more_than_one() -> None:
