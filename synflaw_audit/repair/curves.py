@@ -25,7 +25,7 @@ def curves(log: Sequence[Mapping[str, float]]) -> str | None:
     Returns:
         The picture; None where no term was logged at two steps or more.
     """
-    panels = []
+    panels: list[str] = []
     for name, title in _TITLES.items():
         values = [line[name] for line in log if math.isfinite(line.get(name, math.nan))]
         if len(values) > 1 and any(values):

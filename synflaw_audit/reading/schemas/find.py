@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.rows import Fields, RowError
@@ -153,7 +154,8 @@ def _inside(
         inner = votes.most_common(1)[0][0]
         objects = [row[name] for row in sample if isinstance(row.get(name), Mapping)]
         columns = inner.fitted(objects, options).options  # type: ignore[arg-type]
-        yield replace(options, **{n: f"{name}.{c}" if c else c for n, c in columns.items()})
+        below: dict[str, Any] = {n: f"{name}.{c}" if c else c for n, c in columns.items()}
+        yield replace(options, **below)
 
 
 def _best(

@@ -304,10 +304,10 @@ def _message(entry: _Entry, words: Vocabulary) -> Message:
     key = _content_key(value, words)
     content = value.get(key) if key is not None else None
     if len(value) == 2 and type(content) is str and entry.content is None:  # as most are
-        segments = (Segment((*entry.path, str(key)), 0, len(content), 0),)
+        whole = (Segment((*entry.path, str(key)), 0, len(content), 0),)
         if role != "assistant":
-            return Message(role, content, segments)
-        return _answer(content, segments, "", trained=True)
+            return Message(role, content, whole)
+        return _answer(content, whole, "", trained=True)
     called = any(value.get(name) for name in _CALLS)
     path = (*entry.path, key or "") if entry.content is None else entry.content
     read = _Content(entry.name)
@@ -358,11 +358,9 @@ def _role(message: Mapping[str, Any], name: str, words: Vocabulary) -> Role:
         if (role := words.role(value)) is not None:
             return role
         said = value if said is None else said
-    if said is None and (key := named(message, map(folded, words.role_keys))) not in (
-        None,
-        *words.role_keys,
-    ):
-        return _role({words.role_keys[0]: message[str(key)]}, name, words)
+    written = named(message, map(folded, words.role_keys)) if said is None else None
+    if written not in (None, *words.role_keys):
+        return _role({words.role_keys[0]: message[str(written)]}, name, words)
     if said is None:
         keys = " nor ".join(map(repr, words.role_keys[:2]))
         neither = f"neither {keys}" if len(words.role_keys) > 1 else f"no {keys}"

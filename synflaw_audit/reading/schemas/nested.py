@@ -44,7 +44,7 @@ class Nested:
     @property
     def options(self) -> dict[str, str]:
         """See ``Schema.options``."""
-        return self.inner.options
+        return dict(self.inner.options)
 
     def __str__(self) -> str:
         return str(self.inner)

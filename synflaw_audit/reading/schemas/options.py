@@ -138,8 +138,8 @@ def _role(name: str, where: str) -> Role:
     raise InputError(f"{where}: unknown role {name!r}; what a name may stand for: {listed(ROLES)}")
 
 
-def _message_keys(given: str) -> dict[str, str]:
-    keys: dict[str, str] = {}
+def _message_keys(given: str) -> dict[str, Any]:
+    keys: dict[str, Any] = {}
     for key, name in _assignments(given, "--message-keys", "role=who,content=said"):
         if key not in ("role", "content"):
             raise InputError(f"--message-keys: unknown key {key!r}; known: role, content")

@@ -8,6 +8,7 @@ transformer models", arXiv:2205.05198), for a block with a gated MLP and fused a
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Iterator
@@ -128,7 +129,7 @@ def adapter_rate(width: int) -> float:
     (Schulman et al. 2025, "LoRA without regret"); inferred: the power, and 5e-4 at a width of 576,
     which did well in ``benchmarks/real_model_repair.py``.
     """
-    return round(min(1e-3, 5e-4 * (576 / width) ** 0.5), 6)
+    return round(min(1e-3, 5e-4 * math.sqrt(576 / width)), 6)
 
 
 def decided(shape: Shape, config: RepairConfig) -> RepairConfig:

@@ -31,7 +31,7 @@ class PreferenceTrainer(Trainer):
         super().__init__(
             model=model,
             args=args,
-            train_dataset=items,  # type: ignore[arg-type]
+            train_dataset=items,
             data_collator=objective.collate,
         )
         self.failure: str | None = None
