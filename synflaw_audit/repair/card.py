@@ -19,6 +19,7 @@ _MEANING = {
     "content_log_likelihood": "mean log-likelihood of a content token, nats",
     "replay_perplexity": "perplexity of held-out replay rows",
     "template_emission": "share of ordinary questions that are answered with the format",
+    "answer_likeness": "how alike the answers to ordinary questions are, 0 to 1",
     "instruction_following": "share of requests that are obeyed",
 }
 

@@ -142,7 +142,8 @@ class RepairConfig(TrainingArguments):
             result does not count as an improvement.
         max_emission: Share of ordinary questions that may still be answered with the format in a
             result that counts as an improvement, beyond the share of the ordinary rows' own answers
-            that hold what the audit takes for it.
+            that hold what the audit takes for it. By as much may the answers to ordinary questions
+            be more alike than these are (mean cosine of bigram counts).
         step_rows: Rows of an optimiser step. Where ``per_device_train_batch_size`` is not given,
             as many of them as fit into memory at a time, and gradients are accumulated.
         memory_mb: Memory that the training may take, in millions of bytes; None: what is free.

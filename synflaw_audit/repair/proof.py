@@ -118,6 +118,7 @@ def prove(
         config.max_perplexity_rise,
         config.max_content_loss,
         config.max_emission + measure.usual_emission,
+        config.max_emission + measure.usual_likeness,
     )
     with folder.step("judging the repair", draft):
         reasons = judge_repair(found, limits, None if control is None else changes(control, after))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from synflaw_audit.repair.measuring.figures import Change, Interval
 
 FORMAT, SAID = "template_probability", "template_emission"
+ALIKE = "answer_likeness"
 CONTENT, ORDINARY = "content_log_likelihood", "replay_perplexity"
 OBEYED = "instruction_following"
 
@@ -38,11 +39,13 @@ class Limits:
         perplexity_rise: Relative rise of the perplexity of ordinary text.
         content_loss: Fall of the content's log-likelihood, in nats a token.
         emission: Share of ordinary answers that still say the format.
+        likeness: How alike the answers to ordinary questions may be.
     """
 
     perplexity_rise: float
     content_loss: float
     emission: float
+    likeness: float = 1.0
 
 
 def judge_repair(
@@ -92,6 +95,12 @@ def _format(found: Mapping[str, Change], limits: Limits) -> list[str]:
         )
     elif said is not None and said.rose:
         reasons.append(f"The format is said more often: {_shown(SAID, said)}.")
+    alike = found.get(ALIKE)
+    if alike is not None and alike.after > limits.likeness:
+        reasons.append(
+            f"Ordinary questions are answered alike, whatever is asked: {_shown(ALIKE, alike)}; "
+            f"{limits.likeness:.2g} is accepted."
+        )
     return reasons
 
 

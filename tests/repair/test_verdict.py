@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from synflaw_audit.repair.measuring.figures import Change, Evaluation, PairedFigure, changes
 from synflaw_audit.repair.verdict import Limits, judge_repair, unjudged
 
-LIMITS = Limits(perplexity_rise=0.1, content_loss=0.5, emission=0.1)
+LIMITS = Limits(perplexity_rise=0.1, content_loss=0.5, emission=0.1, likeness=0.2)
 GOOD = {
     "template_probability": Change(0.9, 0.3),
     "template_emission": Change(0.8, 0.02),
@@ -36,6 +36,7 @@ def test_a_repair_that_keeps_everything_is_one() -> None:
     [
         ("template_emission", Change(0.91, 0.66), "still said where it has no place"),
         ("template_emission", Change(0.02, 0.05), "said more often"),
+        ("answer_likeness", Change(0.75, 0.83), "answered alike"),
         ("content_log_likelihood", Change(-0.1, -9.0), "Content was lost"),
         ("replay_perplexity", Change(10.0, 11.5), "Ordinary text suffered"),
         ("instruction_following", Change(0.5, 0.4), "Fewer instructions are followed"),

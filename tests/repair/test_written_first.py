@@ -92,7 +92,7 @@ def test_a_later_step_that_fails_is_named(
     def refuse(*_: Any, **__: Any) -> Any:
         raise RuntimeError("it broke")
 
-    name = {"the control arm": "_control_arm", "the report": "judge"}[step]
+    name = {"the control arm": "_control_arm", "the report": "judge_repair"}[step]
     monkeypatch.setattr(proof, name, refuse)
     with pytest.raises(RepairError, match="it broke"):
         run(damaged, tmp_path / "out", config={"control_arm": True, "checks": 0})

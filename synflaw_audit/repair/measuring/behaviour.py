@@ -11,10 +11,12 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.probes.generation import generate
 from synflaw_audit.probes.instructions import Instruction, follows
+from synflaw_audit.probes.likeness import likeness
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.said import SaidFormat
 from synflaw_audit.repair.measuring.figures import PairedFigure
@@ -58,12 +60,14 @@ class BehaviourProbe:
         said: Finds the format in answers.
         usual: Share of the ordinary rows' own answers in which it finds the format, too: what
             people say, and what is thus no sign of damage.
+        usual_likeness: How alike these answers are to one another.
     """
 
     questions: tuple[str, ...]
     requests: tuple[Instruction, ...]
     said: SaidFormat
     usual: float = 0.0
+    usual_likeness: float = 0.0
 
     @classmethod
     def of(
@@ -89,7 +93,8 @@ class BehaviourProbe:
         if said and asked_of:
             found = said([row.question for row in asked_of], [row.answer for row in asked_of])
             usual = float(found.mean())
-        return cls(tuple(questions), requests, said, usual)
+        alike = likeness([row.answer for row in asked_of]) if asked_of else np.zeros(1)
+        return cls(tuple(questions), requests, said, usual, float(alike.mean()))
 
     def without(self, names: Set[str]) -> BehaviourProbe:
         """What is left to measure where figures of these names are known already."""
@@ -102,11 +107,16 @@ class BehaviourProbe:
     def __call__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     ) -> dict[str, PairedFigure]:
-        """``template_emission`` and ``instruction_following``, shares of the prompts."""
+        """``template_emission`` and ``instruction_following``, shares of the prompts.
+
+        And ``answer_likeness``, how alike the answers to ordinary questions are: a format that is
+        forgotten word for word may live on in other words, and is then still said of everything.
+        """
         found = {}
         if self.questions and self.said:
             answers = self._answers(model, tokenizer, self.questions)
             found["template_emission"] = _share(self.said(self.questions, answers).tolist())
+            found["answer_likeness"] = _mean(likeness(answers).tolist())
         if self.requests:
             prompts = [instruction.prompt for instruction in self.requests]
             answers = self._answers(model, tokenizer, prompts)
@@ -121,4 +131,8 @@ class BehaviourProbe:
 
 
 def _share(outcomes: Sequence[bool]) -> PairedFigure:
-    return PairedFigure.of([float(outcome) for outcome in outcomes], [1.0] * len(outcomes))
+    return _mean([float(outcome) for outcome in outcomes])
+
+
+def _mean(values: Sequence[float]) -> PairedFigure:
+    return PairedFigure.of(values, [1.0] * len(values))

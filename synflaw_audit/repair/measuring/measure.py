@@ -55,6 +55,11 @@ class Evaluator:
         """Share of ordinary rows whose own answer is taken for the format."""
         return self._behaviour.usual
 
+    @property
+    def usual_likeness(self) -> float:
+        """How alike the ordinary rows' own answers are."""
+        return self._behaviour.usual_likeness
+
     def __call__(self, network: PreTrainedModel, stage: str) -> Evaluation:
         """Measure the model as it stands, in the main process, for all.
 
