@@ -41,6 +41,7 @@ from synflaw_audit.reading.schemas import (
     recognise,
     unread_columns,
 )
+from synflaw_audit.reading.schemas.find import encodable
 from synflaw_audit.reading.text import TextFile
 from synflaw_audit.records import record_batch
 from synflaw_audit.settings import Reading
@@ -222,7 +223,8 @@ class Source:
         Raises:
             InputError: As ``batches``.
         """
-        return {item.name: str(self._schema(item) or "empty") for item in self._inputs}
+        read = ((item.name, self._schema(item)) for item in self._inputs)
+        return {name: encodable(str(schema or "empty")) for name, schema in read}
 
     def schema(self, file: str) -> Schema | None:
         """How the columns of one of the ``files`` are understood; None if it is empty.

@@ -57,7 +57,9 @@ def judged(report: Report) -> dict[str, Any]:
 
 
 def flagged(report: Report, columns: list[str]) -> list[dict[str, Any]]:
-    rows = report.flagged()[columns].map(lambda v: v.tolist() if hasattr(v, "tolist") else v)
+    found = report.flagged()[columns].astype(object)
+    found = found.where(found.notna(), None)  # no text is None to one, NaN to the other
+    rows = found.map(lambda v: v.tolist() if hasattr(v, "tolist") else v)
     return sorted(rows.to_dict("records"), key=lambda row: json.dumps(row, sort_keys=True))
 
 

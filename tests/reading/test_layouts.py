@@ -591,3 +591,13 @@ def test_one_split_of_a_folder(tmp_path: Path) -> None:
     assert sorted(answers(":train")) == ["saved", "train-0"]
     with pytest.raises(InputError, match=r"no split 'holdout' in .*; splits there: test, t"):
         answers(":holdout")
+
+
+def test_names_of_columns_that_are_no_unicode_can_be_reported(tmp_path: Path) -> None:
+    row = '{"\\ud800": "text", "question": "q", "answer": "a"}\n'
+    (tmp_path / "a.jsonl").write_text(row)
+    source = open_source(tmp_path / "a.jsonl")
+    list(source.batches())
+    assert source.accounts().files[0].unread == ("\\ud800",)
+    (tmp_path / "b.jsonl").write_text('{"\\ud800": {"question": "q", "answer": "a"}}\n')
+    assert read(tmp_path / "b.jsonl")[0] == "\\ud800.question/\\ud800.answer"

@@ -113,7 +113,12 @@ def unread_columns(
     """
     read = {*schema.columns, *repeated}
     held = (name for row in sample for name, value in row.items() if _holds_text(value))
-    return tuple(dict.fromkeys(name for name in held if name not in read))
+    return tuple(dict.fromkeys(encodable(name) for name in held if name not in read))
+
+
+def encodable(name: str) -> str:
+    """A column's name as a report can hold it: lone surrogates are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def names_answer(row: Fields) -> bool:

@@ -42,7 +42,7 @@ class Nested:
         return tuple(dict.fromkeys(heads))
 
     @property
-    def options(self) -> dict[str, str]:
+    def options(self) -> Mapping[str, str]:
         """See ``Schema.options``."""
         return dict(self.inner.options)
 

@@ -67,7 +67,12 @@ def options_of(reading: Reading) -> SchemaOptions:
         pairs = tuple(_roles(reading.roles))
         words = replace(words, roles=(*words.roles, *pairs))
     if reading.message_keys is not None:
-        words = replace(words, **_message_keys(reading.message_keys))
+        keys = _message_keys(reading.message_keys)
+        words = replace(
+            words,
+            role_key=keys.get("role", words.role_key),
+            content_key=keys.get("content", words.content_key),
+        )
     return replace(options, vocabulary=words)
 
 
@@ -143,7 +148,7 @@ def _message_keys(given: str) -> dict[str, Any]:
     for key, name in _assignments(given, "--message-keys", "role=who,content=said"):
         if key not in ("role", "content"):
             raise InputError(f"--message-keys: unknown key {key!r}; known: role, content")
-        keys[f"{key}_key"] = name
+        keys[key] = name
     return keys
 
 
