@@ -306,7 +306,9 @@ class TestErrors:
             raise error
 
         monkeypatch.setattr("synflaw_audit.run.audit", audit)
-        done = synflaw("gate", "a.jsonl", "--out", tmp_path)
+        corpus = tmp_path / "a.jsonl"
+        corpus.write_text('{"question": "a", "answer": "b"}\n')
+        done = synflaw("gate", corpus, "--out", tmp_path / "out")
         assert done.exit_code == code
         assert says in done.stderr
 

@@ -52,7 +52,9 @@ def test_every_setting_is_an_option(command: str) -> None:
 def test_a_file_sets_what_no_option_does(
     command: str, told: dict[str, Any], config: Path, tmp_path: Path
 ) -> None:
-    done = synflaw(command, "x.jsonl", "--out", tmp_path / "o", "--config", config, "--answer", "b")
+    corpus = tmp_path / "x.jsonl"
+    corpus.write_text('{"q": "a", "b": "c"}\n')
+    done = synflaw(command, corpus, "--out", tmp_path / "o", "--config", config, "--answer", "b")
     assert not done.stderr, done.stderr
     chosen = {name: told[name] for name in ("question", "answer", "seed", "resume", "embedder")}
     assert chosen == {"question": "q", "answer": "b", "seed": 5, "resume": True, "embedder": "lsa"}
