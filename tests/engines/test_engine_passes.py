@@ -24,6 +24,7 @@ from synflaw_audit.reading.schemas import Pair
 from synflaw_audit.reading.tables import DataFrameInput
 from synflaw_audit.records import FLAGGED_AND_INDEX
 from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.settings import Reading
 
 SCHEMA = Pair("question", "answer")
 
@@ -69,7 +70,7 @@ def indexed(frame: pd.DataFrame, index: tuple[str, ...]) -> pa.Table:
 
 
 def on_this_machine(frame: pd.DataFrame, index: tuple[str, ...]) -> pa.Table:
-    engine = LocalEngine(Source((DataFrameInput("rows", frame),), None, None, 64))
+    engine = LocalEngine(Source((DataFrameInput("rows", frame),), Reading(), 64))
     return engine.second_pass(flagger(frame), Outputs(index=index), silent).rows()
 
 
