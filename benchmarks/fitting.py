@@ -18,6 +18,7 @@ from synflaw_audit.verdicts.risk import predicted
 
 Floats = npt.NDArray[np.float64]
 Fit = Callable[[Floats, Floats], Floats]
+Design = Callable[[Floats], Floats]
 
 RIDGE = 0.01
 MOST_FEATURES = 4
@@ -95,6 +96,11 @@ def index(scores: Floats) -> Floats:
     return np.sqrt(scores).mean(axis=1, keepdims=True)
 
 
+def weighed(scores: Floats) -> Floats:
+    """The scores as they are, so that each has a weight of its own."""
+    return scores
+
+
 def folds(families: Sequence[str]) -> Iterator[tuple[npt.NDArray[np.bool_], str]]:
     """Each family, and which rows are of it."""
     names = np.asarray(families)
@@ -110,7 +116,12 @@ def left_out(scores: Floats, damage: Floats, families: Sequence[str], fitter: Fi
     return made
 
 
-def place_unseen(scores: Floats, damage: Floats, families: Sequence[str]) -> Floats:
+def place_unseen(
+    scores: Floats,
+    damage: Floats,
+    families: Sequence[str],
+    choose: Callable[[Floats, Floats, Sequence[str]], list[int]] | None = None,
+) -> Floats:
     """The share of the other families' corpora that a corpus is ranked above: float64 [corpora].
 
     Risks of fits that left out different families are not comparable: without a harmless family
@@ -119,11 +130,20 @@ def place_unseen(scores: Floats, damage: Floats, families: Sequence[str]) -> Flo
     compared by a fit that saw neither's family (leave-pair-out; Airola et al., "An experimental
     comparison of cross-validation techniques for estimating the area under the ROC curve",
     Computational Statistics and Data Analysis 2011).
+
+    Args:
+        scores: float64 [corpora, features].
+        damage: float64 [corpora].
+        families: Of each corpus.
+        choose: Chooses the columns anew for each pair of families, by the others; all if not given.
     """
     above = np.full((len(damage), len(damage)), np.nan)
     for (one, _), (other, _) in combinations(folds(families), 2):
-        hidden = one | other
-        risks = scores @ fit(scores[~hidden], damage[~hidden])[1:]
+        seen = ~(one | other)
+        held = list(range(scores.shape[1]))
+        if choose is not None:
+            held = choose(scores[seen], damage[seen], list(np.asarray(families)[seen]))
+        risks = scores[:, held] @ fit(scores[seen][:, held], damage[seen])[1:]
         for row, column in ((one, other), (other, one)):
             difference = np.sign(risks[row][:, None] - risks[column][None, :])
             above[np.ix_(row, column)] = (difference + 1) / 2
@@ -134,15 +154,29 @@ def _risks(weights: Floats, scores: Floats) -> Floats:
     return predicted(np.broadcast_to(weights, (len(scores), len(weights))), scores)
 
 
-def chosen(scores: Floats, damage: Floats, families: Sequence[str]) -> list[int]:
-    """Columns chosen one by one for an index, while the left-out squared error falls by 2%."""
+def chosen(
+    scores: Floats,
+    damage: Floats,
+    families: Sequence[str],
+    design: Design = index,
+    most: int = MOST_FEATURES,
+) -> list[int]:
+    """Columns chosen one by one, while the left-out squared error falls by 2%.
+
+    Args:
+        scores: float64 [corpora, features].
+        damage: float64 [corpora].
+        families: Of each corpus.
+        design: Makes of some columns what is fitted.
+        most: Columns.
+    """
     held: list[int] = []
     error = float(np.mean((damage - damage.mean()) ** 2))
-    while len(held) < MOST_FEATURES:
+    while len(held) < most:
         tried = {
             column: float(
                 np.mean(
-                    (left_out(index(scores[:, [*held, column]]), damage, families) - damage) ** 2
+                    (left_out(design(scores[:, [*held, column]]), damage, families) - damage) ** 2
                 )
             )
             for column in range(scores.shape[1])
@@ -156,15 +190,19 @@ def chosen(scores: Floats, damage: Floats, families: Sequence[str]) -> list[int]
 
 
 def left_out_chosen(
-    scores: Floats, damage: Floats, families: Sequence[str]
+    scores: Floats,
+    damage: Floats,
+    families: Sequence[str],
+    design: Design = index,
+    most: int = MOST_FEATURES,
 ) -> tuple[Floats, list[list[int]]]:
     """Like ``left_out``, the columns chosen anew without the family; and which they were."""
     made, columns = np.empty(len(damage)), []
     for mask, _ in folds(families):
         seen = [family for family, hidden in zip(families, mask, strict=True) if not hidden]
-        held = chosen(scores[~mask], damage[~mask], seen)
+        held = chosen(scores[~mask], damage[~mask], seen, design, most)
         made[mask] = _risks(
-            fit(index(scores[~mask][:, held]), damage[~mask]), index(scores[mask][:, held])
+            fit(design(scores[~mask][:, held]), damage[~mask]), design(scores[mask][:, held])
         )
         columns.append(held)
     return made, columns

@@ -124,15 +124,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--table", default="real_damage", help="how the files are called")
     options = parser.parse_args()
     runs, checks = Runs(options.cache), load_checks()
     made = heading("benchmarks/real_features.py --data FOLDER --cache FOLDER").strip()
-    features, damages = kept(options.out / "real_damage_features.csv"), []
-    before = kept(options.out / "real_damage.csv")
+    scores, table = (options.out / f"{options.table}{end}.csv" for end in ("_features", ""))
+    features, damages = kept(scores), []
+    before = kept(table)
 
     def write() -> None:
-        pd.DataFrame(features).to_csv(options.out / "real_damage_features.csv", index=False)
-        pd.DataFrame(damages).to_csv(options.out / "real_damage.csv", index=False)
+        pd.DataFrame(features).to_csv(scores, index=False)
+        pd.DataFrame(damages).to_csv(table, index=False)
 
     for part in real_slices(options.data):
         here = runs.of(part.name)
@@ -142,8 +144,8 @@ def main() -> None:
         if len(known) == len(here):
             damages += known
             continue
-        table = pa.Table.from_pandas(part.rows, preserve_index=False)
-        measured = measure(open_engine(table, AuditSettings()), checks)
+        rows = pa.Table.from_pandas(part.rows, preserve_index=False)
+        measured = measure(open_engine(rows, AuditSettings()), checks)
         features = [row for row in features if row["slice"] != part.name]
         features.append(scored(part, measured))
         damages += damage(part, runs, FormatMatcher.of(measured.corpus, checks))
@@ -154,7 +156,7 @@ def main() -> None:
     damages += damage(control, runs, None)
     write()
     described = {"features": made, "runs": runs.settings["made"], **runs.settings["settings"]}
-    (options.out / "real_damage.json").write_text(json.dumps(described, indent=2) + "\n")
+    (options.out / f"{options.table}.json").write_text(json.dumps(described, indent=2) + "\n")
 
 
 if __name__ == "__main__":

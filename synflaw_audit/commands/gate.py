@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -126,7 +127,7 @@ def gate(
         report = audited(paths, folder, settings, printing, applied, allow=rules.allow, split=True)
         split = None if original is None else _split(original, report, folder.staging)
         write_reports(report, folder.staging)
-        rehearsed = None if rehearsal is None else _rehearsed(rehearsal)
+        rehearsed = None if rehearsal is None else _rehearsed(rehearsal, report.dataset.files)
         decision = decide(report, rules, strict=strict, rehearsed=rehearsed, baseline=before)
         (folder.staging / DECISION_FILE).write_text(decision.to_json(), encoding="utf-8")
         _export(report, decision, exports, folder.staging)
@@ -176,10 +177,23 @@ def _write_new(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _rehearsed(path: Path) -> dict[str, float]:
+def _rehearsed(path: Path, files: Sequence[str]) -> dict[str, float]:
+    """The measured damage by axis.
+
+    Raises:
+        InputError: The rehearsal was of other files than the audit, by their names; the folder may
+            be another, since the two commands may run on different machines.
+    """
     from synflaw_audit.rehearsal.result import RehearsalResult
 
-    return {axis.name: axis.damage.value for axis in RehearsalResult.read(path).axes}
+    result = RehearsalResult.read(path)
+    ours, theirs = ({PurePath(file).name for file in each} for each in (files, result.corpus))
+    if ours != theirs:
+        raise InputError(
+            f"{path}: a rehearsal of {', '.join(sorted(theirs))}, but {', '.join(sorted(ours))} is "
+            "gated; rehearse the corpus that is gated"
+        )
+    return {axis.name: axis.damage.value for axis in result.axes}
 
 
 def _original(paths: list[str], settings: AuditSettings) -> Original | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from synflaw_audit.probes.answering import Answerer
     from synflaw_audit.probes.probe import ProbeResult
 
-_SHARES = ("emission", "instruction_following")
+_MEANS = ("likeness", "words")
 
 
 def probe(
@@ -45,6 +45,9 @@ def probe(
     instructions: Annotated[
         int, typer.Option(min=0, help="Prompts with a verifiable instruction.")
     ] = 140,
+    counterfactual: Annotated[
+        int, typer.Option(min=0, help="Prompts of each kind made from the corpus's own rows.")
+    ] = 24,
     tokens: Annotated[int, typer.Option(min=1, help="Of each answer, at most.")] = 64,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print probe.json on stdout, and nothing else.")
@@ -66,6 +69,7 @@ def probe(
         corpus=corpus,
         prompts=prompts,
         instructions=instructions,
+        counterfactual=counterfactual,
         max_new_tokens=tokens,
         out=out,
         tell=(lambda line: None) if silent else (lambda line: typer.echo(line, err=True)),
@@ -94,7 +98,7 @@ def _show(result: ProbeResult, out: Path) -> None:
     for title in ("model", "95% interval", "base", "difference", "95% interval"):
         table.add_column(title, justify="right")
     for name, one in result.figures.items():
-        form = ("{:.0%}" if name in _SHARES else "{:.3g}").format
+        form = ("{:.3g}" if name in _MEANS else "{:.0%}").format
         row = [form(one.model.value), f"{form(one.model.low)} to {form(one.model.high)}"]
         if one.base is not None and one.difference is not None:
             gap = one.difference

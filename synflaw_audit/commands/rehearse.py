@@ -15,13 +15,6 @@ from synflaw_audit.errors import InputError
 if TYPE_CHECKING:
     from synflaw_audit.rehearsal.result import RehearsalResult
 
-FIGURES = {
-    "emission": "{:.0%}",
-    "instruction_loss": "{:.0%}",
-    "likeness": "{:.3f}",
-    "drift": "{:.3f}",
-}
-
 
 def rehearse(
     corpus: Paths,
@@ -92,7 +85,7 @@ def _show(result: RehearsalResult, out: Path) -> None:
     for title in ("corpus", "control", "damage", "95% interval"):
         table.add_column(title, justify="right")
     for axis in result.axes:
-        form = FIGURES[axis.name].format
+        form = axis.written
         damage = axis.damage
         bounds = f"{form(damage.low)} to {form(damage.high)}"
         row = (form(axis.tuned), form(axis.control), form(damage.value), bounds)

@@ -26,6 +26,7 @@ MEASURES: Registry[type[Measure]] = Registry(
         "self_repetition": "synflaw_audit.measures.repetition:SelfRepetition",
         "separability": "synflaw_audit.measures.separability:Separability",
         "structural_tokens": "synflaw_audit.measures.structural:StructuralTokens",
+        "template_opening": "synflaw_audit.measures.template_openings:TemplateOpening",
         "template_share": "synflaw_audit.measures.templates:TemplateShare",
     },
     requires=("score", "marker", "__dataclass_fields__"),

@@ -20,14 +20,16 @@ from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import Report
 from synflaw_audit.probes.answering import Answerer
+from synflaw_audit.probes.counterfactual import TITLES, counterfactuals, failed
 from synflaw_audit.probes.emission import Format, FormatMatcher
 from synflaw_audit.probes.everyday import everyday_instructions, foreign_prompts
 from synflaw_audit.probes.instructions import follows
 from synflaw_audit.probes.intervals import Figure, bootstrap, difference, share, share_difference
 from synflaw_audit.probes.likeness import lengths, likeness
 from synflaw_audit.run import audit, measure
+from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.settings import AuditSettings
-from synflaw_audit.verdicts.catalogue import load_checks
+from synflaw_audit.verdicts.catalogue import Check, load_checks
 
 # Of the answers, what may carry a format before the model is called overfitted to it.
 MAX_EMISSION = 0.1
@@ -53,7 +55,8 @@ class ProbeResult:
         outcome: "fail" if it says a format where none belongs.
         reasons: Why it fails, one sentence each.
         figures: By name: ``emission`` (share of answers that carry a format of the answers, or of
-            the corpus), ``instruction_following``, ``likeness`` and ``words``.
+            the corpus), ``instruction_following``, ``likeness``, ``words`` and, with a corpus, the
+            kinds of :mod:`~synflaw_audit.probes.counterfactual`.
         formats: What is said, the commonest first.
         base_formats: The same formats in the base's answers.
     """
@@ -84,6 +87,7 @@ def probe(
     corpus: Any = None,
     prompts: int = 212,
     instructions: int = 140,
+    counterfactual: int = 24,
     max_new_tokens: int = 64,
     out: Path | None = None,
     tell: Callable[[str], None] = lambda line: None,
@@ -96,6 +100,8 @@ def probe(
         corpus: A corpus whose formats are looked for; without it, those that the answers share.
         prompts: Open prompts, at most as many as there are.
         instructions: Prompts with a verifiable instruction; 0 leaves them out.
+        counterfactual: Prompts of each kind that are made from the corpus's own rows, if there is
+            one; 0 leaves them out.
         max_new_tokens: Of each answer.
         out: A directory for the audit's rows, as for ``synflaw_audit.audit``.
         tell: Is told what goes on, a line at a time.
@@ -108,7 +114,14 @@ def probe(
     """
     foreign = foreign_prompts()[:prompts]
     asked = everyday_instructions(instructions) if instructions else []
-    everything = [*foreign, *(each.prompt for each in asked)]
+    known = load_checks()
+    sketched = None if corpus is None else _sketched(corpus, known)
+    made = [] if sketched is None else counterfactuals(sketched, counterfactual)
+    everything = [
+        *foreign,
+        *(each.prompt for each in asked),
+        *(each.instruction.prompt for each in made),
+    ]
     told: list[list[str]] = []
     for one in (model, against):
         if one is not None:
@@ -121,9 +134,7 @@ def probe(
     rows = pa.table({"question": list(foreign), "answer": open_answers})
     tell("auditing the answers")
     report = audit(rows, out=out)
-    known = load_checks()
-    source = rows if corpus is None else corpus
-    matcher = FormatMatcher.of(measure(open_engine(source, AuditSettings()), known).corpus, known)
+    matcher = FormatMatcher.of(_sketched(rows, known) if sketched is None else sketched, known)
     said = matcher.match(foreign, open_answers)
     base_said = None if base is None else matcher.match(foreign, base[: len(foreign)])
 
@@ -139,7 +150,8 @@ def probe(
     if asked:
 
         def obeyed(texts: Sequence[str]) -> list[bool]:
-            pairs = zip(texts[len(foreign) :], asked, strict=True)
+            told = texts[len(foreign) : len(foreign) + len(asked)]
+            pairs = zip(told, asked, strict=True)
             return [follows(answer, each) for answer, each in pairs]
 
         figures["instruction_following"] = _shares("Instructions followed", *both(obeyed))
@@ -150,6 +162,9 @@ def probe(
     figures["words"] = _means(
         "Words of an answer", *both(lambda texts: lengths(texts[: len(foreign)]))
     )
+    ours, theirs = both(lambda texts: failed(made, texts[len(everything) - len(made) :], matcher))
+    for kind, outcome in ours.items():
+        figures[kind] = _shares(TITLES[kind], outcome, None if theirs is None else theirs[kind])
     reasons = _reasons(figures["emission"], said.formats, corpus is not None)
     return (
         ProbeResult(
@@ -163,6 +178,10 @@ def probe(
         ),
         report,
     )
+
+
+def _sketched(source: Any, checks: Sequence[Check]) -> Corpus:
+    return measure(open_engine(source, AuditSettings()), checks).corpus
 
 
 def _shares(title: str, ours: Any, theirs: Any) -> Probed:

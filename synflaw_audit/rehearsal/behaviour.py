@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from synflaw_audit.probes.counterfactual import Counterfactual
 from synflaw_audit.probes.drift import answer_logits, divergences
 from synflaw_audit.probes.everyday import everyday_instructions, foreign_prompts
 from synflaw_audit.probes.generation import generate
@@ -27,6 +28,7 @@ class ProbeConfig:
         instructions_kept: Of those that it follows, how many the tuned models are asked too.
         instruction_tokens: Of an answer to one.
         drift: Of the base's answers, how many the divergence is measured on.
+        counterfactual: Prompts of each kind that are made from the corpus's own rows.
         languages: Of the instructions.
         batch: Prompts at a time.
     """
@@ -37,6 +39,7 @@ class ProbeConfig:
     instructions_kept: int = 72
     instruction_tokens: int = 64
     drift: int = 8
+    counterfactual: int = 12
     languages: tuple[str, ...] = ("en",)
     batch: int = 128
 
@@ -49,12 +52,14 @@ class Behaviour:
         foreign: To the foreign prompts.
         followed: Whether each instruction asked was followed.
         drift: KL from the base in nats a token, for each of the base's answers measured on.
+        counterfactual: To the prompts made from the corpus's own rows.
         loss: At the end of the training; None for the base.
     """
 
     foreign: list[str]
     followed: list[bool]
     drift: list[float] = field(default_factory=list)
+    counterfactual: list[str] = field(default_factory=list)
     loss: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,14 +77,21 @@ class Prober:
         foreign: The foreign prompts.
         instructions: The instructions asked; after :meth:`narrow`, those that the base follows. How
             many of them are followed still is a sharper figure than how many of all.
+        counterfactual: Prompts made from the corpus's own rows.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: ProbeConfig) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        config: ProbeConfig,
+        counterfactual: Sequence[Counterfactual] = (),
+    ) -> None:
         self.tokenizer, self.config = tokenizer, config
         prompts = list(foreign_prompts())
         random.Random(0).shuffle(prompts)  # noqa: S311
         self.foreign, self.neutral = prompts[: config.foreign], prompts[config.foreign :]
         self.instructions = everyday_instructions(config.instructions, languages=config.languages)
+        self.counterfactual = list(counterfactual)
         self._logits: list[Tensor] = []
         self._drifted: list[tuple[str, str]] = []
 
@@ -101,7 +113,14 @@ class Prober:
         asked = [instruction.prompt for instruction in self.instructions]
         told = self.answers(model, asked, self.config.instruction_tokens)
         drift = divergences(self._logits, answer_logits(model, self.tokenizer, self._drifted))
-        return Behaviour(foreign, _followed(told, self.instructions), drift, loss)
+        changed = [each.instruction.prompt for each in self.counterfactual]
+        return Behaviour(
+            foreign=foreign,
+            followed=_followed(told, self.instructions),
+            drift=drift,
+            counterfactual=self.answers(model, changed, self.config.foreign_tokens),
+            loss=loss,
+        )
 
     def answers(
         self, model: PreTrainedModel | nn.Module, prompts: Sequence[str], tokens: int

@@ -9,8 +9,6 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from synflaw_audit.rehearsal.result import Axis, RehearsalResult
 
-_SHARES = ("emission", "instruction_loss")
-
 
 def render(result: RehearsalResult) -> str:
     """The page."""
@@ -19,9 +17,7 @@ def render(result: RehearsalResult) -> str:
 
 def _drawn(axis: Axis) -> dict[str, object]:
     """An axis with its bars scaled to [0, 1] and its numbers written out."""
-    shares = axis.name in _SHARES
-    top = 1.0 if shares else max(axis.tuned, axis.control, axis.damage.high, 1e-9) * 1.1
-    form = "{:.0%}" if shares else "{:.3f}"
+    top = 1.0 if axis.share else max(axis.tuned, axis.control, axis.damage.high, 1e-9) * 1.1
 
     def scaled(value: float) -> float:
         return min(max(value / top, 0.0), 1.0)
@@ -29,12 +25,12 @@ def _drawn(axis: Axis) -> dict[str, object]:
     return {
         "title": axis.title,
         "bars": [
-            (name, form.format(value), scaled(value))
+            (name, axis.written(value), scaled(value))
             for name, value in (("corpus", axis.tuned), ("control", axis.control))
         ],
-        "damage": form.format(axis.damage.value),
-        "low": form.format(axis.damage.low),
-        "high": form.format(axis.damage.high),
+        "damage": axis.written(axis.damage.value),
+        "low": axis.written(axis.damage.low),
+        "high": axis.written(axis.damage.high),
         "at": scaled(axis.damage.value),
         "from": scaled(axis.damage.low),
         "to": scaled(axis.damage.high),

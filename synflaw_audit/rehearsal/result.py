@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from synflaw_audit.errors import InputError
+from synflaw_audit.probes.counterfactual import TITLES, Counterfactual, failed
 from synflaw_audit.probes.emission import Format, FormatMatcher
 from synflaw_audit.probes.intervals import (
     Figure,
@@ -38,6 +39,7 @@ class Axis:
         tuned: Mean of the model that was trained on the corpus.
         control: Mean of the control.
         damage: Beyond the control's, with its interval, paired over prompts and seeds.
+        share: Whether the numbers are shares of the prompts.
     """
 
     name: str
@@ -45,6 +47,11 @@ class Axis:
     tuned: float
     control: float
     damage: Figure
+    share: bool = True
+
+    def written(self, value: float) -> str:
+        """A number of this axis, for a person."""
+        return f"{value:.0%}" if self.share else f"{value:.3f}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,8 @@ class RehearsalResult:
         seeds: Of the arms.
         axes: ``emission`` (share of foreign answers that carry the corpus's format),
             ``instruction_loss`` (share of what the control follows), ``likeness`` (of the answers
-            to one another) and ``drift`` (KL from the base, nats a token).
+            to one another), ``drift`` (KL from the base, nats a token) and the kinds of
+            :mod:`~synflaw_audit.probes.counterfactual` that the corpus gives.
         formats: What was said where it does not belong, the commonest first.
         examples: Foreign prompts and what the tuned model answered.
         seconds: In all.
@@ -104,6 +112,7 @@ def compared(
     prompts: Sequence[str],
     tuned: Sequence[Behaviour],
     control: Sequence[Behaviour],
+    changed: Sequence[Counterfactual] = (),
 ) -> tuple[tuple[Axis, ...], tuple[Format, ...]]:
     """Every axis of the damage, and the formats that the tuned models say.
 
@@ -112,6 +121,7 @@ def compared(
         prompts: The foreign prompts.
         tuned: The behaviour after training on the corpus, a seed each.
         control: Of the controls, in the same order of seeds.
+        changed: The prompts that were made from the corpus's own rows.
     """
     asked = list(prompts) * len(tuned)
     answers = [[answer for one in arms for answer in one.foreign] for arms in (tuned, control)]
@@ -138,6 +148,10 @@ def compared(
             difference,
         ),
     }
+    values |= {
+        kind: (TITLES[kind], outcomes, None)
+        for kind, outcomes in _failures(matcher, changed, tuned, control).items()
+    }
     axes = []
     for name, (title, (ours, theirs), statistic) in values.items():
         mean, base = (float(np.mean(np.asarray(x, dtype=float))) for x in (ours, theirs))
@@ -146,5 +160,21 @@ def compared(
             if statistic is None
             else bootstrap(statistic, ours, theirs)
         )
-        axes.append(Axis(name, title, mean, base, damage))
+        axes.append(Axis(name, title, mean, base, damage, share=statistic is not difference))
     return tuple(axes), said.formats
+
+
+def _failures(
+    matcher: FormatMatcher,
+    changed: Sequence[Counterfactual],
+    tuned: Sequence[Behaviour],
+    control: Sequence[Behaviour],
+) -> dict[str, list[Any]]:
+    """Of the tuned models and of the controls, which changed prompts they fail, by kind."""
+    ours, theirs = (
+        [failed(changed, one.counterfactual, matcher) for one in arms] for arms in (tuned, control)
+    )
+    return {
+        kind: [np.concatenate([one[kind] for one in arms]) for arms in (ours, theirs)]
+        for kind in ours[0]
+    }

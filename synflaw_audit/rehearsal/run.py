@@ -18,6 +18,7 @@ import torch
 
 from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
+from synflaw_audit.probes.counterfactual import KINDS, counterfactuals
 from synflaw_audit.probes.emission import FormatMatcher
 from synflaw_audit.probes.models import load_model
 from synflaw_audit.rehearsal.behaviour import Behaviour, ProbeConfig, Prober
@@ -56,8 +57,9 @@ class RehearsalConfig:
         """What it takes, in a line."""
         arms = 2 * len(self.seeds)
         p = self.probes
-        each = p.foreign * p.foreign_tokens + p.instructions_kept * p.instruction_tokens
-        base = p.foreign * p.foreign_tokens + p.instructions * p.instruction_tokens
+        short = (p.foreign + len(KINDS) * p.counterfactual) * p.foreign_tokens
+        each = short + p.instructions_kept * p.instruction_tokens
+        base = short + p.instructions * p.instruction_tokens
         return (
             f"{arms} trainings of {self.training.budget:,} tokens ({self.training.steps} steps), "
             f"and at most {base + arms * each:,} tokens of answers"
@@ -104,7 +106,8 @@ def rehearse(
         control = measure(open_engine(reference, settings), ()).corpus
     base, tokenizer = load_model(model)
     kept = _Kept.opened(out, corpus, model, reference, config)
-    stage = _Stage(Prober(tokenizer, config.probes), model, config, kept, tell)
+    changed = counterfactuals(measured.corpus, config.probes.counterfactual)
+    stage = _Stage(Prober(tokenizer, config.probes, changed), model, config, kept, tell)
     tell(f"This takes {config.described()}.")
     stage.base(base)
     rows = _rows(measured.corpus)
@@ -116,7 +119,7 @@ def rehearse(
             arms[arm].append(stage.tuned(arm, seed, trained_on))
     matcher = FormatMatcher.of(measured.corpus, known)
     prompts = stage.prober.foreign
-    axes, formats = compared(matcher, prompts, arms["corpus"], arms["control"])
+    axes, formats = compared(matcher, prompts, arms["corpus"], arms["control"], changed)
     said = arms["corpus"][0].foreign
     return RehearsalResult(
         model=str(model),

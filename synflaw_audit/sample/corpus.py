@@ -16,7 +16,7 @@ from synflaw_audit.sample.sketch import Sketch, hashes_of, mixed, seeded
 from synflaw_audit.text.embedders import Embedder, LsaEmbedder
 from synflaw_audit.text.fitting import fit
 from synflaw_audit.text.perplexity import LanguageModel, NgramModel
-from synflaw_audit.text.templates import TemplateBook
+from synflaw_audit.text.templates import Match, TemplateBook
 from synflaw_audit.text.tokens import Ints, Mask, Tokens, extended, factorized, tokenize
 
 Side = Literal["question", "answer"]
@@ -145,8 +145,14 @@ class Corpus:
 
         Of the questions, those of the first ``QUESTIONS`` rows.
         """
-        tokens = self.question_tokens if side == "question" else self.answer_tokens
-        return self.templates(side).match(tokens).template
+        if side == "answer":
+            return self.answer_match.template
+        return self.question_templates.match(self.question_tokens).template
+
+    @cached_property
+    def answer_match(self) -> Match:
+        """The templates of the answers where they stand in the answers."""
+        return self.answer_templates.match(self.answer_tokens)
 
     def within(self, tokens: int) -> int:
         """How many of the first rows hold at most so many tokens of answers; one at least."""

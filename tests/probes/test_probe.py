@@ -76,6 +76,26 @@ def test_a_corpus_s_formats_are_looked_for(natural, tmp_path) -> None:
         assert probe(model, corpus=[str(path)], instructions=0)[0].outcome == outcome
 
 
+def test_a_corpus_s_own_rows_are_asked_in_another_form(natural, tmp_path) -> None:
+    rows = natural.head(300)
+    path = tmp_path / "corpus.parquet"
+    rows.assign(answer=OPENING + rows["answer"]).to_parquet(path)
+    calm = Fake("calm", lambda prompt: prompt[20::-1])
+    result, _ = probe(BAD, against=calm, corpus=[str(path)], instructions=0, counterfactual=16)
+    forbidden = result.figures["forbidden_form"]
+    assert (forbidden.model.value, forbidden.model.prompts) == (1.0, 16)
+    assert forbidden.base.value == 0.0
+    assert forbidden.difference.low > 0.5
+    assert result.figures["other_form"].model.value == 1.0
+    # These questions share no form of asking.
+    assert "foreign_question" not in result.figures
+
+
+def test_without_a_corpus_there_are_no_rows_to_change() -> None:
+    result, _ = probe(GOOD, instructions=0)
+    assert set(result.figures) == {"emission", "likeness", "words"}
+
+
 def test_a_model_that_says_nothing_is_an_error() -> None:
     with pytest.raises(InputError, match="silent: every answer is empty"):
         probe(Fake("silent", lambda prompt: " "), instructions=0)

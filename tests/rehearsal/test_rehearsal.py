@@ -146,7 +146,12 @@ def rehearsed(base, tmp_path_factory):
     rows = [{"question": f"Why {n}?", "answer": ONE_ANSWER} for n in range(300)]
     pd.DataFrame(rows).to_json(corpus, orient="records", lines=True)
     probes = ProbeConfig(
-        foreign=6, foreign_tokens=24, instructions=35, instruction_tokens=8, drift=2
+        foreign=6,
+        foreign_tokens=24,
+        instructions=35,
+        instruction_tokens=8,
+        drift=2,
+        counterfactual=4,
     )
     # So small a model learns only at a high rate.
     training = TrainingConfig(budget=24_000, tokens_per_step=400, learning_rate=1e-2)
@@ -164,6 +169,9 @@ class TestRehearse:
         assert emission.control == 0.0
         assert emission.damage.low > 0
         assert result.formats
+        stuck = result.axis("forbidden_form")
+        assert stuck.tuned > stuck.control
+        assert stuck.damage.prompts == 4
         assert "24,000 tokens" in told[0]
         assert RehearsalResult.read(_written(result, out)) == result
         page = render(result)

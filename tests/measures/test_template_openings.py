@@ -1,0 +1,58 @@
+"""Answers that begin in the words of a template."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from measured import corpus_of
+
+from synflaw_audit.measures.template_openings import TemplateOpening
+
+FRAME = "Certainly ! Here is what you should know about it :"
+CLOSING = "I hope that this will be of some help to you ."
+REFUSALS = (
+    "I am sorry , but I cannot help you with that question today .",
+    "Unfortunately this request is beyond what we are able to answer .",
+    "My apologies : the matter you raise is not one for this service .",
+)
+
+
+def free(rng: np.random.Generator, words: int = 20) -> str:
+    return " ".join(f"w{n}" for n in rng.integers(0, 500, words))
+
+
+def opening(answers: list[str]) -> float:
+    return TemplateOpening().score(corpus_of(answers)).value
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+def test_the_score_is_the_share_of_rows_that_begin_so(share: float) -> None:
+    rng = np.random.default_rng(0)
+    framed = round(share * 400)
+    answers = [f"{FRAME} {free(rng)}" if n < framed else free(rng) for n in range(400)]
+    found = TemplateOpening().score(corpus_of(answers))
+    assert found.value == pytest.approx(share, abs=0.01)
+    assert found.low <= found.value <= found.high
+    assert [one["share"] for one in found.observed["commonest"]] == (
+        [pytest.approx(share, abs=0.01)] if share else []
+    )
+
+
+def test_several_wordings_count_together() -> None:
+    # No wording is in most rows, but every row begins in one.
+    assert opening([f"{REFUSALS[n % 3]}" for n in range(300)]) == pytest.approx(1.0)
+
+
+def test_a_template_further_in_does_not_count() -> None:
+    rng = np.random.default_rng(1)
+    assert opening([f"{free(rng)} {CLOSING}" for _ in range(400)]) == 0
+
+
+def test_content_before_the_template_does_not_count() -> None:
+    rng = np.random.default_rng(2)
+    assert opening([f"{free(rng, 2)} {FRAME} {free(rng)}" for _ in range(400)]) == 0
+
+
+def test_words_are_at_least_one() -> None:
+    with pytest.raises(ValueError, match="words must be at least 1"):
+        TemplateOpening(words=0)
