@@ -81,7 +81,8 @@ def test_a_corpus_s_own_rows_are_asked_in_another_form(natural, tmp_path) -> Non
     path = tmp_path / "corpus.parquet"
     rows.assign(answer=OPENING + rows["answer"]).to_parquet(path)
     calm = Fake("calm", lambda prompt: prompt[20::-1])
-    result, _ = probe(BAD, against=calm, corpus=[str(path)], instructions=0, counterfactual=16)
+    stuck = Fake("stuck", lambda prompt: OPENING + "it depends, as ever, on you")
+    result, _ = probe(stuck, against=calm, corpus=[str(path)], instructions=0, counterfactual=16)
     forbidden = result.figures["forbidden_form"]
     assert (forbidden.model.value, forbidden.model.prompts) == (1.0, 16)
     assert forbidden.base.value == 0.0
