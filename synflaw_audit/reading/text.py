@@ -118,4 +118,4 @@ def _are_rows(value: object) -> bool:
     if not isinstance(value, list):
         return False
     first = next((item for item in value if isinstance(item, dict)), None)
-    return first is not None and named(first, ROLE_KEYS[:2]) is None
+    return first is not None and (named(first, ROLE_KEYS) is None or names_answer(first))

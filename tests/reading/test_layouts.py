@@ -601,3 +601,11 @@ def test_names_of_columns_that_are_no_unicode_can_be_reported(tmp_path: Path) ->
     assert source.accounts().files[0].unread == ("\\ud800",)
     (tmp_path / "b.jsonl").write_text('{"\\ud800": {"question": "q", "answer": "a"}}\n')
     assert read(tmp_path / "b.jsonl")[0] == "\\ud800.question/\\ud800.answer"
+
+
+@pytest.mark.parametrize("role", ["role", "from", "type", "speaker", "who"])
+def test_a_file_of_one_conversation_is_no_list_of_rows(tmp_path: Path, role: str) -> None:
+    rows = [{"chat": talk(role, "content", "user", "assistant")("Q?", "A.")}]
+    assert pairs(read(lines(tmp_path / "a.jsonl", rows))[1]) == [("Q?", "A.")]
+    wrapped = {"data": [{"question": q, "answer": a, role: "x"} for q, a in PAIRS]}
+    assert pairs(read(lines(tmp_path / "b.json", [wrapped]))[1]) == PAIRS
