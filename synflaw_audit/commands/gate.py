@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
@@ -140,7 +140,9 @@ def gate(
         }
         if suggest_policy is not None:  # before the outputs stand, so that exit 2 leaves none
             _write_new(suggest_policy, suggested(report))
-        folder.publish(manifest_of(report, decision.outcome, inputs=inputs, options=options))
+        manifest = manifest_of(report, decision.outcome, inputs=inputs, options=options)
+        rows = {} if split is None else split.counts
+        folder.publish(replace(manifest, counts=manifest.counts | rows))
     show(report, out, printing)
     if not (printing.json or printing.quiet):
         _show_decision(decision, stdout())
@@ -200,7 +202,7 @@ def _original(paths: list[str], settings: AuditSettings) -> Original | None:
     """The corpus's files, where this machine reads them."""
     from synflaw_audit.writing import Original
 
-    return Original.of(paths) if settings.engine == "local" else None
+    return Original.of(paths, settings) if settings.engine == "local" else None
 
 
 def _split(original: Original, report: Report, folder: Path) -> Split:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from synflaw_audit.commands import checks, gx
 from synflaw_audit.commands.audit import audit
 from synflaw_audit.commands.demo import demo
+from synflaw_audit.commands.fix import fix
 from synflaw_audit.commands.gate import gate
 from synflaw_audit.commands.guard import FAULT, complain, guarded, report_failure
 from synflaw_audit.commands.inspect import inspect
@@ -71,7 +72,7 @@ def synflaw(
     """Audit question-answer corpora for format uniformity; repair models damaged by it."""
 
 
-for command in (inspect, audit, gate, probe, rehearse, repair):
+for command in (inspect, audit, gate, fix, probe, rehearse, repair):
     app.command()(command)
 app.add_typer(checks.app, name="checks")
 app.command()(checks.explain)

@@ -41,6 +41,13 @@ class OutputFolder:
         self.journal = self._work / "journal"
         self._previous = self._work / "previous"
 
+    def below(self, name: str) -> OutputFolder:
+        """A folder in this one, for a part of the outputs; it is published with this one."""
+        part = OutputFolder(self.path / name, ())
+        part.staging, part.journal = self.staging / name, self.journal / name
+        part.staging.mkdir()
+        return part
+
     def publish(self, manifest: Manifest) -> None:
         """Moves all that was written into place, the manifest last.
 

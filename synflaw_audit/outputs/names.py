@@ -17,11 +17,20 @@ ROW_FILES = (FLAGGED_FILE, REJECTED_FILE)
 SPLIT_FILES = (CLEAN_FILE, QUARANTINED_FILE)
 DECISION_FILES = (DECISION_FILE, SARIF_FILE, JUNIT_FILE)
 SPLIT_FOLDERS = (CLEAN_FOLDER, QUARANTINED_FOLDER)
+# What a repair of a corpus writes: the corpus, what was left out of it, what was found in both, and
+# what was done.
+FIXED_FOLDER, REMOVED_FOLDER, BEFORE_FOLDER, AFTER_FOLDER = "fixed", "removed", "before", "after"
+FIX_FILE, FIX_PAGE, FIX_DIFF = "fix.json", "fix.html", "fix.diff.jsonl"
+FIX_OUTPUTS = (
+    *(FIXED_FOLDER, REMOVED_FOLDER, BEFORE_FOLDER, AFTER_FOLDER),
+    *(FIX_FILE, FIX_PAGE, FIX_DIFF),
+)
 OUTPUT_FILES = (
     *ROW_FILES,
     *SPLIT_FILES,
     *SPLIT_FOLDERS,
     *REPORT_FILES,
     *DECISION_FILES,
+    *FIX_OUTPUTS,
     MANIFEST_FILE,
 )

@@ -21,6 +21,10 @@ fail_above = 0.10
 [checks.SF301]
 enabled = false               # true asks for a check that does not run by default
 
+[fix.answer-template]         # what `synflaw fix --plan` does with the rows of a check:
+strategy = "cut"              # "drop", "cap", "cut" or "keep"
+rows = 20                     # of each template that are kept where "cap", or "cut" in vain
+
 [[allow]]                     # a format that is intended: it is taken out, the rest is judged
 pattern = "Answer: <*>"       # in the report's notation
 reason = "the application reads what follows the label"
@@ -36,7 +40,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from synflaw_audit import strict_toml
 from synflaw_audit.allowed import Allow
@@ -62,6 +68,20 @@ class Override:
 
 
 @dataclass(frozen=True)
+class Treated:
+    """What a repair of the corpus does with the rows of one check.
+
+    Attributes:
+        strategy: Leave them out, keep some of each template, cut the format out of their answers
+            where that can be done and keep some of the others, or leave them as they are.
+        rows: How many are kept of each template, for "cap" and "cut".
+    """
+
+    strategy: Literal["drop", "cap", "cut", "keep"]
+    rows: Annotated[int, Meta(ge=0)] = 0
+
+
+@dataclass(frozen=True)
 class Policy:
     """What a gate lets through.
 
@@ -83,6 +103,8 @@ class Policy:
             as stable ones do.
         checks: Changes to single checks, by name or code.
         allow: Formats that are intended.
+        fix: What `synflaw fix --plan` does with the rows of single checks, by name or code; where
+            several flag a row, the one that stands first decides.
     """
 
     undecided: Literal["pass", "fail"] = "pass"
@@ -98,6 +120,7 @@ class Policy:
     promote: tuple[str, ...] = ()
     checks: dict[str, Override] = field(default_factory=dict, hash=False)
     allow: tuple[Allow, ...] = ()
+    fix: dict[str, Treated] = field(default_factory=dict, hash=False)
 
     def applied(self, checks: Sequence[Check]) -> tuple[Check, ...]:
         """The checks with this policy's changes: those that run by default or that it enables.
@@ -120,6 +143,8 @@ class Policy:
         )
         if not changed:
             raise CatalogueError("the policy disables every check, so nothing would be audited")
+        for label in self.fix:
+            find_check(tuple(checks), label)
         promoted = {find_check(tuple(checks), label).code for label in self.promote}
         return tuple(
             replace(check, status="promoted")

@@ -14,6 +14,16 @@ from synflaw_audit.writing.corpus import (
     quarantined_rows,
     write_split,
 )
+from synflaw_audit.writing.edits import Edit, Editor
 from synflaw_audit.writing.rows import RowSet
 
-__all__ = ["FileSplit", "Original", "RowSet", "Split", "quarantined_rows", "write_split"]
+__all__ = [
+    "Edit",
+    "Editor",
+    "FileSplit",
+    "Original",
+    "RowSet",
+    "Split",
+    "quarantined_rows",
+    "write_split",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from synflaw_audit.engines.contents import changed
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.outputs.names import QUARANTINED_FILE, REJECTED_FILE
-from synflaw_audit.reading.inputs import find_inputs
+from synflaw_audit.reading.source import source_of
 from synflaw_audit.reading.tables import TableFile
 from synflaw_audit.reading.text import TextFile
+from synflaw_audit.settings import Reading
+from synflaw_audit.writing.edits import Editor
 from synflaw_audit.writing.layout import place_of, root_of
 from synflaw_audit.writing.packing import packed
 from synflaw_audit.writing.rows import RowSet
@@ -68,6 +70,15 @@ class Split:
         """Rows in neither."""
         return sum(file.unwritten for file in self.files)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """For the manifest of a run."""
+        return {
+            "rows_kept": self.kept,
+            "rows_dropped": self.dropped,
+            "rows_unwritten": self.unwritten,
+        }
+
 
 @dataclass(frozen=True)
 class Original:
@@ -83,16 +94,23 @@ class Original:
     _stamps: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, named: Sequence[str | os.PathLike[str]]) -> Original | None:
-        """What a caller names as a corpus; None if it is not made of files.
+    def of(
+        cls, named: Sequence[str | os.PathLike[str]], reading: Reading | None = None
+    ) -> Original | None:
+        """What a caller names as a corpus; None if it is not made of files that are written here.
+
+        Args:
+            named: Files, directories, patterns.
+            reading: How they are read.
 
         Raises:
             InputError: There is no such thing.
         """
+        inputs = source_of(list(named), reading or Reading()).inputs
         files = tuple(
-            item for item in find_inputs(named).inputs if isinstance(item, TextFile | TableFile)
+            item for item in inputs if isinstance(item, TextFile | TableFile) and _is_named(item)
         )
-        if not files:
+        if len(files) < len(inputs):
             return None
         paths = [item.path for item in files]
         return cls(files, root_of(named, paths), tuple(map(_stamp, paths)))
@@ -113,6 +131,7 @@ def write_split(
     dropped: Mapping[str, RowSet],
     accounts: Accounts,
     folders: tuple[Path, Path],
+    editor_of: Callable[[str], Editor | None] = lambda file: None,
 ) -> Split:
     """Writes a corpus into two folders: rows that are kept, and rows that are dropped.
 
@@ -124,6 +143,7 @@ def write_split(
         dropped: By file, the rows that are dropped.
         accounts: What became of its rows when it was read.
         folders: For what is kept, and for what is dropped; made, and must not be there.
+        editor_of: Gives what edits the rows of a file, asked once a file, in their order.
 
     Raises:
         InputError: A file cannot be read, or changed since it was audited.
@@ -139,7 +159,8 @@ def write_split(
         kept, left = (folder / place for folder in folders)
         for path in (kept, left):
             path.parent.mkdir(parents=True, exist_ok=True)
-        counts = _split(item, kept, left, dropped.get(item.name, RowSet()))
+        rows = dropped.get(item.name, RowSet())
+        counts = _split(item, kept, left, rows, editor_of(item.name))
         unwritten = known[item.name].rows - counts.kept - counts.dropped
         if unwritten < 0:
             raise changed(item.name)
@@ -152,11 +173,13 @@ def write_split(
     return split
 
 
-def _split(item: TextFile | TableFile, kept: Path, dropped: Path, rows: RowSet) -> Counts:
+def _split(
+    item: TextFile | TableFile, kept: Path, dropped: Path, rows: RowSet, editor: Editor | None
+) -> Counts:
     if isinstance(item, TableFile):
-        return split_table(item, kept, dropped, rows)
-    with packed(kept) as one, packed(dropped) as other:
-        return split_text(item, one, other, rows)
+        return split_table(item, kept, dropped, rows, editor)
+    with packed(kept, item.encoding) as one, packed(dropped, item.encoding) as other:
+        return split_text(item, one, other, rows, editor)
 
 
 def quarantined_rows(folder: Path) -> dict[str, RowSet]:
@@ -177,8 +200,13 @@ def quarantined_rows(folder: Path) -> dict[str, RowSet]:
     with (folder / REJECTED_FILE).open("rb") as lines:
         for line in lines:
             row = orjson.loads(line)
-            found.setdefault(row["file"], RowSet()).add(np.array([row["row"]]))
+            found.setdefault(row["file"], RowSet()).add_one(row["row"])
     return found
+
+
+def _is_named(item: TextFile | TableFile) -> bool:
+    """Whether it is a file of the caller's, and not a place where something else is kept."""
+    return os.fsencode(item.path.name).decode("utf-8", "backslashreplace") in item.name
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
-from itertools import groupby
-from typing import IO
+from itertools import compress, groupby
+from typing import IO, Any
 
 from synflaw_audit.reading.containers import Stream
 from synflaw_audit.reading.json_documents import Value, values_of_document
 from synflaw_audit.reading.rows import Damage
-from synflaw_audit.writing.sides import DROPPED, KEPT, Sides
+from synflaw_audit.writing.edits import Editor
+from synflaw_audit.writing.sides import KEPT, Sides
 
 _SEPARATOR = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 _LEADING_COMMA = re.compile(r"[ \t\r\n]*,")
@@ -50,14 +52,49 @@ def split_document(name: str, stream: Stream, again: Stream, sides: Sides) -> No
         opening = opening or between
         for array in arrays:
             array.between(between)
-        told = {sides.of(number) for number in range(row, row + len(values) - len(damages))}
-        arrays[DROPPED if DROPPED in told else KEPT].row(text.until(end))
-        row += len(values) - len(damages)
+        rows = range(row, row + len(values) - len(damages))
+        content = text.until(end)
+        if len(rows) > 1 and (columns := _columns(content, len(rows))) is not None:
+            kept = [sides.placed(range(n, n + 1), "", _unedited)[0] == KEPT for n in rows]
+            for array, wanted in zip(arrays, (True, False), strict=True):
+                array.row(_some(content, columns, [side is wanted for side in kept]))
+        else:
+            side, written = sides.placed(rows, content, Editor.json)
+            arrays[side].row(written)
+        row = rows.stop
         damaged = False
     closing = "]\n" if opening.lstrip().startswith("[") else "]}\n"
     rest = closing if damaged else text.rest()
     for array in arrays:
         array.between(rest)
+
+
+def _columns(text: str, rows: int) -> dict[str, Any] | None:
+    """A document that holds its columns, each a list of so many values; None if it is none."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    columns = [column for column in value.values() if isinstance(column, list)]
+    return value if columns and all(len(column) == rows for column in columns) else None
+
+
+def _some(text: str, columns: dict[str, Any], wanted: list[bool]) -> str:
+    """Some rows of a document that holds its columns; its own text where these are all."""
+    if all(wanted):
+        return text
+    chosen = {
+        name: list(compress(column, wanted)) if isinstance(column, list) else column
+        for name, column in columns.items()
+    }
+    return json.dumps(chosen, ensure_ascii=text.isascii())
+
+
+def _unedited(editor: Editor, row: int, text: str) -> None:
+    """Answers in columns are not put back: a row of which one is to be changed is dropped."""
+    editor.failed.append(row)
 
 
 def _place(value: Value) -> tuple[int, int]:

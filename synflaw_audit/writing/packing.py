@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -26,14 +27,30 @@ PACKERS: dict[str, Callable[[IO[bytes]], Any]] = {
 
 
 @contextmanager
-def packed(path: Path) -> Iterator[IO[bytes]]:
-    """A new file, whose bytes are packed as its last suffix says."""
+def packed(path: Path, encoding: str | None = None) -> Iterator[IO[bytes]]:
+    """A new file, whose bytes are packed as its last suffix says.
+
+    Args:
+        path: The file.
+        encoding: Of its text; what is written to it is UTF-8 nevertheless.
+    """
     pack = PACKERS.get(path.suffix.lower())
     with ExitStack() as stack:
         file = stack.enter_context(path.open("xb"))
-        if pack is None:
-            yield file
-            return
-        packing = stack.enter_context(pack(file))
-        with io.BufferedWriter(packing, _BUFFER) as buffered:
-            yield buffered
+        if pack is not None:
+            packing = stack.enter_context(pack(file))
+            file = stack.enter_context(io.BufferedWriter(packing, _BUFFER))
+        yield file if encoding is None else _Encoded(file, encoding)
+
+
+class _Encoded(io.RawIOBase):
+    """Takes UTF-8, and writes it in another encoding."""
+
+    def __init__(self, file: IO[bytes], encoding: str) -> None:
+        self._file = file
+        self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+        self._encode = codecs.getincrementalencoder(encoding)("surrogateescape").encode
+
+    def write(self, data: Any) -> int:
+        self._file.write(self._encode(self._decode(bytes(data))))
+        return len(data)

@@ -28,6 +28,18 @@ class RowSet:
             self._bits = grown
         np.bitwise_or.at(self._bits, rows >> 3, np.uint8(1) << (rows & 7).astype(np.uint8))
 
+    def add_one(self, row: int) -> None:
+        """Take one row in."""
+        self.add(np.array([row], dtype=np.int64))
+
+    def joined(self, other: RowSet) -> RowSet:
+        """The rows of both."""
+        both = RowSet()
+        longer, shorter = sorted((self._bits, other._bits), key=len, reverse=True)
+        both._bits = longer.copy()
+        both._bits[: len(shorter)] |= shorter
+        return both
+
     def mask(self, start: int, stop: int) -> Mask:
         """Which rows from ``start`` to before ``stop`` are in the set: bool [stop - start]."""
         first = start >> 3

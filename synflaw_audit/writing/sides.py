@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
+from synflaw_audit.writing.edits import Editor
 from synflaw_audit.writing.rows import RowSet
 
 KEPT, DROPPED = 0, 1
@@ -26,19 +28,37 @@ class Sides:
         counts: The rows that were told their side so far.
     """
 
-    def __init__(self, kept: IO[bytes], dropped: IO[bytes], rows: RowSet) -> None:
-        """Takes the files, and the rows that are dropped."""
+    def __init__(
+        self, kept: IO[bytes], dropped: IO[bytes], rows: RowSet, editor: Editor | None = None
+    ) -> None:
+        """Takes the files, the rows that are dropped, and what edits the others."""
         self.files = (kept, dropped)
         self.counts = Counts()
         self._rows = rows
+        self._editor = editor
 
-    def of(self, row: int) -> int:
-        """Counts a row, and tells its side."""
-        if row in self._rows:
-            self.counts.dropped += 1
-            return DROPPED
-        self.counts.kept += 1
-        return KEPT
+    def placed(
+        self, rows: range, text: str, edit: Callable[[Editor, int, str], str | None]
+    ) -> tuple[int, str]:
+        """Counts the rows that a text holds, which go together, and tells their side.
+
+        Args:
+            rows: Their numbers.
+            text: As it stands in the file.
+            edit: How an editor changes the text of one row in this format.
+
+        Returns:
+            The side, and the text, edited if it is kept.
+        """
+        dropped = any(row in self._rows for row in rows)
+        if not dropped and self._editor is not None:
+            for row in rows:
+                if self._editor.of(row):
+                    edited = edit(self._editor, row, text)
+                    dropped, text = edited is None, text if edited is None else edited
+        self.counts.dropped += len(rows) * dropped
+        self.counts.kept += len(rows) * (not dropped)
+        return (DROPPED if dropped else KEPT), text
 
     def both(self, text: bytes) -> None:
         """Writes what both sides need."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from synflaw_audit.errors import InputError
 from synflaw_audit.reading.rows import Columns
 from synflaw_audit.reading.tables import TableFile
 from synflaw_audit.text.tokens import Mask
+from synflaw_audit.writing.edits import Editor, replaced
 from synflaw_audit.writing.rows import RowSet
 from synflaw_audit.writing.sides import Counts
 
@@ -36,7 +37,9 @@ class _Writer(Protocol):
         """Ends the file."""
 
 
-def split_table(item: TableFile, kept: Path, dropped: Path, rows: RowSet) -> Counts:
+def split_table(
+    item: TableFile, kept: Path, dropped: Path, rows: RowSet, editor: Editor | None = None
+) -> Counts:
     """Copies each row of a file to one of two.
 
     Args:
@@ -44,6 +47,7 @@ def split_table(item: TableFile, kept: Path, dropped: Path, rows: RowSet) -> Cou
         kept: Gets the rows that are not dropped.
         dropped: Gets the others.
         rows: Those that are dropped.
+        editor: Edits some of the others; one that it cannot edit is dropped, too.
 
     Raises:
         InputError: It cannot be opened, or holds what cannot be written again.
@@ -60,6 +64,8 @@ def split_table(item: TableFile, kept: Path, dropped: Path, rows: RowSet) -> Cou
                 if batch.num_columns < len(form.schema):
                     continue  # some column is damaged
                 mask = rows.mask(piece.start, piece.start + batch.num_rows)
+                if editor is not None:
+                    batch = _edited(batch, piece.start, mask, editor)
                 for side, chosen in zip(sides, (~mask, mask), strict=True):
                     for part in _chosen(batch, chosen):
                         side.write(part)
@@ -68,6 +74,21 @@ def split_table(item: TableFile, kept: Path, dropped: Path, rows: RowSet) -> Cou
     except pa.ArrowException as error:
         raise InputError(f"{item.name}: cannot be written again: {error}") from error
     return counts
+
+
+def _edited(batch: pa.RecordBatch, start: int, mask: Mask, editor: Editor) -> pa.RecordBatch:
+    """A batch with its edited rows; those that cannot be edited are added to the mask."""
+    new: dict[int, Mapping[str, Any]] = {}
+    for place in range(batch.num_rows):
+        if mask[place] or not editor.of(start + place):
+            continue
+        row = batch.slice(place, 1).to_pylist()[0]
+        edited = editor.value(start + place, row)
+        if edited is None:
+            mask[place] = True
+        else:
+            new[place] = {name: edited[name] for name in row if edited[name] is not row[name]}
+    return replaced(batch, new) if new else batch
 
 
 def _chosen(batch: pa.RecordBatch, mask: Mask) -> Iterator[pa.RecordBatch]:

@@ -6,6 +6,9 @@ lines to the kept one. So the kept side of a file of which every row is kept has
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Callable
 from functools import partial
 from typing import IO
 
@@ -16,11 +19,18 @@ from synflaw_audit.reading.json_values import parse_json
 from synflaw_audit.reading.rows import Unreadable
 from synflaw_audit.reading.text import TextFile, is_document
 from synflaw_audit.writing.documents import split_document
+from synflaw_audit.writing.edits import Editor
 from synflaw_audit.writing.rows import RowSet
 from synflaw_audit.writing.sides import Counts, Sides
 
 
-def split_text(item: TextFile, kept: IO[bytes], dropped: IO[bytes], rows: RowSet) -> Counts:
+def split_text(
+    item: TextFile,
+    kept: IO[bytes],
+    dropped: IO[bytes],
+    rows: RowSet,
+    editor: Editor | None = None,
+) -> Counts:
     """Copies each row of a file to one of two.
 
     Args:
@@ -28,20 +38,21 @@ def split_text(item: TextFile, kept: IO[bytes], dropped: IO[bytes], rows: RowSet
         kept: Gets the rows that are not dropped.
         dropped: Gets the others.
         rows: Those that are dropped.
+        editor: Edits some of the others; one that it cannot edit is dropped, too.
 
     Raises:
         InputError: It cannot be opened.
     """
-    sides = Sides(kept, dropped, rows)
-    with open_stream(item.name, item.path) as stream:
+    sides = Sides(kept, dropped, rows, editor)
+    with open_stream(item.name, item.path, item.encoding) as stream:
         sides.both(stream.mark)
         if item.format in ("csv", "tsv"):
             _split_csv(stream, sides, tabs=item.format == "tsv")
             return sides.counts
         document = is_document(stream, item.format)
-    with open_stream(item.name, item.path) as stream:
+    with open_stream(item.name, item.path, item.encoding) as stream:
         if document:
-            with open_stream(item.name, item.path) as text:
+            with open_stream(item.name, item.path, item.encoding) as text:
                 split_document(item.name, stream, text, sides)
         else:
             _split_lines(stream, sides)
@@ -57,14 +68,23 @@ def _split_lines(stream: Stream, sides: Sides) -> None:
             continue
         if not line.endswith(b"\n") and _is_cut_off(stream, line):
             break
-        side = sides.files[sides.of(row)]
-        side.write(line)
+        side = _write(sides, row, line, Editor.json)
         if len(line) > limits.LONGEST_ROW and not line.endswith(b"\n"):
             for more in iter(partial(stream.readline, BUFFER), b""):
                 side.write(more)
                 if more.endswith(b"\n"):
                     break
         row += 1
+
+
+def _write(
+    sides: Sides, row: int, data: bytes, edit: Callable[[Editor, int, str], str | None]
+) -> IO[bytes]:
+    """Writes a row, and tells where."""
+    side, text = sides.placed(range(row, row + 1), data.decode("utf-8", "surrogateescape"), edit)
+    file = sides.files[side]
+    file.write(text.encode("utf-8", "surrogateescape"))
+    return file
 
 
 def _is_cut_off(stream: Stream, line: bytes) -> bool:
@@ -75,16 +95,20 @@ def _is_cut_off(stream: Stream, line: bytes) -> bool:
 
 
 def _split_csv(stream: Stream, sides: Sides, *, tabs: bool) -> None:
-    _, texts = texts_of_csv(stream, tabs=tabs)
-    header = True
+    delimiter, texts = texts_of_csv(stream, tabs=tabs)
+    header: list[str] = []
+
+    def edit(editor: Editor, row: int, text: str) -> str | None:
+        return editor.csv(row, text, header, delimiter)
+
     for text, row, lost in texts:
         if lost or text is None:  # a row longer than any may be
             continue
         data = text.encode("utf-8", "surrogateescape")
         if row is not None:
-            sides.files[sides.of(row)].write(data)
-        elif header and text.strip("\r\n"):
-            header = False
+            _write(sides, row, data, edit)
+        elif not header and text.strip("\r\n"):
+            header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
             sides.both(data)
         else:
             sides.between(data)

@@ -66,6 +66,7 @@ def test_rows_go_whole_and_every_file_has_its_place(
     manifest = read_manifest(out)
     assert manifest is not None
     assert set(SPLIT_FOLDERS) <= set(manifest.outputs)
+    assert (manifest.counts["rows_kept"], manifest.counts["rows_dropped"]) == (60, 61)
 
 
 def test_a_conversation_goes_with_its_worst_turn(
@@ -169,13 +170,13 @@ import os, signal, sys
 from synflaw_audit.commands.main import app
 from synflaw_audit.writing import corpus
 files = []
-def split(item, kept, dropped, rows, whole=corpus.split_text):
+def split(item, kept, dropped, rows, editor, whole=corpus.split_text):
     files.append(item.name)
     kept.write(b"half a row")
     kept.flush()
     if len(files) == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    return whole(item, kept, dropped, rows)
+    return whole(item, kept, dropped, rows, editor)
 corpus.split_text = split
 app(sys.argv[1:])
 """

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.reading import open_source
 from synflaw_audit.reading.containers import COMPRESSIONS, open_stream
+from synflaw_audit.reading.source import source_of
+from synflaw_audit.settings import Reading
 from synflaw_audit.writing import Original, RowSet, Split, write_split
 from synflaw_audit.writing.packing import PACKERS, packed
 
@@ -71,6 +73,37 @@ def array(rows: Rows, path: Path) -> None:
 def wrapped(rows: Rows, path: Path) -> None:
     value = {"version": [1, "]"], "data": rows, "more": "x"}
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+
+def by_columns(rows: Rows, path: Path) -> None:
+    columns = {name: [row[name] for row in rows] for name in ("question", "answer", "score")}
+    path.write_text(json.dumps(columns), encoding="utf-8")
+
+
+def test_a_document_of_columns_is_divided_row_by_row(tmp_path: Path) -> None:
+    rows: Rows = [{"question": f"q{n}", "answer": f"a{n}", "score": n} for n in range(6)]
+    by_columns(rows, tmp_path / "c.json")
+    found = split(tmp_path / "c.json", {1, 4}, tmp_path)
+    assert (found.kept, found.dropped) == (4, 2)
+    clean = json.loads((tmp_path / "clean" / "c.json").read_text(encoding="utf-8"))
+    assert clean["question"] == ["q0", "q2", "q3", "q5"]
+    left = json.loads((tmp_path / "quarantined" / "c.json").read_text(encoding="utf-8"))
+    assert left == {"question": ["q1", "q4"], "answer": ["a1", "a4"], "score": [1, 4]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_text_keeps_its_encoding(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_bytes("question,answer\nq,née\nr,été\n".encode(encoding))
+    reading = Reading(encoding=encoding)
+    original = Original.of([path], reading)
+    assert original is not None
+    source = source_of(str(path), reading)
+    assert sum(batch.num_rows for batch in source.batches()) == 2
+    folders = (tmp_path / "clean", tmp_path / "quarantined")
+    write_split(original, {str(path): RowSet([0])}, source.accounts(), folders)
+    assert (folders[0] / "c.csv").read_bytes().decode(encoding) == "question,answer\nr,été\n"
+    assert (folders[1] / "c.csv").read_bytes().decode(encoding) == "question,answer\nq,née\n"
 
 
 def table(rows: Rows) -> pa.Table:
