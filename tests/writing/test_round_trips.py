@@ -214,6 +214,11 @@ def test_csv_keeps_its_dialect_to_the_byte(
     folder = tmp_path_factory.mktemp("split")
     path = folder / ("c.tsv" if delimiter == "\t" else "c.csv")
     dropped = data.draw(st.sets(st.integers(0, len(rows) - 1)))
+    if quoting == csv.QUOTE_MINIMAL:  # Python leaves a carriage return bare, which ends a line
+        rows = [
+            {name: v.replace("\r", " ") if isinstance(v, str) else v for name, v in row.items()}
+            for row in rows
+        ]
 
     def written(chosen: list[int]) -> bytes:
         text = io.StringIO(newline="")
