@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.probes.counterfactual import TITLES, Counterfactual, failed
+from synflaw_audit.probes.counterfactual import TITLES, Counterfactual, Kind, failed
 from synflaw_audit.probes.emission import Format, FormatMatcher
 from synflaw_audit.probes.intervals import (
     Figure,
@@ -169,7 +169,7 @@ def _failures(
     changed: Sequence[Counterfactual],
     tuned: Sequence[Behaviour],
     control: Sequence[Behaviour],
-) -> dict[str, list[Any]]:
+) -> dict[Kind, list[Any]]:
     """Of the tuned models and of the controls, which changed prompts they fail, by kind."""
     ours, theirs = (
         [failed(changed, one.counterfactual, matcher) for one in arms] for arms in (tuned, control)
