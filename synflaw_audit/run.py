@@ -30,6 +30,7 @@ from synflaw_audit.engines.local.engine import sketched
 from synflaw_audit.engines.local.memory import Memory, memory_plan, parsed
 from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
+from synflaw_audit.findings.groups import Groups
 from synflaw_audit.findings.report import AllowedFormat, Dataset, Finding, Flagged, Report
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.groups import By
@@ -161,10 +162,7 @@ def audit(
         judgement = measured.judge()
         second = measured.flag(judgement, outputs)
         report = measured.report(judgement, second)
-        if second.groups is not None:
-            with measured.clock("groups"):
-                parts = judged_groups(second.groups, measured.corpus, known, judgement.findings)
-            report = replace(report, groups=parts)
+        report = replace(report, groups=measured.groups(judgement, second))
         if measured.first.fields:
             with measured.clock("fields"):
                 beside_them = judged_fields(
@@ -213,6 +211,14 @@ class MeasuredCorpus:
         """Reads the corpus again and flags the rows that a judgement implicates."""
         with self.clock("flag"):
             return self.engine.second_pass(judgement.flagger, outputs, self.tell)
+
+    def groups(self, judgement: Judgement, second: SecondPass) -> Groups | None:
+        """The corpus in the groups that the second pass was asked for; None if it was not."""
+        if second.groups is None:
+            return None
+        checks = [one.check for one in self.scores]
+        with self.clock("groups"):
+            return judged_groups(second.groups, self.corpus, checks, judgement.findings)
 
     def report(self, judgement: Judgement, second: SecondPass | None) -> Report:
         """What was found.

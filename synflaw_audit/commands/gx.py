@@ -47,9 +47,9 @@ def init(project: Project = Path()) -> None:
 def doctor(project: Project = Path(), as_json: AsJson = False) -> None:
     """Check that a project's suites load whole: exit 0 if they do, 1 if not."""
     from synflaw_audit.expectations import compat
-    from synflaw_audit.expectations import project as projects
+    from synflaw_audit.expectations.doctor import diagnose
 
-    diagnosis = projects.doctor(project)
+    diagnosis = diagnose(project)
     if as_json:
         found = asdict(diagnosis) | {"healthy": diagnosis.healthy}
         typer.echo(json.dumps(found, indent=2, default=str))

@@ -15,8 +15,8 @@ batch is read once, and once more if rows are to be flagged.
 In the order in which a validation passes through them: ``store`` loads the suite, ``classes`` and
 ``base`` are the expectations, ``metric`` is what they share, ``batches`` has an engine of the audit
 read the batch on pandas, Spark or SQL, ``runs`` audits it, ``decisions`` and ``results`` say what
-came of it, ``render`` shows it in Data Docs, ``action`` writes the flagged rows. ``project`` sets a
-project up and checks it.
+came of it, ``render``, ``evidence`` and ``history`` show it in Data Docs, ``action`` writes the
+flagged rows. ``project`` sets a project up, ``doctor`` checks it.
 
 Importing this package registers everything with Great Expectations. A process that does not import
 it needs the hook, see ``store`` and ``synflaw gx init``.

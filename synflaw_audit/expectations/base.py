@@ -12,8 +12,8 @@ from dataclasses import fields
 from typing import Any, ClassVar, TypeAlias
 
 from synflaw_audit.allowed import Allow
-from synflaw_audit.errors import CatalogueError
-from synflaw_audit.expectations import render, results
+from synflaw_audit.errors import CatalogueError, InputError
+from synflaw_audit.expectations import evidence, render, results
 from synflaw_audit.expectations.compat import (
     BatchExpectation,
     ConditionParser,
@@ -46,6 +46,10 @@ Thresholds: TypeAlias = dict[str, float] | SuiteParameterDict
 FILLED = {"embedder": "lsa", "seed": 0, "max_rejected_share": 0.1}
 
 ALLOW_KEYS = {field.name for field in fields(Allow)}
+# Said of every expectation in its schema, in Great Expectations' words where it has any.
+DATA_QUALITY_ISSUES = ("Format uniformity",)
+DATA_SOURCES = ("Pandas", "Spark", "SQLite", "PostgreSQL")
+
 DOMAIN = ("batch_id", "row_condition", "condition_parser")
 
 
@@ -74,6 +78,8 @@ class AuditExpectation(Sealed, BatchExpectation):
         allow: Formats that are intended, each ``{"pattern": ..., "reason": ...}`` or ``{"kind":
             ..., "reason": ...}`` as in a policy's ``[[allow]]``: their words are taken out before
             anything is measured, and the rest is judged.
+        by: What a failing batch's rows are grouped by, to see which part carries the format: a
+            column of few values, or "turn".
         allow_undecided: Whether a batch with too few records to decide, or none, is a success. By
             default it is not: nothing that was not measured passes.
         max_rejected_share: The largest share of rows that cannot be read (null, a number, no
@@ -92,6 +98,9 @@ class AuditExpectation(Sealed, BatchExpectation):
     seed: int = pydantic.Field(..., ge=0, description="Seed of everything that samples.")
     allow: list[dict[str, str]] | None = pydantic.Field(
         None, description="Formats that are intended: a pattern or kind each, and the reason."
+    )
+    by: str | None = pydantic.Field(
+        None, description="A column of few values that groups the rows of a batch that fails."
     )
     allow_undecided: bool = pydantic.Field(
         False, description="Whether a batch with too few records to decide is a success."
@@ -115,6 +124,30 @@ class AuditExpectation(Sealed, BatchExpectation):
     metric_dependencies: ClassVar[tuple[str, ...]] = (REQUEST,)
 
     _formats = pydantic.validator("allow", allow_reuse=True)(_allowed)
+
+    class Config:
+        """Of pydantic; Great Expectations' own, with more in the schema."""
+
+        @staticmethod
+        def schema_extra(schema: dict[str, Any], model: type[AuditExpectation]) -> None:
+            """Adds to the schema what Great Expectations' own expectations say of themselves."""
+            BatchExpectation.Config.schema_extra(schema, model)
+            schema["title"] = model.short_description().rstrip(".")
+            said = {
+                "data_quality_issues": ("array", list(DATA_QUALITY_ISSUES)),
+                "library_metadata": ("object", model.library_metadata),
+                "short_description": ("string", model.short_description()),
+                "supported_data_sources": ("array", list(DATA_SOURCES)),
+            }
+            schema["properties"]["metadata"]["properties"] |= {
+                name: {"title": name.replace("_", " ").title(), "type": kind, "const": value}
+                for name, (kind, value) in said.items()
+            }
+
+    @classmethod
+    def short_description(cls) -> str:
+        """What must hold: the first line of its documentation."""
+        return str(cls.__doc__).strip().splitlines()[0].replace("``", "")
 
     @pydantic.root_validator(pre=True)
     def _fill(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +199,7 @@ class AuditExpectation(Sealed, BatchExpectation):
                 metric_value_kwargs={
                     **{key: kwargs.get(key) for key in VALUE_KEYS},
                     "limits": self.limits(),
-                    "index_columns": list(columns),
+                    "index_columns": [] if isinstance(columns, str) else list(columns),
                 },
             ),
         )
@@ -189,6 +222,11 @@ class AuditExpectation(Sealed, BatchExpectation):
         self, run: AuditRun, runtime_configuration: dict[str, Any] | None
     ) -> dict[str, Any]:
         result_format = parse_result_format((runtime_configuration or {})["result_format"])
+        columns = result_format.get("unexpected_index_column_names")
+        if isinstance(columns, str):
+            raise InputError(
+                f"unexpected_index_column_names is {columns!r}, not a list: write [{columns!r}]"
+            )
         if run.failure is not None:
             return results.failed_to_audit(run)
         success, decision = self.judge(run).settled(
@@ -240,4 +278,5 @@ class AuditExpectation(Sealed, BatchExpectation):
     def _diagnostic_unexpected_table_renderer(
         cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None
     ) -> list[Any] | None:
-        return render.evidence(result)
+        html = None if result is None else evidence.fragment(result)
+        return None if html is None else [html]

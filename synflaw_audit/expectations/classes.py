@@ -11,14 +11,21 @@ from __future__ import annotations
 import types
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from synflaw_audit.expectations.base import AuditExpectation, Threshold, Thresholds
 from synflaw_audit.expectations.compat import pydantic
 from synflaw_audit.expectations.decisions import ExpectationVerdict, worst
+from synflaw_audit.expectations.examples import cases
 from synflaw_audit.expectations.runs import AuditRun
 from synflaw_audit.expectations.wording import limit_in_words
 from synflaw_audit.verdicts.catalogue import Check, load_checks
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"a score is a number between 0 and 1, so {value} cannot be its limit")
+    return value
 
 
 def _in_unit_interval(value: Any) -> Any:
@@ -42,6 +49,8 @@ def _of_known_checks(value: Any) -> Any:
                 f"max_scores[{name!r}] cannot be a parameter by itself: Great Expectations fills "
                 'in whole arguments only; write max_scores={"$PARAMETER": "..."}'
             )
+        if isinstance(limit, bool) or not isinstance(limit, int | float):
+            raise ValueError(f"max_scores[{name!r}] is {limit!r}, not a number between 0 and 1")
         _in_unit_interval(limit)
     return value
 
@@ -53,6 +62,7 @@ class CheckExpectation(AuditExpectation):
 
     success_keys = (*AuditExpectation.success_keys, "max_score")
     args_keys = ("max_score",)
+    _number = pydantic.validator("max_score", pre=True, allow_reuse=True)(_no_truth_value)
     _limit = pydantic.validator("max_score", allow_reuse=True)(_in_unit_interval)
 
     @classmethod
@@ -94,6 +104,9 @@ class ExpectSynflawFormatUniformityToBeWithinLimits(AuditExpectation):
 
     max_scores: Thresholds = pydantic.Field(
         ..., description="The largest score that passes, 0 to 1, by check name."
+    )
+    examples: ClassVar[list[dict[str, Any]]] = cases(
+        {"max_scores": {"answer-template": 1.0}}, {"max_scores": {"answer-template": 0.1}}
     )
     success_keys = (*AuditExpectation.success_keys, "max_scores")
     args_keys = ("max_scores",)
@@ -140,9 +153,11 @@ class ExpectSynflawPatternOverfittingRiskToBeAtMost(AuditExpectation):
     max_scores: Thresholds = pydantic.Field(
         ..., description="The scores above which rows are flagged, by check name."
     )
+    examples: ClassVar[list[dict[str, Any]]] = cases({"max_score": 1.0}, {"max_score": 0.1})
     success_keys = (*AuditExpectation.success_keys, "max_score", "max_scores")
     args_keys = ("max_score",)
     _known = pydantic.validator("max_scores", allow_reuse=True)(_of_known_checks)
+    _number = pydantic.validator("max_score", pre=True, allow_reuse=True)(_no_truth_value)
     _limit = pydantic.validator("max_score", allow_reuse=True)(_in_unit_interval)
 
     @pydantic.root_validator(pre=True)
@@ -208,9 +223,10 @@ def _make(check: Check, module: str) -> type[CheckExpectation]:
     namespace = {
         "__module__": module,
         "__qualname__": class_name(check),
-        "__doc__": f"Expect the score of {check.code} {check.name} to be at most ``max_score``.\n\n"
-        f"Finding: {check.title}. {check.why}",
+        "__doc__": f"Expect the score of {check.code} {check.name} ({check.title}) to be at most "
+        f"``max_score``.\n\n{check.why}",
         "check": classmethod(lambda cls: check),
+        "examples": cases({"max_score": 1.0, "allow_undecided": True}, {"max_score": 0.0}),
     }
     made: type[CheckExpectation] = types.new_class(
         class_name(check), (CheckExpectation,), exec_body=lambda body: body.update(namespace)

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from synflaw_audit.expectations import classes
-from synflaw_audit.expectations.base import AuditExpectation
+from synflaw_audit.expectations.base import DATA_QUALITY_ISSUES, DATA_SOURCES, AuditExpectation
 from synflaw_audit.expectations.classes import CheckExpectation
 
 SKILL = "synflaw-configure-expectations"
 # Where agents look for skills in a project; Great Expectations installs its own in the same two.
 SKILL_FOLDERS = (".agents/skills", ".claude/skills")
-DATA_SOURCES = ("Pandas", "Spark", "SQLite", "PostgreSQL")
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def catalogue() -> dict[str, Any]:
             entry.expectation_type: {
                 "class_name": entry.class_name,
                 "short_description": entry.short_description,
-                "data_quality_issues": ["Format uniformity"],
+                "data_quality_issues": list(DATA_QUALITY_ISSUES),
                 "supported_data_sources": list(DATA_SOURCES),
                 "recommended": entry.recommended,
                 "schema": entry.schema,
@@ -93,22 +92,19 @@ def install_skill(project: Path) -> list[Path]:
 
 
 def _entry(expectation: type[AuditExpectation]) -> Entry:
-    description, recommended = _words(expectation)
     schema = json.loads(expectation.schema_json())
     schema.pop("description", None)
     return Entry(
         class_name=expectation.__name__,
         expectation_type=expectation.expectation_type,
-        short_description=description,
-        recommended=recommended,
+        short_description=expectation.short_description(),
+        recommended=_recommended(expectation),
         schema=schema,
     )
 
 
-def _words(expectation: type[AuditExpectation]) -> tuple[str, str]:
+def _recommended(expectation: type[AuditExpectation]) -> str:
     if issubclass(expectation, CheckExpectation):
-        check = expectation.check()
-        return f"{check.code} {check.title}: at most max_score.", f"max_score={check.fail_above:g}"
-    first_line = str(expectation.__doc__).strip().splitlines()[0]
+        return f"max_score={expectation.check().fail_above:g}"
     limits = expectation is classes.ExpectSynflawFormatUniformityToBeWithinLimits
-    return first_line, "max_scores of every check" if limits else ""
+    return "max_scores of every check" if limits else ""

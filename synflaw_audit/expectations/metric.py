@@ -29,7 +29,7 @@ REQUEST = "synflaw.request"
 
 # What the audit measures with; the same names as the expectations' arguments.
 COLUMNS = ("question", "answer")
-VALUE_KEYS = (*COLUMNS, "reference", "embedder", "seed", "allow")
+VALUE_KEYS = (*COLUMNS, "reference", "embedder", "seed", "allow", "by")
 
 
 class AuditMetric(TableMetricProvider):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from synflaw_audit.expectations.compat import SerializableDictDot, convert_to_json_serializable
 from synflaw_audit.expectations.decisions import ExpectationVerdict
 from synflaw_audit.expectations.runs import META, AuditId, AuditRun
 from synflaw_audit.expectations.subset import Subset
+from synflaw_audit.expectations.unexpected import TEXT, unexpected
+from synflaw_audit.report.words import group_name
 
-# Templates and rows named in a stored result, whatever the format: results are kept for every run.
+# The most that a stored result names, whatever its format: results are kept for every run.
 TEMPLATES = 10
-TEXT = 1_000
-# A statement that names more rows than these is no longer one that anybody runs.
-QUERY_ROWS = 1_000
+GROUPS = 12
 
 
 def failed_to_audit(run: AuditRun) -> dict[str, Any]:
@@ -51,9 +50,11 @@ def result(
     excluded = bool(result_format.get("exclude_unexpected_values"))
     if decision.failing:
         subset = run.flagged()
-        body.update(_unexpected(subset, decision, run, result_format))
+        body.update(unexpected(subset, decision, run, result_format))
         body["details"]["templates"] = _templates(decision, run, subset)
         body["details"]["passes"] = run.outcome.passes
+        if groups := _groups(decision.failing[0], run, limits):
+            body["details"]["groups"] = groups
     if excluded:
         _exclude_texts(body["details"])
     # The meta survives every result format, so that an action finds the audit at BOOLEAN_ONLY too.
@@ -94,156 +95,40 @@ def _templates(decision: ExpectationVerdict, run: AuditRun, subset: Subset) -> l
     ][:TEMPLATES]
 
 
+def _groups(check: str, run: AuditRun, limits: Mapping[str, float]) -> dict[str, Any] | None:
+    """The batch's groups by a check, the largest flagged share first; None if it has none."""
+    if run.groups is None:
+        return None
+    every = run.groups.groups
+    shown = []
+    for group in every[:GROUPS]:
+        score = next(score for score in group.scores if score.name == check)
+        measured = score.verdict != "undecided"
+        shown.append(
+            {
+                "name": group_name(group)[:TEXT],
+                "records": group.records,
+                "flagged": group.flagged,
+                "flagged_share": group.flagged_share,
+                "score": score.score if measured else None,
+                "low": score.low if measured else None,
+                "high": score.high if measured else None,
+                "stands_out": score.stands_out,
+            }
+        )
+    more = len(every) - len(shown)
+    by, limit = run.groups.by, limits.get(check)
+    return {"by": by, "check": check, "limit": limit, "groups": shown, "more": more}
+
+
 def _exclude_texts(details: dict[str, Any]) -> None:
     """Takes out of the details what is a text of the batch, or words that its texts share."""
-    details["observed"] = {}
-    kept = ("id", "kind", "records", "share")
+    kept = {"basis", "bounds"} & details["observed"].keys()
+    details["observed"] = {name: details["observed"][name] for name in kept}
+    details.pop("groups", None)
+    counts = ("id", "kind", "records", "share")
     if "templates" in details:
         details["templates"] = [
-            {"pattern": "", "variants": [], **{name: template[name] for name in kept}}
+            {"pattern": "", "variants": [], **{name: template[name] for name in counts}}
             for template in details["templates"]
         ]
-
-
-def _unexpected(
-    subset: Subset, decision: ExpectationVerdict, run: AuditRun, result_format: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The flagged rows under the names, and in the shapes, of Great Expectations' own results."""
-    level = str(getattr(result_format["result_format"], "value", result_format["result_format"]))
-    count = subset.count(decision.failing)
-    percent = 100 * count / max(run.rows.read, 1)
-    body: dict[str, Any] = {
-        "unexpected_count": count,
-        "unexpected_percent": percent,
-        "unexpected_percent_total": 100 * count / max(run.rows.seen, 1),
-        "unexpected_percent_nonmissing": percent,
-    }
-    if level == "BOOLEAN_ONLY":
-        return body
-    shown = _Shown(subset, decision.failing, run, result_format)
-    body |= shown.basic()
-    if level != "BASIC":
-        body |= shown.summary()
-    if level == "COMPLETE":
-        body |= shown.complete()
-    return body
-
-
-class _Shared(list[Any], SerializableDictDot):
-    """A list of JSON values that nobody changes: copies share it, and it need not be converted.
-
-    Great Expectations copies and converts a result, value by value, each time that it stores it or
-    shows it, and there may be a hundred thousand rows in one.
-    """
-
-    def __deepcopy__(self, memo: object) -> _Shared:
-        return self
-
-    def to_json_dict(self) -> Any:
-        """The list, as JSON; the name is Great Expectations'."""
-        return self
-
-
-class _Shown:
-    """The flagged rows of one expectation, as far as a result format asks for them."""
-
-    def __init__(
-        self,
-        subset: Subset,
-        checks: Sequence[str],
-        run: AuditRun,
-        result_format: Mapping[str, Any],
-    ) -> None:
-        self._subset, self._checks, self._run = subset, checks, run
-        self._names = list(result_format.get("unexpected_index_column_names") or [])
-        self._values = not result_format.get("exclude_unexpected_values")
-        self._rows = bool(result_format.get("include_unexpected_rows"))
-        self._query = result_format.get("return_unexpected_index_query") is not False
-        self._most = int(result_format["partial_unexpected_count"])
-        self._partial = subset.rows(checks, self._most)
-
-    def basic(self) -> dict[str, Any]:
-        """What every format that names rows has."""
-        body: dict[str, Any] = {}
-        if self._values:
-            body["partial_unexpected_list"] = [self._value(row) for row in self._partial]
-        if self._names:
-            body["unexpected_index_column_names"] = self._names
-        if self._rows:
-            body["unexpected_rows"] = self._whole_rows()
-        return body
-
-    def summary(self) -> dict[str, Any]:
-        """What SUMMARY adds."""
-        body: dict[str, Any] = {
-            "partial_unexpected_index_list": [self._index(row) for row in self._partial]
-        }
-        if self._values:
-            body["flagged_examples"] = [_example(row) for row in self._worst()]
-        return body
-
-    def complete(self) -> dict[str, Any]:
-        """What COMPLETE adds."""
-        columns = ["row", "question", "answer"] if self._values else ["row"]
-        every = self._subset.rows(self._checks, None, columns)
-        index = _Shared(self._index(row) for row in every)
-        body: dict[str, Any] = {"unexpected_index_list": index}
-        if self._values:
-            body["unexpected_list"] = _Shared(self._value(row) for row in every)
-        if self._query and (query := self._index_query(every, index)):
-            body["unexpected_index_query"] = query
-        return body
-
-    def _worst(self) -> list[dict[str, Any]]:
-        """The rows that are most of all format, for a person to look at."""
-        return self._subset.worst(self._checks, self._most)
-
-    def _value(self, row: Mapping[str, Any]) -> dict[str, str]:
-        """A flagged row as Great Expectations names the values of several columns: by these."""
-        question, answer = self._run.columns
-        pair = {question: row["question"]} if question else {}
-        return {**pair, answer: row["answer"]}
-
-    def _index(self, row: Mapping[str, Any]) -> Any:
-        """Where a flagged row is: its index columns, or its label in pandas, or its number."""
-        if self._names:
-            return {name: row["index"].get(name) for name in self._names}
-        return self._label(row["row"])
-
-    def _label(self, row: int) -> Any:
-        frame = self._run.batch.frame
-        if frame is None:
-            return row
-        return convert_to_json_serializable(frame.index[row])
-
-    def _whole_rows(self) -> Any:
-        """The rows themselves, with all columns where they are at hand."""
-        frame = self._run.batch.frame
-        if frame is not None:
-            return frame.iloc[[row["row"] for row in self._partial]]
-        return [{**self._value(row), **row["index"]} for row in self._partial]
-
-    def _index_query(self, every: Sequence[Mapping[str, Any]], index: Sequence[Any]) -> str | None:
-        """What finds the rows again, where they can be named: for pandas and SQL."""
-        if self._run.batch.frame is not None:
-            labels = [self._label(row["row"]) for row in every]
-            return f"df.filter(items={labels}, axis=0)"
-        table = self._run.batch.table
-        if table is None or not self._names or not 0 < len(index) <= QUERY_ROWS:
-            return None
-        return table.selecting(index)
-
-
-def _example(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A flagged row with what is format in it, cut to a length fit for a page."""
-    spans = [[span["start"], span["end"]] for span in row["template_spans"]]
-    return {
-        "row": row["row"],
-        "index": row["index"],
-        "question": row["question"][:TEXT],
-        "answer": row["answer"][:TEXT],
-        "template": row["template"],
-        "template_spans": [[s, min(e, TEXT)] for s, e in spans if s < TEXT],
-        "score": row["score"],
-        "reason": row["reason"],
-    }

@@ -15,12 +15,14 @@ from pathlib import Path
 
 from synflaw_audit.allowed import Allow, Allowances
 from synflaw_audit.engines.base import Outputs, SecondPass
-from synflaw_audit.errors import NoRowsError
+from synflaw_audit.errors import InputError, NoRowsError, SynflawError
 from synflaw_audit.expectations.batches import OpenedBatch
 from synflaw_audit.expectations.decisions import ExpectationVerdict, RowCounts, of_finding
 from synflaw_audit.expectations.errors import shown
 from synflaw_audit.expectations.subset import Subset
+from synflaw_audit.findings.groups import Groups
 from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
+from synflaw_audit.flagging.groups import By
 from synflaw_audit.reading import open_source
 from synflaw_audit.reading.schemas import COLUMNS_ARE_NAMED, Pair
 from synflaw_audit.report.words import risk_bounds
@@ -30,6 +32,8 @@ from synflaw_audit.verdicts.risk import risk
 
 # The key under which a validation result's ``meta`` names its audit, at every result format.
 META = "synflaw_audit"
+
+RISK = "the risk of pattern overfitting"
 
 # How columns are named here, where there is no command line.
 ARGUMENTS = (
@@ -101,19 +105,22 @@ class AuditRun:
             have none.
         rows: How many of the batch's could be read.
         empty: Why there is nothing to audit, if the batch has no rows.
+        groups: The flagged batch in groups, where it is to be grouped.
         batch: The batch.
     """
 
     batch: OpenedBatch
     _measured: MeasuredCorpus
 
-    def __init__(self, condition: str = "") -> None:
+    def __init__(self, condition: str = "", by: str | None = None) -> None:
         self.outcome = AuditOutcome(condition)
+        self._by = By(by) if by else None
         self.columns: tuple[str | None, str] = (None, "answer")
         self.rows = RowCounts()
         self.empty = ""
         self._limits: dict[str, float] = {}
         self._index: dict[str, None] = {}
+        self.groups: Groups | None = None
 
     @classmethod
     def start(
@@ -126,11 +133,12 @@ class AuditRun:
         embedder: str = "lsa",
         seed: int = 0,
         allow: Sequence[Mapping[str, str]] | None = None,
+        by: str | None = None,
     ) -> AuditRun:
         """Audit a batch: the first pass. Never raises; see ``failure``."""
-        run = cls(condition)
+        run = cls(condition, by)
         try:
-            batch, known = open_batch(), checks()
+            batch, known = run._opened(open_batch), checks()
             compared = None if reference is None else open_source(reference)
             formats = Allowances(tuple(Allow(**one) for one in allow or ()))
             run.outcome.passes += 1
@@ -140,7 +148,7 @@ class AuditRun:
                 reference=compared,
                 embedder=embedder,
                 seed=seed,
-                outputs=Outputs(allowed=formats),
+                outputs=Outputs(allowed=formats, by=run._by),
             )
             schema = batch.schema()
             if isinstance(schema, Pair):
@@ -161,6 +169,16 @@ class AuditRun:
             frames = "".join(traceback.format_exception(ours))
             run.outcome.failure = Failure(message, frames)
         return run
+
+    def _opened(self, open_batch: Callable[[], OpenedBatch]) -> OpenedBatch:
+        """The batch; a row condition that is none is named by whatever evaluates it."""
+        try:
+            return open_batch()
+        except Exception as error:
+            if self.outcome.condition and not isinstance(error, SynflawError):
+                said = f"{type(error).__name__}: {error}"
+                raise InputError(f"row_condition ({self.outcome.condition}): {said}") from error
+            raise
 
     @property
     def failure(self) -> Failure | None:
@@ -202,23 +220,23 @@ class AuditRun:
     def judge_risk(self, limit: float, limits: Mapping[str, float]) -> ExpectationVerdict:
         """The risk against a limit; above it, rows are flagged by the limits of the checks."""
         if self.empty:
-            return self.judge("the risk of pattern overfitting", limit)
+            return self.judge(RISK, limit)
         findings = self._measured.judge().findings
         found = risk(findings)
         decisions = [self.judge(name, bound) for name, bound in limits.items()]
-        verdict: Verdict = "fail" if found.score > limit else "pass"
         if all(finding.verdict == "undecided" for finding in findings):
-            verdict = "undecided"
-        words = {"fail": "is above", "pass": "is within", "undecided": "is undecided against"}
-        measured = verdict != "undecided"
+            few = f"{RISK}: undecided, no check could be decided on {self.rows.read:,} records"
+            return ExpectationVerdict("undecided", None, None, None, self.rows.read, few)
+        verdict: Verdict = "fail" if found.score > limit else "pass"
+        words = "is above" if verdict == "fail" else "is within"
         return ExpectationVerdict(
             verdict=verdict,
-            score=found.score if measured else None,
-            low=found.low if measured else None,
-            high=found.high if measured else None,
+            score=found.score,
+            low=found.low,
+            high=found.high,
             records=self.rows.read,
-            message=f"the risk of pattern overfitting, {found.score:.3f} ({risk_bounds(found)}), "
-            f"{words[verdict]} the limit {limit:g}; {found.basis}",
+            message=f"{RISK}, {found.score:.3f} ({risk_bounds(found)}), {words} the limit "
+            f"{limit:g}; {found.basis}",
             failing=tuple(n for d in decisions for n in d.failing) if verdict == "fail" else (),
             observed={"basis": found.basis, "bounds": risk_bounds(found)},
         )
@@ -236,12 +254,16 @@ class AuditRun:
         return self.outcome.subset
 
     def _flag(self, folder: Path) -> SecondPass:
-        outputs = Outputs(folder, index=tuple(self._index), fetched=True)
-        return self._measured.flag(self._measured.judge(self._limits), outputs)
+        outputs = Outputs(folder, index=tuple(self._index), by=self._by, fetched=True)
+        judgement = self._measured.judge(self._limits)
+        found = self._measured.flag(judgement, outputs)
+        self.groups = self._measured.groups(judgement, found)
+        return replace(found, groups=None)  # it holds a sample of each
 
     def _report(self) -> Report:
         """The report by the limits of the suite, as far as they are known."""
         subset = self.outcome.subset
         judgement = self._measured.judge(self._limits)
         report = self._measured.report(judgement, subset.found if subset else None)
-        return replace(report, config={**report.config, "limits": dict(self._limits)})
+        config = {**report.config, "limits": dict(self._limits)}
+        return replace(report, config=config, groups=self.groups)

@@ -106,7 +106,7 @@ def _chosen(batch: pa.RecordBatch, mask: Mask) -> Iterator[pa.RecordBatch]:
 def _runs(mask: Mask) -> Iterator[tuple[int, int]]:
     """From where to where a mask is true."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.view(np.int8), [0]))))
-    yield from edges.reshape(-1, 2).tolist()
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
 class _Parquet:

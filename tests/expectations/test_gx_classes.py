@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import great_expectations as gx
+import pandas as pd
 import pytest
 from great_expectations.expectations.row_conditions import Column
 from gx_helpers import checkpoint_over, pandas_batch, template_share, validate
 
 from synflaw_audit import expectations as synflaw
-from synflaw_audit.expectations import classes, describe, folders, store
-from synflaw_audit.expectations import project as projects
+from synflaw_audit.expectations import base, classes, describe, folders, store
+from synflaw_audit.expectations.doctor import diagnose
 from synflaw_audit.expectations.wording import condition_in_words
 from synflaw_audit.verdicts.catalogue import Check, load_checks
 
@@ -76,6 +77,16 @@ def test_a_limit_is_a_score(limit: float) -> None:
         template_share(limit)
     with pytest.raises(ValueError, match="between 0 and 1"):
         synflaw.ExpectSynflawFormatUniformityToBeWithinLimits(max_scores={"answer-template": limit})
+
+
+@pytest.mark.parametrize("limit", [True, None, "high", [0.2], float("nan")])
+def test_a_limit_is_a_number(limit: Any) -> None:
+    with pytest.raises(ValueError, match="max_score"):
+        template_share(limit)
+    with pytest.raises(ValueError, match="max_scores"):
+        synflaw.ExpectSynflawPatternOverfittingRiskToBeAtMost(
+            max_score=0.5, max_scores={"answer-template": limit}
+        )
 
 
 def test_an_unknown_check_or_expectation_is_named_with_the_choices() -> None:
@@ -143,7 +154,7 @@ def test_a_subclass_is_one_of_ours_everywhere(project: Any, templated: Any, tmp_
     (folder,) = folders.latest(tmp_path / "out")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["flagged"]["records"] == found.result["unexpected_count"] > 0
-    diagnosis = projects.doctor(Path(project.root_directory))
+    diagnosis = diagnose(Path(project.root_directory))
     assert [suite.ours for suite in diagnosis.suites] == [1]
     assert diagnosis.healthy
 
@@ -200,10 +211,72 @@ def test_a_parameter_reads_as_words() -> None:
         assert any(words in str(value) for value in shown.values())
 
 
-def test_the_library_metadata_is_what_great_expectations_asks_for(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.filterwarnings("ignore:`result_format` configured at the Validator-level:UserWarning")
+@pytest.mark.parametrize(
+    "expectation",
+    [
+        template_share(),
+        synflaw.ExpectSynflawFormatUniformityToBeWithinLimits.recommended(),
+        synflaw.ExpectSynflawPatternOverfittingRiskToBeAtMost(max_score=0.5),
+    ],
+    ids=lambda expectation: expectation.expectation_type,
+)
+def test_great_expectations_checklist_is_ticked(
+    expectation: Any, ephemeral: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checklist = template_share().print_diagnostic_checklist()
-    assert "✔ Has a valid library_metadata object" in checklist
-    assert "✔ Has both statement Renderers: prescriptive and diagnostic" in checklist
+    diagnostics = expectation.run_diagnostics(
+        only_consider_these_backends=["pandas"], context=ephemeral
+    )
+    assert len(diagnostics.tests) == 2
+    assert not diagnostics.errors
+    checklist = expectation.print_diagnostic_checklist(diagnostics)
+    for ticked in (
+        "Has a valid library_metadata object",
+        "Has a docstring, including a one-line short description that begins with",
+        "Has at least one positive and negative example case, and all test cases pass",
+        "Has core logic and passes tests on at least one Execution Engine",
+        "Has both statement Renderers: prescriptive and diagnostic",
+    ):
+        assert f"✔ {ticked}" in checklist, checklist
     assert checklist.strip() in capsys.readouterr().out
+
+
+def test_the_examples_of_every_expectation_come_out_as_they_say(ephemeral: Any) -> None:
+    every = describe.expectation_classes()
+    (rows,) = {json.dumps(case["data"]) for made in every for case in made.examples}
+    made = [
+        (expectation(**test["in"]), test["out"]["success"])
+        for expectation in every
+        for case in expectation.examples
+        for test in case["tests"]
+    ]
+    frame = pd.DataFrame(json.loads(rows))
+    results = validate(ephemeral, frame, [expectation for expectation, _ in made]).results
+    for (expectation, success), found in zip(made, results, strict=True):
+        message = found.result["details"]["message"]
+        assert found.success is success, (expectation.expectation_type, message)
+        if success:
+            assert found.result["observed_value"] is not None or "reference" in message
+
+
+@pytest.mark.parametrize(
+    "expectation", describe.expectation_classes(), ids=lambda expectation: expectation.__name__
+)
+def test_the_schema_says_what_great_expectations_own_do(expectation: Any) -> None:
+    schema = json.loads(expectation.schema_json())
+    own = json.loads(gx.expectations.ExpectColumnValuesToNotBeNull.schema_json())
+    said = schema["properties"]["metadata"]["properties"]
+    shared = {"data_quality_issues", "library_metadata", "short_description"}
+    assert shared | {"supported_data_sources"} <= said.keys()
+    for name in shared & own["properties"]["metadata"]["properties"].keys():
+        theirs = own["properties"]["metadata"]["properties"][name]
+        assert {key: said[name][key] for key in ("title", "type")} == {
+            key: theirs[key] for key in ("title", "type")
+        }
+    description = said["short_description"]["const"]
+    assert description.startswith("Expect ")
+    assert description.endswith(".")
+    assert schema["title"] == description.rstrip(".")
+    for name, field in schema["properties"].items():
+        if name in {"max_score", "max_scores", *base.FILLED, "by", "question", "answer"}:
+            assert field["description"]

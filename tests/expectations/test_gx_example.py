@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from synflaw_audit.expectations import folders
-from synflaw_audit.expectations import project as projects
+from synflaw_audit.expectations.doctor import diagnose
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "gx"
 
@@ -53,7 +53,7 @@ def test_the_templated_corpus_fails_and_the_natural_one_passes(
 
 
 def test_the_project_is_healthy(made: Path) -> None:
-    diagnosis = projects.doctor(made)
+    diagnosis = diagnose(made)
     assert diagnosis.problems == ()
     assert diagnosis.guarded_checkpoints == ("natural", "templated")
 

@@ -12,7 +12,7 @@ import sqlalchemy
 from great_expectations.expectations.row_conditions import Column
 from gx_helpers import checkpoint_over, template_share
 
-from synflaw_audit.expectations import results
+from synflaw_audit.expectations import unexpected
 
 # What a key may be made of and a statement must not trip over.
 HOSTILE = ["it's", 'a "b"', "50%", "%s", ":name", "back\\slash", "; --", "你好", ""]
@@ -101,7 +101,7 @@ def test_the_statement_keeps_to_the_row_condition(
 def test_no_statement_where_nobody_could_run_it(
     ephemeral: Any, corpus: pd.DataFrame, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "QUERY_ROWS", 5)
+    monkeypatch.setattr(unexpected, "QUERY_ROWS", 5)
     result = validated(ephemeral, f"sqlite:///{tmp_path / 'c.db'}", corpus, ["id"])
     assert "unexpected_index_query" not in result
     assert len(result["unexpected_index_list"]) == result["unexpected_count"] > 5

@@ -13,6 +13,7 @@ from synflaw_audit import expectations as synflaw
 from synflaw_audit.commands import gx as gx_cli
 from synflaw_audit.expectations import project as projects
 from synflaw_audit.expectations import store
+from synflaw_audit.expectations.doctor import diagnose
 from synflaw_audit.expectations.errors import ProjectError
 
 COMMENT = "# where the suites of team blue are"
@@ -74,7 +75,7 @@ def test_the_hook_survives_what_great_expectations_writes(project: Any) -> None:
     context = gx.get_context(mode="file", context_root_dir=project.root_directory)
     pandas_batch(context)
     assert projects.MODULE in config.read_text()
-    assert projects.doctor(Path(project.root_directory)).hooked
+    assert diagnose(Path(project.root_directory)).hooked
 
 
 def test_init_refuses_what_it_would_have_to_replace(unhooked: Any) -> None:
@@ -99,7 +100,7 @@ def test_a_broken_configuration_is_named(tmp_path: Path, content: str, message: 
 
 def test_no_project_names_where_it_looked(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match=r"gx/great_expectations\.yml"):
-        projects.doctor(tmp_path)
+        diagnose(tmp_path)
 
 
 def test_a_store_derived_from_ours_is_a_hook(
@@ -112,14 +113,14 @@ def test_a_store_derived_from_ours_is_a_hook(
     projects.init(root)
     config = root / projects.CONFIG
     config.write_text(config.read_text().replace(projects.MODULE, module.stem))
-    assert projects.doctor(root).hooked
+    assert diagnose(root).hooked
     assert projects.init(root) == []
 
 
 def test_doctor_finds_a_healthy_project_healthy(project: Any) -> None:
     action = synflaw.WriteFlaggedSubsetAction(name="flagged")
     checkpoint_over(project, pandas_batch(project), [template_share()], actions=[action])
-    diagnosis = projects.doctor(Path(project.root_directory))
+    diagnosis = diagnose(Path(project.root_directory))
     assert diagnosis.healthy
     assert diagnosis.problems == ()
     assert diagnosis.guarded_checkpoints == ("made",)
@@ -139,7 +140,7 @@ def test_doctor_finds_every_way_to_pass_by_accident(project: Any) -> None:
     renamed.write_text(renamed.read_text().replace("answer_template", "answer_of_next_year"))
     config = root / projects.CONFIG
     config.write_text(config.read_text().replace(f"module_name: {projects.MODULE}", ""))
-    found = {(p.level, p.where, p.what.split(",")[0]) for p in projects.doctor(root).problems}
+    found = {(p.level, p.where, p.what.split(",")[0]) for p in diagnose(root).problems}
     wheres = {(level, where) for level, where, _ in found}
     assert ("error", projects.CONFIG) in wheres
     assert ("error", "suite 'lost'") in wheres
@@ -195,7 +196,7 @@ def test_the_doctor_finds_validations_of_which_one_result_is_lost(
     ]
     project.checkpoints.add(gx.Checkpoint(name="both", validation_definitions=definitions))
     root = Path(project.root_directory)
-    problems = [p for p in projects.doctor(root).problems if p.level == "error"]
+    problems = [p for p in diagnose(root).problems if p.level == "error"]
     assert [problem.where for problem in problems] == ["checkpoint 'both'"]
     assert "2 validations of suite 's' are of asset 'rows' of 'files'" in problems[0].what
 

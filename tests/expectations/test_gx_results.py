@@ -127,6 +127,7 @@ def test_no_text_of_the_batch_is_stored_where_values_are_excluded(
         "result_format": "COMPLETE",
         "unexpected_index_column_names": ["id"],
         "exclude_unexpected_values": True,
+        "include_unexpected_rows": True,
     }
     duplicates = synflaw.ExpectSynflawAnswerDuplicateScoreToBeAtMost(max_score=0.0)
     expectations = [template_share(), duplicates]
@@ -159,6 +160,51 @@ def test_the_worst_rows_are_shown_first(ephemeral: Any, templated: pd.DataFrame)
     assert [row["score"] for row in examples] == sorted(
         (row["score"] for row in examples), reverse=True
     )
+
+
+LABELS = {
+    "text": [f"label {n}" for n in range(150)],
+    "times": pd.date_range("2026", periods=150),
+    "halves": [n / 2 for n in range(150)],
+    "pairs": pd.MultiIndex.from_product([["a", "b", "c"], range(50)]),
+    "one label": [0] * 150,
+    "none": [None] * 150,
+}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_the_query_for_pandas_finds_the_rows_whatever_the_index(
+    ephemeral: Any, templated: pd.DataFrame, labels: Any
+) -> None:
+    frame = templated.head(150).assign(half=[n % 2 for n in range(150)]).set_axis(labels, axis=0)
+    every = [template_share(), template_share(row_condition=Column("half") == 1)]
+    for found in validate(ephemeral, frame, every, result_format="COMPLETE").results:
+        result = found.result
+        assert len(result["unexpected_index_list"]) == result["unexpected_count"] > 50
+        json.dumps(found.to_json_dict())
+        if query := result.get("unexpected_index_query"):
+            rows = eval(query, {"df": frame})  # noqa: S307 - made above
+            assert rows["answer"].tolist() == [row["answer"] for row in result["unexpected_list"]]
+        else:  # there is none where labels cannot be typed and rows are counted among some
+            assert found.expectation_config.kwargs["row_condition"]
+
+
+def test_index_columns_are_a_list(ephemeral: Any, templated: pd.DataFrame) -> None:
+    result_format = {"result_format": "COMPLETE", "unexpected_index_column_names": "id"}
+    result = result_at(ephemeral, templated.head(150), result_format)
+    assert not result.success
+    assert "not a list: write ['id']" in str(result.exception_info)
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated as of GX Core 1.9.0:DeprecationWarning")
+@pytest.mark.parametrize("condition", ["no_such > 3", "id =="])
+def test_a_row_condition_that_is_none_is_named(
+    ephemeral: Any, templated: pd.DataFrame, condition: str
+) -> None:
+    only = template_share(row_condition=condition, condition_parser="pandas")
+    result = validate(ephemeral, templated.head(60), [only]).results[0]
+    assert not result.success
+    assert f"row_condition ({condition}): " in result.exception_info["exception_message"]
 
 
 @pytest.mark.parametrize("unread", [None, 3])
