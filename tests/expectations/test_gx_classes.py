@@ -211,7 +211,7 @@ def test_a_parameter_reads_as_words() -> None:
         assert any(words in str(value) for value in shown.values())
 
 
-@pytest.mark.filterwarnings("ignore:`result_format` configured at the Validator-level:UserWarning")
+@pytest.mark.filterwarnings("ignore:`result_format` configured at the:UserWarning")
 @pytest.mark.parametrize(
     "expectation",
     [
