@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -60,7 +61,8 @@ class Editor:
 
     def json(self, row: int, text: str) -> str | None:
         """The JSON text of a row, edited; None if that cannot be done."""
-        return self._edited(row, text, _parsed, _json_trials)
+        edited: str | None = self._edited(row, text, _parsed, _json_trials)
+        return edited
 
     def csv(self, row: int, text: str, header: Sequence[str], delimiter: str) -> str | None:
         """The text of a row of CSV, edited; None if that cannot be done."""
@@ -69,11 +71,14 @@ class Editor:
             cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
             return dict(zip(header, cells, strict=True))
 
-        return self._edited(row, text, parsed, lambda *a: _csv_trials(*a, delimiter))
+        trials = partial(_csv_trials, delimiter=delimiter)
+        edited: str | None = self._edited(row, text, parsed, trials)
+        return edited
 
     def value(self, row: int, value: Mapping[str, object]) -> Mapping[str, Any] | None:
         """A row by column, edited; None if that cannot be done."""
-        return self._edited(row, value, lambda value: value, _value_trials)
+        edited: Mapping[str, Any] | None = self._edited(row, value, lambda v: v, _value_trials)
+        return edited
 
     def _edited(
         self,

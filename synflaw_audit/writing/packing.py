@@ -10,7 +10,7 @@ import lzma
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import zstandard
 
@@ -40,7 +40,7 @@ def packed(path: Path, encoding: str | None = None) -> Iterator[IO[bytes]]:
         if pack is not None:
             packing = stack.enter_context(pack(file))
             file = stack.enter_context(io.BufferedWriter(packing, _BUFFER))
-        yield file if encoding is None else _Encoded(file, encoding)
+        yield cast("IO[bytes]", file if encoding is None else _Encoded(file, encoding))
 
 
 class _Encoded(io.RawIOBase):
