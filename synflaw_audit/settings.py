@@ -40,7 +40,7 @@ class Reading:
         str | None,
         Setting(
             "How rows are read: preference, conversation, pair, transcript, one that a package "
-            "adds, or a TOML file with a [schema] table.",
+            "adds, or a TOML file with a `schema` table.",
             "NAME|FILE",
         ),
     ] = None

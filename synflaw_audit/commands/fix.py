@@ -49,7 +49,7 @@ class Treating:
     ] = False
     plan: Annotated[
         Path | None,
-        Setting("A policy whose [fix] tables say what becomes of each check's rows.", "FILE"),
+        Setting("A policy whose `fix` tables say what becomes of each check's rows.", "FILE"),
     ] = None
 
 
