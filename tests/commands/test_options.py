@@ -54,7 +54,9 @@ def test_a_file_sets_what_no_option_does(
 ) -> None:
     corpus = tmp_path / "x.jsonl"
     corpus.write_text('{"q": "a", "b": "c"}\n')
-    done = synflaw(command, corpus, "--out", tmp_path / "o", "--config", config, "--answer", "b")
+    tables = ("--no-corpus",) if command == "gate" else ()  # the audit is not the real one
+    out = ("--out", tmp_path / "o")
+    done = synflaw(command, corpus, *out, "--config", config, "--answer", "b", *tables)
     assert not done.stderr, done.stderr
     chosen = {name: told[name] for name in ("question", "answer", "seed", "resume", "embedder")}
     assert chosen == {"question": "q", "answer": "b", "seed": 5, "resume": True, "embedder": "lsa"}
