@@ -293,13 +293,14 @@ class RepairConfig(TrainingArguments):
             **decided: Settings that are decided by now; others take the usual defaults.
         """
         lora = bool(decided.get("lora", self.lora))
+        rate = 2e-4 if lora else 2e-5
         usual = {
             "lora": lora,
             "bias_weight": (0.0 if lora else 1.0) if self.bias_weight is None else self.bias_weight,
             "bf16": bool(self.bf16),
             "num_train_epochs": self.passes,
             "per_device_train_batch_size": self.per_device_train_batch_size or self.step_rows,
-            "learning_rate": self.learning_rate or (2e-4 if lora else 2e-5),
+            "learning_rate": rate if self.learning_rate is None else self.learning_rate,
             "tokens": self.token_limit,
         }
         return replace(self, **{**usual, **decided})

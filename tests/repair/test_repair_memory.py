@@ -107,7 +107,7 @@ def test_135_million_weights_fit_into_four_gigabytes_and_8_billion_do_not() -> N
 
 
 def test_more_of_anything_takes_more() -> None:
-    settings = decided(SMALL, config(bf16=False))
+    settings = decided(SMALL, config(bf16=False, bias_weight=1.0))
 
     def total(**changes: int) -> int:
         return footprint(SMALL, settings, **{"rows": 2, "length": 100, **changes})["total"]

@@ -144,7 +144,9 @@ def decided(shape: Shape, config: RepairConfig) -> RepairConfig:
         if config.bf16 is None
         else config.bf16
     )
-    rate = config.learning_rate or (adapter_rate(shape.width) if lora else None)
+    rate = config.learning_rate
+    if rate is None and lora:
+        rate = adapter_rate(shape.width)
     return replace(config, learning_rate=rate).concrete(lora=lora, bf16=bf16)
 
 
