@@ -72,7 +72,10 @@ def test_two_passes_where_rows_are_flagged(
     [
         (pd.DataFrame({"x": ["a"] * 60, "y": ["b"] * 60}), "no question and answer found"),
         (pd.DataFrame({"question": ["q"] * 60, "answer": [None] * 60}), "none of its 60 rows"),
-        (pd.DataFrame({"question": ["q"] * 60, "answer": [3] * 60}), "not text"),
+        (
+            pd.DataFrame({"question": ["q"] * 60, "answer": [pd.Timestamp("2024-01-01")] * 60}),
+            "not text",
+        ),
     ],
 )
 def test_bad_data_is_a_failed_expectation_and_is_read_once(
