@@ -207,7 +207,7 @@ def test_a_row_condition_that_is_none_is_named(
     assert f"row_condition ({condition}): " in result.exception_info["exception_message"]
 
 
-@pytest.mark.parametrize("unread", [None, 3])
+@pytest.mark.parametrize("unread", [None, pd.Timestamp("2024-01-01")])
 def test_a_batch_that_was_hardly_read_does_not_pass(
     ephemeral: Any, natural: pd.DataFrame, unread: Any
 ) -> None:
