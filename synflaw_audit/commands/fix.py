@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from synflaw_audit.verdicts.catalogue import Check
     from synflaw_audit.verdicts.policy import Policy, Treated
 
-_EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Treating:
@@ -81,6 +79,7 @@ def fix(
     from synflaw_audit.report import write_reports
     from synflaw_audit.report.fixes import render
     from synflaw_audit.verdicts.catalogue import load_checks, selected
+    from synflaw_audit.verdicts.gate import EXIT_CODES
     from synflaw_audit.verdicts.policy import Policy, load_policy
 
     _require_one(treating, policy)
@@ -92,7 +91,7 @@ def fix(
             checks = selected(checks, settings.select)
         rules = Policy() if rules_file is None else load_policy(rules_file, checks)
         strategy = _strategy(treating, rules, checks, settings.seed)
-        with progress(quiet=printing.quiet or printing.json) as tell:
+        with progress(quiet=printing.quiet) as tell:
             fixed = run(
                 paths,
                 settings,
@@ -119,7 +118,7 @@ def fix(
         typer.echo(fixed.to_json(), nl=False)
     elif not printing.quiet:
         _show(fixed, out, stdout())
-    raise typer.Exit(_EXIT_CODES[fixed.outcome])
+    raise typer.Exit(EXIT_CODES[fixed.outcome])
 
 
 def _require_one(treating: Treating, policy: Path | None) -> None:

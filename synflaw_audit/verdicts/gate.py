@@ -19,7 +19,7 @@ from synflaw_audit.verdicts.policy import Policy
 # So many records of so few different rows, each given so often, are one corpus in many copies.
 FEWEST_DISTINCT, COPIED_RECORDS, COPIES = 200, 50, 5
 
-_EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}
+EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Decision:
     @property
     def exit_code(self) -> int:
         """0 pass, 1 fail, 2 undecided."""
-        return _EXIT_CODES[self.outcome]
+        return EXIT_CODES[self.outcome]
 
     def to_json(self) -> str:
         """The decision as JSON; what ``gate.json`` holds.
