@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +45,17 @@ class Treating:
             flags=("--cut",),
         ),
     ] = False
+    rewrite_with: Annotated[
+        str | None,
+        Setting(
+            "Say their answers anew where every judge agrees; cap other rows (--cap, or none of "
+            "them): rules, which need no model, or what a package adds.",
+            "NAME",
+        ),
+    ] = None
+    rewriting: Annotated[
+        Path | None, Setting("What the rewriting is told: candidates, mixture, budget.", "FILE")
+    ] = None
     plan: Annotated[
         Path | None,
         Setting("A policy whose `fix` tables say what becomes of each check's rows.", "FILE"),
@@ -84,7 +95,7 @@ def fix(
 
     _require_one(treating, policy)
     rules_file = treating.plan or policy
-    others = [] if rules_file is None else [rules_file]
+    others = [file for file in (rules_file, treating.rewriting) if file is not None]
     with opened(out, FIX_OUTPUTS, paths, settings, others) as folder:
         checks = load_checks(settings.checks)
         if settings.select is not None:
@@ -127,7 +138,8 @@ def _require_one(treating: Treating, policy: Path | None) -> None:
         for name, given in (
             ("--drop", treating.drop),
             ("--cut", treating.cut),
-            ("--cap", treating.cap is not None and not treating.cut),
+            ("--rewrite-with", treating.rewrite_with is not None),
+            ("--cap", treating.cap is not None and not (treating.cut or treating.rewrite_with)),
             ("--plan", treating.plan is not None),
         )
         if given
@@ -135,9 +147,11 @@ def _require_one(treating: Treating, policy: Path | None) -> None:
     if len(chosen) != 1:
         told = "none of them" if not chosen else " and ".join(chosen)
         raise InputError(
-            f"what is to become of flagged rows? Give --drop, --cap N, --cut (with --cap N for "
-            f"rows that cannot be cut) or --plan FILE, not {told}"
+            f"what is to become of flagged rows? Give --drop, --cap N, --cut or --rewrite-with "
+            f"NAME (with --cap N for rows of which that fails) or --plan FILE, not {told}"
         )
+    if treating.rewriting is not None and treating.rewrite_with is None:
+        raise InputError("--rewriting says how to rewrite, which takes --rewrite-with NAME")
     if treating.plan is not None and policy is not None:
         raise InputError("--plan is a policy itself, and says what passes; leave --policy out")
 
@@ -146,6 +160,8 @@ def _strategy(treating: Treating, rules: Policy, checks: Sequence[Check], seed: 
     from synflaw_audit.fixing import Cap, Cut, Drop, Planned
     from synflaw_audit.verdicts.catalogue import find_check
 
+    if treating.rewrite_with is not None:
+        return _rewriting(treating.rewrite_with, treating, seed)
     if treating.plan is not None:
         if not rules.fix:
             raise InputError(
@@ -160,6 +176,19 @@ def _strategy(treating: Treating, rules: Policy, checks: Sequence[Check], seed: 
     return Drop() if treating.cap is None else Cap(treating.cap, seed)
 
 
+def _rewriting(name: str, treating: Treating, seed: int) -> Strategy:
+    from synflaw_audit.fixing import Cap
+    from synflaw_audit.rewriting import Rewrite, RewriteSettings
+    from synflaw_audit.rewriting.registry import rewriter_named
+    from synflaw_audit.rewriting.settings import load_settings
+
+    told = RewriteSettings() if treating.rewriting is None else load_settings(treating.rewriting)
+    told = replace(told, seed=told.seed or seed)
+    return Rewrite(
+        lambda natural: rewriter_named(name, natural, told), Cap(treating.cap or 0, seed), told
+    )
+
+
 def _planned(treated: Treated, seed: int) -> Strategy:
     from synflaw_audit.fixing import Cap, Cut, Drop, Keep
 
@@ -171,11 +200,12 @@ def _show(fixed: Fix, out: Path, console: Console) -> None:
     rows, content = fixed.rows, fixed.content
     style = "green" if fixed.outcome == "pass" else "bold red"
     word = {"pass": "fixed", "fail": "not fixed", "undecided": "undecided"}[fixed.outcome]
+    new = rows.cut + rows.rewritten
     seen = rows.remaining + rows.dropped + rows.unreadable + rows.unwritten
     console.print(Text(f"Fix: {word}", style=style))
     lines = [
         f"Risk: {fixed.before.risk.score:.2f} before, {fixed.after.risk.score:.2f} after",
-        f"Rows: {rows.remaining:,} of {seen:,} left ({rows.cut:,} with new answers, "
+        f"Rows: {rows.remaining:,} of {seen:,} left ({new:,} with new answers, "
         f"{rows.dropped:,} left out)",
         f"Content of flagged answers: {content.kept_share:.1%} left",
         *fixed.reasons,

@@ -20,7 +20,8 @@ class FixedRows:
     Attributes:
         untouched: Not flagged, or none of the repair's business.
         kept: Flagged, and kept as they are.
-        cut: Flagged, and kept with new answers.
+        cut: Flagged, and kept with the format cut out of their answers.
+        rewritten: Flagged, and kept with answers that say the same anew.
         dropped: Flagged, and left out.
         not_put_back: Of those dropped, the ones whose new answers could not be put into the row.
         unreadable: Left out because the audit cannot read them.
@@ -30,6 +31,7 @@ class FixedRows:
     untouched: int
     kept: int
     cut: int
+    rewritten: int
     dropped: int
     not_put_back: int
     unreadable: int
@@ -38,7 +40,7 @@ class FixedRows:
     @property
     def remaining(self) -> int:
         """Those in the repaired corpus."""
-        return self.untouched + self.kept + self.cut
+        return self.untouched + self.kept + self.cut + self.rewritten
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Change:
         file: That it stands in.
         row: In the file as it was, from 0.
         turn: In the row, from 0.
-        action: "keep", "drop" or "cut".
+        action: "keep", "drop", "cut" or "rewrite".
         reason: Why.
         before: Its answer, with the format marked.
         after: Its new answer; None if it has none.

@@ -14,7 +14,7 @@ from synflaw_audit.findings.finding import Span
 
 _BATCH_ROWS = 1024
 
-Action = Literal["keep", "drop", "cut"]
+Action = Literal["keep", "drop", "cut", "rewrite"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Treatment:
     """What becomes of a row.
 
     Attributes:
-        action: It stays as it is, is left out, or gets new answers.
+        action: It stays as it is, is left out, or gets new answers: the old ones with their format
+            cut out, or others that say the same.
         answers: These, by turn.
         reason: Why, for a person.
     """

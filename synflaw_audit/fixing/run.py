@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,14 +10,14 @@ from pathlib import Path
 
 import orjson
 
-from synflaw_audit.engines.base import Progress
+from synflaw_audit.engines.base import Progress, silent
 from synflaw_audit.engines.local.engine import LocalEngine
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.finding import MarkedText
 from synflaw_audit.findings.fixes import Change, Content, Fix, FixedRows
 from synflaw_audit.findings.report import Report
 from synflaw_audit.fixing.rows import FlaggedRow, Treatment, flagged_rows
-from synflaw_audit.fixing.strategies import Planned, Strategy, outside
+from synflaw_audit.fixing.strategies import Audited, Planned, Strategy, outside
 from synflaw_audit.outputs.folder import OutputFolder
 from synflaw_audit.outputs.names import (
     AFTER_FOLDER,
@@ -33,6 +34,7 @@ from synflaw_audit.settings import AuditSettings
 from synflaw_audit.verdicts.catalogue import Check
 from synflaw_audit.verdicts.gate import decide
 from synflaw_audit.verdicts.policy import Policy
+from synflaw_audit.verdicts.what_if import sample_of
 from synflaw_audit.writing import Edit, Editor, Original, RowSet, Split, write_split
 from synflaw_audit.writing.layout import place_of
 
@@ -85,8 +87,13 @@ def fix(
     )
     found = parts[BEFORE_FOLDER].staging
     treated = _Treated(found / FLAGGED_FILE, strategy, _names(strategy, before))
-    treated.decide()
     source = source_of(list(paths), settings)
+    strategy.prepare(
+        Audited(
+            source, sample_of(before), treated.flagged, treated.names, folder, progress or silent
+        )
+    )
+    treated.decide()
     folders = (folder.staging / FIXED_FOLDER, folder.staging / REMOVED_FOLDER)
     split = treated.write(original, source, before, found / REJECTED_FILE, folders)
     if not split.kept:
@@ -106,7 +113,7 @@ def fix(
         strategy=str(strategy),
         outcome=decision.outcome,
         reasons=decision.reasons,
-        notices=decision.notices,
+        notices=(*strategy.notices(), *decision.notices),
         rows=treated.rows(split),
         content=treated.content(),
         before=before,
@@ -195,9 +202,10 @@ class _Treated:
         """How many rows became what."""
         actions = Counter(treatment.action for _, treatment in self)
         return FixedRows(
-            untouched=split.kept - actions["keep"] - actions["cut"],
+            untouched=split.kept - actions["keep"] - actions["cut"] - actions["rewrite"],
             kept=actions["keep"],
             cut=actions["cut"],
+            rewritten=actions["rewrite"],
             dropped=actions["drop"],
             not_put_back=sum(map(len, self.failed.values())),
             unreadable=split.dropped - actions["drop"],
@@ -216,6 +224,9 @@ class _Treated:
                     cut += size
                     cut_kept += still
                     kept += still
+                elif treatment.action == "rewrite":
+                    content = outside(turn.answer, turn.spans)
+                    kept += _said_again(content, treatment.answers[turn.turn])
                 elif treatment.action == "keep":
                     kept += size
         return Content(flagged, kept, cut, cut_kept)
@@ -254,7 +265,7 @@ class _Edits:
         self._asked.add(file)
         while self._next is not None and self._next[0].file == file:
             row, treatment = self._next
-            if treatment.action == "cut":
+            if treatment.answers:
                 answers = treatment.answers
                 yield (
                     row.row,
@@ -294,6 +305,12 @@ def _changes(row: FlaggedRow, treatment: Treatment) -> Iterator[Change]:
 
 def _letters(text: str) -> str:
     return "".join(text.split()).casefold()
+
+
+def _said_again(content: str, after: str) -> int:
+    """How many characters the words of the content have that a rewritten answer says too."""
+    words, said = (Counter(re.findall(r"\w+", text.casefold())) for text in (content, after))
+    return sum(len(word) * count for word, count in (words & said).items())
 
 
 def _still_there(answer: str, spans: Sequence[tuple[int, int]], after: str) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from random import Random
 
 import xxhash
@@ -12,6 +13,9 @@ from synflaw_audit.findings.finding import Span
 from synflaw_audit.fixing.cutting import cut
 from synflaw_audit.fixing.diverse import most_different, words_of
 from synflaw_audit.fixing.rows import FlaggedRow, FlaggedTurn, Treatment
+from synflaw_audit.outputs.folder import OutputFolder
+from synflaw_audit.reading.source import Source
+from synflaw_audit.verdicts.what_if import Sample
 
 # Of a template with more rows, so many of them for each one that is kept are drawn to choose from.
 _CANDIDATES = 8
@@ -19,16 +23,45 @@ _FEWEST_CANDIDATES = 64
 _SAME = frozenset({"answer-duplicate"})  # checks whose rows say the very same
 
 
+@dataclass(frozen=True)
+class Audited:
+    """An audited corpus, for a strategy that must know more than the flagged rows.
+
+    Attributes:
+        source: The corpus.
+        sample: What the audit kept of it, with the judgement and what marks rows.
+        flagged: The rows that are the strategy's business, as often as they are asked for.
+        names: Of the checks that flag these.
+        folder: Gets what the strategy writes besides the corpus; its journal is kept for a run
+            that is interrupted.
+        tell: Is told of the progress.
+    """
+
+    source: Source
+    sample: Sample
+    flagged: Callable[[], Iterator[FlaggedRow]]
+    names: frozenset[str]
+    folder: OutputFolder
+    tell: Callable[[str, int], None]
+
+
 class Strategy(ABC):
     """Decides what becomes of each flagged row.
 
-    It is shown every row once, in the corpus's order, before it decides of any. Then it decides of
-    each as often as it is asked, the same every time.
+    It is shown the audited corpus, and then every row once, in the corpus's order, before it
+    decides of any. Then it decides of each as often as it is asked, the same every time.
     """
 
     @abstractmethod
     def __str__(self) -> str:
         """What it does, for a person."""
+
+    def prepare(self, audited: Audited) -> None:  # noqa: B027 - few have a need to
+        """Takes notice of the corpus, before any row is shown."""
+
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know of how it went, once all is decided."""
+        return ()
 
     def observe(self, row: FlaggedRow) -> None:  # noqa: B027 - few have a need to
         """Takes notice of a row, of which nothing is decided yet."""
@@ -140,6 +173,15 @@ class Planned(Strategy):
 
     def __str__(self) -> str:
         return "; ".join(f"{check}: {strategy}" for check, strategy in self.plan.items())
+
+    def prepare(self, audited: Audited) -> None:
+        """See ``Strategy.prepare``."""
+        for strategy in self.plan.values():
+            strategy.prepare(audited)
+
+    def notices(self) -> tuple[str, ...]:
+        """See ``Strategy.notices``."""
+        return tuple(notice for strategy in self.plan.values() for notice in strategy.notices())
 
     def observe(self, row: FlaggedRow) -> None:
         """See ``Strategy.observe``."""

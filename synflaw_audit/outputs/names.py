@@ -21,9 +21,12 @@ SPLIT_FOLDERS = (CLEAN_FOLDER, QUARANTINED_FOLDER)
 # what was done.
 FIXED_FOLDER, REMOVED_FOLDER, BEFORE_FOLDER, AFTER_FOLDER = "fixed", "removed", "before", "after"
 FIX_FILE, FIX_PAGE, FIX_DIFF = "fix.json", "fix.html", "fix.diff.jsonl"
+# What became of each flagged answer that was to be said anew; what a repair may learn of them.
+REWRITES_FILE, REPLAY_FILE = "rewrites.parquet", "replay.jsonl"
 FIX_OUTPUTS = (
     *(FIXED_FOLDER, REMOVED_FOLDER, BEFORE_FOLDER, AFTER_FOLDER),
     *(FIX_FILE, FIX_PAGE, FIX_DIFF),
+    *(REWRITES_FILE, REPLAY_FILE),
 )
 OUTPUT_FILES = (
     *ROW_FILES,

@@ -35,6 +35,7 @@ KINDS: Mapping[str, str] = {
     "method": "synflaw_audit.testing.methods",
     "probe": "synflaw_audit.testing.probes",
     "reader": "synflaw_audit.testing.readers",
+    "rewriter": "synflaw_audit.testing.rewriters",
     "schema": "synflaw_audit.testing.schemas",
 }
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from synflaw_audit import strict_toml
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.finding import WhatIf
+from synflaw_audit.findings.report import Report
 from synflaw_audit.measures import Batch
 from synflaw_audit.records import unplaced
 from synflaw_audit.sample.corpus import Corpus
@@ -84,6 +85,17 @@ class Sample:
             if name in checks:
                 mask |= marker.mark(batch).mask
         return mask
+
+
+def sample_of(report: Report) -> Sample:
+    """What the audit of a report kept of its corpus.
+
+    Raises:
+        InputError: The report was read from JSON, which does not hold it.
+    """
+    if not isinstance(report._what_if, Sample):
+        raise InputError("this report does not hold the sample; audit the corpus again in Python")
+    return report._what_if
 
 
 def without(sketch: Sketch, marked: Mask) -> Sketch:

@@ -109,6 +109,21 @@ def test_a_strangers_reader_and_schema_serve(site: Path, tmp_path: Path) -> None
     assert set(report["dataset"]["schema"].values()) == {"text (with an arrow)"}
 
 
+def test_a_strangers_rewriter_serves_a_fix(site: Path, corpus: Path, tmp_path: Path) -> None:
+    out, policy = tmp_path / "out", tmp_path / "policy.toml"
+    policy.write_text('promote = ["politeness"]\n')
+    done = synflaw(
+        *(site, "fix", corpus, "--out", out, "--checks", PACKAGE / "packs", "--policy", policy),
+        *("--select", "politeness", "--rewrite-with", "reversal"),
+    )
+    assert done.returncode in (0, 1), done.stderr
+    rows = pq.read_table(out / "rewrites.parquet").to_pylist()
+    assert {row["rewriter"] for row in rows} == {"reversal"}
+    accepted = [row for row in rows if row["accepted"]]
+    assert accepted
+    assert not any("Thank you" in row["rewritten"] for row in accepted)
+
+
 def test_a_strangers_loss_method_probe_and_form_serve_a_repair(site: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from small_models import damage, flagged_rows, write_flagged

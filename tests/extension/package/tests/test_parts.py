@@ -7,6 +7,7 @@ from synflaw_example.embedder import LetterEmbedder
 from synflaw_example.engine import Backwards, ReversedEngine
 from synflaw_example.form import Bracketed
 from synflaw_example.measure import Politeness
+from synflaw_example.rewriter import Reversal
 from synflaw_example.schema import Arrowed
 
 from synflaw_audit.settings import AuditSettings
@@ -52,4 +53,9 @@ def test_schemas(part, check):
 
 @parametrize_with_checks("form", [forms.FormExample(Bracketed())])
 def test_forms(part, check):
+    check(part)
+
+
+@parametrize_with_checks("rewriter", [Reversal])
+def test_rewriters(part, check):
     check(part)

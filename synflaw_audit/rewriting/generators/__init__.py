@@ -1,0 +1,1 @@
+"""Who proposes rewrites: rules without a model, and models by their prompts."""

@@ -1,0 +1,35 @@
+"""The rewriters by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from synflaw_audit.errors import InputError
+from synflaw_audit.registry import Registry
+from synflaw_audit.rewriting.base import Rewriter
+from synflaw_audit.rewriting.natural import Natural
+from synflaw_audit.rewriting.settings import RewriteSettings
+
+# What ``--rewrite-with`` may name besides; each is called with ``corpus``, a ``Natural``, and
+# ``seed``.
+REWRITERS: Registry[Callable[..., Rewriter]] = Registry(
+    "rewriter",
+    "synflaw_audit.rewriters",
+    {"rules": "synflaw_audit.rewriting.generators.rules:Rules"},
+    error=InputError,
+)
+
+
+def rewriter_named(name: str, corpus: Natural, settings: RewriteSettings) -> Rewriter:
+    """The rewriter for ``--rewrite-with NAME``.
+
+    Args:
+        name: Of a rewriter.
+        corpus: What is to be rewritten.
+        settings: What the rewriting is told.
+
+    Raises:
+        InputError: There is none of that name.
+        PluginError: A package adds a rewriter of that name, and it cannot be used.
+    """
+    return REWRITERS.find(name)(corpus=corpus, seed=settings.seed)

@@ -1,0 +1,177 @@
+"""Flagged rows said anew: one more strategy of ``synflaw fix``.
+
+A rewriter proposes several texts for every flagged answer, each in a form of its own; the judges
+take out what lost or invented a fact, holds a format, or does not belong to its question; of what
+is left the one most unlike its neighbours is chosen, and the chosen are audited among themselves.
+A row of which an answer has no such rewrite is capped like any other: nothing is forced.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from random import Random
+
+import numpy as np
+
+from synflaw_audit.errors import InputError
+from synflaw_audit.fixing.rows import FlaggedRow, Treatment
+from synflaw_audit.fixing.strategies import Audited, Cap, Strategy
+from synflaw_audit.outputs.names import REWRITES_FILE
+from synflaw_audit.rewriting.base import Rewriter
+from synflaw_audit.rewriting.gathering import natural_of, to_rewrite
+from synflaw_audit.rewriting.journal import Journal
+from synflaw_audit.rewriting.judges.credibility import (
+    Credibility,
+    CrossEncoderScorer,
+    EmbeddingScorer,
+    judge_credibility,
+)
+from synflaw_audit.rewriting.judges.format import FormatJudge
+from synflaw_audit.rewriting.natural import Natural
+from synflaw_audit.rewriting.rewrites import Candidate, Rewritten, write_rewrites
+from synflaw_audit.rewriting.selection import (
+    asked,
+    choose,
+    object_to_content,
+    object_to_credibility,
+    object_to_format,
+)
+from synflaw_audit.rewriting.settings import RewriteSettings
+
+JOURNAL = "rewrites.jsonl"
+_NOBODY = Credibility(np.zeros(0), float("nan"), float("nan"), 0)
+
+
+class Rewrite(Strategy):
+    """Says the answers of flagged rows anew; rows of which that fails are capped.
+
+    Args:
+        make: Makes the rewriter, of what the corpus says elsewhere.
+        cap: What becomes of the other rows.
+        settings: What the rewriting is told.
+    """
+
+    def __init__(
+        self, make: Callable[[Natural], Rewriter], cap: Cap, settings: RewriteSettings | None = None
+    ) -> None:
+        self.cap = cap
+        self.settings = settings or RewriteSettings()
+        self.rewrites: list[Rewritten] = []
+        self.natural = Natural()
+        self.credibility = _NOBODY
+        self._make = make
+        self._rewriter: Rewriter | None = None
+        self._of_row: dict[tuple[str, int], list[Rewritten]] = {}
+
+    def __str__(self) -> str:
+        name = "" if self._rewriter is None else f" with {self._rewriter.name}"
+        return f"rewrite{name}, or else {self.cap}"
+
+    def prepare(self, audited: Audited) -> None:
+        """See ``Strategy.prepare``: all rewriting is done here.
+
+        Raises:
+            InputError: The rewriter cannot be had, or cannot go on.
+        """
+        settings = self.settings
+        self.natural = natural_of(audited, settings.seed)
+        self.rewrites = list(to_rewrite(audited, self.natural))
+        for each in self.rewrites:
+            self._of_row.setdefault((each.file, each.row), []).append(each)
+        self._rewriter = self._make(self.natural)
+        self._propose(self._rewriter, audited)
+        audited.tell("judging", len(self.rewrites))
+        object_to_content(self.rewrites, self.natural.facts, settings.least_coverage)
+        judge = self._format_judge(audited)
+        object_to_format(self.rewrites, judge)
+        self.credibility = self._judged(audited)
+        object_to_credibility(self.rewrites, self.credibility, settings)
+        choose(self.rewrites, judge, settings.rounds)
+        path = audited.folder.staging / REWRITES_FILE
+        write_rewrites(path, self.rewrites, self._rewriter.name)
+
+    def observe(self, row: FlaggedRow) -> None:
+        """See ``Strategy.observe``."""
+        if not self._accepted(row):
+            self.cap.observe(row)
+
+    def decide(self, row: FlaggedRow) -> Treatment:
+        """See ``Strategy.decide``."""
+        turns = self._of_row[row.file, row.row]
+        answers = {each.turn: each.chosen.text for each in turns if each.chosen is not None}
+        if len(answers) == len(turns):
+            return Treatment("rewrite", "said anew", answers)
+        why = next(each.why for each in turns if each.why)
+        treatment = self.cap.decide(row)
+        return replace(treatment, reason=f"{treatment.reason}; its rewrite {why}")
+
+    def notices(self) -> tuple[str, ...]:
+        """See ``Strategy.notices``."""
+        accepted = sum(each.chosen is not None for each in self.rewrites)
+        reasons = Counter(each.why.partition(":")[0].partition("(")[0] for each in self.rewrites)
+        del reasons[""]
+        told = [f"Rewritten: {accepted:,} of {len(self.rewrites):,} flagged answers."]
+        told += [
+            f"Not rewritten: {count:,} ({reason.strip()})."
+            for reason, count in reasons.most_common(4)
+        ]
+        if not self.credibility.decides and self.settings.credibility != "none":
+            told.append(
+                "Credibility decides nothing here: mismatched answers are not told from the "
+                f"corpus's own ({self.credibility.pairs:,} pairs, AUC {self.credibility.auc:.2f})."
+            )
+        return (*told, *(() if self._rewriter is None else self._rewriter.notices()))
+
+    def _accepted(self, row: FlaggedRow) -> bool:
+        return all(each.chosen is not None for each in self._of_row[row.file, row.row])
+
+    def _propose(self, rewriter: Rewriter, audited: Audited) -> None:
+        settings = self.settings
+        work, owner = [], []
+        for each in self.rewrites:
+            chance = Random(f"{settings.seed} {each.file} {each.row} {each.turn}")  # noqa: S311
+            forms = dict.fromkeys(settings.mixture.draw(chance) for _ in range(settings.candidates))
+            for form in forms:
+                work.append((each.source, form))
+                owner.append(each)
+        journal = Journal(audited.folder.journal / JOURNAL) if rewriter.costly else None
+        told = rewriter.many(work) if journal is None else journal.answered(rewriter, work)
+        proposed: dict[int, Sequence[str]] = {}
+        for done, (number, texts) in enumerate(told, 1):
+            proposed[number] = texts
+            audited.tell("rewriting", done)
+        if journal is None and len(proposed) < len(work):
+            raise InputError(f"the rewriter {rewriter.name} gave no answer for some rows")
+        for number in sorted(proposed):  # whatever was ready first, all is the same
+            each, form = owner[number], work[number][1]
+            known = {candidate.text for candidate in each.candidates}
+            for text in dict.fromkeys(proposed[number]):
+                if text.strip() and text not in known and text != each.source.answer:
+                    each.candidates.append(Candidate(text, str(form)))
+
+    def _format_judge(self, audited: Audited) -> FormatJudge:
+        sample = audited.sample
+        return FormatJudge(
+            sample.judgement.flagger,
+            sample.checks,
+            sample.corpus.embedder,
+            sample.corpus.language_model,
+            audited.names,
+            sample.corpus.sketch.seed,
+        )
+
+    def _judged(self, audited: Audited) -> Credibility:
+        pairs = asked(self.rewrites)
+        nothing = replace(_NOBODY, probability=np.full(len(pairs), np.nan))
+        name = self.settings.credibility
+        if name == "none":
+            return nothing
+        scorer = (
+            EmbeddingScorer(audited.sample.corpus.embedder)
+            if name == "embedder"
+            else CrossEncoderScorer(name)
+        )
+        known = [pair for pair in (*self.natural.rows, *self.natural.contents) if all(pair)]
+        return judge_credibility(known, pairs, scorer, self.settings.seed)
