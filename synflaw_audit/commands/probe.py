@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +10,21 @@ import typer
 
 from synflaw_audit.commands.console import stdout
 from synflaw_audit.commands.options import Out
+from synflaw_audit.errors import InputError
 
 if TYPE_CHECKING:
     from synflaw_audit.probes.answering import Answerer
     from synflaw_audit.probes.probe import ProbeResult
 
 _MEANS = ("likeness", "words")
+
+
+class Decode(StrEnum):
+    """How a model answers."""
+
+    PLAIN = "plain"
+    ROSE = "rose"
+    BAN = "ban"
 
 
 def probe(
@@ -49,6 +59,32 @@ def probe(
         int, typer.Option(min=0, help="Prompts of each kind made from the corpus's own rows.")
     ] = 24,
     tokens: Annotated[int, typer.Option(min=1, help="Of each answer, at most.")] = 64,
+    decode: Annotated[
+        Decode,
+        typer.Option(
+            help="How the model (not its base) answers: rose takes away what a prompt asking for "
+            "the format makes likelier, ban takes back the format's phrases."
+        ),
+    ] = Decode.PLAIN,
+    formats: Annotated[
+        Path | None,
+        typer.Option(
+            help="The format that --decode keeps unsaid: an audit's report.json or "
+            "flagged.parquet; without it, that of --corpus.",
+            metavar="PATH",
+            show_default=False,
+        ),
+    ] = None,
+    alpha: Annotated[
+        float, typer.Option(min=0.0, help="Of --decode rose: 0 is plain decoding.")
+    ] = 0.5,
+    anatomy: Annotated[
+        bool,
+        typer.Option(
+            "--anatomy",
+            help="Also look where in the model the format lives, beside --against: anatomy.html.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print probe.json on stdout, and nothing else.")
     ] = False,
@@ -63,8 +99,16 @@ def probe(
     from synflaw_audit.report import write_reports
 
     silent = quiet or as_json
+    no_rows = formats is None and corpus is None
+    if anatomy and (endpoint is not None or against is None or no_rows):
+        raise InputError(
+            "--anatomy looks into the weights: it needs the models' folders, the base's as "
+            "--against, and flagged rows, by --formats (flagged.parquet) or --corpus"
+        )
     result, report = run(
-        _answerer(model, endpoint, key),
+        _decoded(model, decode, formats, corpus, alpha, endpoint)
+        if decode != Decode.PLAIN
+        else _answerer(model, endpoint, key),
         against=None if against is None else _answerer(against, endpoint, key),
         corpus=corpus,
         prompts=prompts,
@@ -76,10 +120,14 @@ def probe(
     )
     write_reports(report, out)
     (out / "probe.json").write_text(result.to_json(), encoding="utf-8")
+    if anatomy:
+        _write_anatomy(model, str(against), formats, corpus, out)
     if as_json:
         typer.echo(result.to_json(), nl=False)
     elif not quiet:
         _show(result, out)
+        if anatomy:
+            typer.echo(f"Where the format lives: {out / 'anatomy.html'}")
     raise typer.Exit(result.exit_code)
 
 
@@ -87,6 +135,56 @@ def _answerer(model: str, endpoint: str | None, key: str | None) -> Answerer:
     from synflaw_audit.probes.answering import Endpoint, LocalModel
 
     return LocalModel(model) if endpoint is None else Endpoint(model, endpoint, key)
+
+
+def _decoded(
+    model: str,
+    decode: Decode,
+    formats: Path | None,
+    corpus: str | None,
+    alpha: float,
+    endpoint: str | None,
+) -> Answerer:
+    from synflaw_audit.decoding.answering import DecodedModel, Decoding
+    from synflaw_audit.decoding.ban import PhraseBan
+    from synflaw_audit.decoding.rose import ReversePrompt
+    from synflaw_audit.decoding.wordings import read_wordings, wordings_of
+
+    if endpoint is not None:
+        raise InputError(
+            f"--decode {decode} chooses each token, which a server at --endpoint does not allow; "
+            "give the model's folder"
+        )
+    if formats is None and corpus is None:
+        raise InputError(
+            f"--decode {decode} must know the format: give an audit's report.json or "
+            "flagged.parquet as --formats, or the --corpus"
+        )
+    wordings = wordings_of(corpus) if formats is None else read_wordings(formats)
+    decoding: Decoding = PhraseBan(wordings)
+    label = "ban"
+    if decode == Decode.ROSE:
+        decoding, label = ReversePrompt(wordings, alpha), f"rose, alpha {alpha:g}"
+    return DecodedModel(model, decoding, label)
+
+
+def _write_anatomy(
+    model: str, against: str, formats: Path | None, corpus: str | None, out: Path
+) -> None:
+    import pyarrow as pa
+
+    from synflaw_audit.anatomy.anatomy import anatomy
+    from synflaw_audit.anatomy.page import render
+    from synflaw_audit.run import audit
+
+    if formats is None:
+        rows: pa.Table | Path = pa.Table.from_pandas(audit(corpus).flagged())
+    else:
+        folder = formats if formats.is_dir() else formats.parent
+        rows = formats if formats.suffix == ".parquet" else folder / "flagged.parquet"
+    found = anatomy(model, against, rows)
+    (out / "anatomy.json").write_text(found.to_json(), encoding="utf-8")
+    (out / "anatomy.html").write_text(render(found), encoding="utf-8")
 
 
 def _show(result: ProbeResult, out: Path) -> None:
