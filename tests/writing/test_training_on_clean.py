@@ -9,12 +9,12 @@ from pathlib import Path
 import datasets
 import pandas as pd
 import pytest
+import trl
 from small_models import build, train_tokenizer
 from typer.testing import CliRunner
 
 from synflaw_audit.commands.main import app
 
-trl = pytest.importorskip("trl")
 # TRL and what it imports warn of their own futures, which are not this project's to mend.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
