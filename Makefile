@@ -29,8 +29,9 @@ CORE_TESTS := tests --ignore tests/chat --ignore tests/repair --ignore tests/lab
     --ignore tests/benchmarks --ignore tests/docs \
     --ignore tests/engines/test_spark.py --ignore tests/test_wheel.py
 
+PYTHONS ?= 3.11 3.12 3.13
 test-pythons:  ## the core on every Python of ours that this machine has; absent ones are named
-	@failed=; for version in 3.11 3.12 3.13; do \
+	@failed=; for version in $(PYTHONS); do \
 	    if ! python$$version -c pass 2>/dev/null; then echo "python$$version: absent"; continue; fi; \
 	    echo "python$$version:"; \
 	    python$$version -m venv .venv-$$version && \
