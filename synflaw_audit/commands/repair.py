@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synflaw_audit.commands.options import with_settings
 from synflaw_audit.commands.repair_probes import chosen_probe
 from synflaw_audit.commands.repair_tables import show_estimate, show_result
 from synflaw_audit.errors import InputError, RepairError
+from synflaw_audit.settings.repair import PRESETS, RepairSettings
 from synflaw_audit.untrusted import escaped
 
 if TYPE_CHECKING:
     from synflaw_audit.repair import RepairConfig
 
-_TRAINING, _MEASURING = "Training", "Measuring"
+# Headings of ``--help``, beside those of the settings.
+_TRAINING, _RESOURCES, _MEASURING = "Training", "Resources", "Measuring"
 
 
+@with_settings
 def repair(
     model: Annotated[str, typer.Argument(help="A Hugging Face causal LM: a folder or a name.")],
     forget: Annotated[Path, typer.Option(help="The audit's flagged.parquet.", show_default=False)],
@@ -30,6 +34,7 @@ def repair(
             show_default=False,
         ),
     ],
+    given: Annotated[dict[str, Any], RepairSettings],
     out: Annotated[
         Path | None, typer.Option(help="The folder to write.", show_default=False)
     ] = None,
@@ -48,106 +53,20 @@ def repair(
         bool,
         typer.Option("--thorough", help="More of them, a control arm, and the relearning probe."),
     ] = False,
-    base: Annotated[
-        str | None,
-        typer.Option(help="The base of an adapter, where it does not name it.", show_default=False),
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            help="How to repair: forgetting, task-negation, or a baseline (ftpo, dpo, simpo, "
-            "jensun); several joined by +.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(help="The forgetting loss, such as npo.", rich_help_panel=_TRAINING),
-    ] = None,
-    scope: Annotated[
-        str | None,
-        typer.Option(
-            help="What is forgotten: template (tokens) or (the whole) answer.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
     reference_model: Annotated[
         str | None,
         typer.Option(
             help="What to stay close to, such as the checkpoint from before the damage.",
-            rich_help_panel=_TRAINING,
+            show_default=False,
         ),
     ] = None,
-    tokens: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Training tokens to spend; 30,000 if not given.", rich_help_panel=_TRAINING
-        ),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="2e-5; with --lora by the model's width.", rich_help_panel=_TRAINING
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Rows on a device; what fits if not given.", rich_help_panel=_TRAINING
-        ),
-    ] = None,
-    gradient_accumulation: Annotated[
-        int | None, typer.Option(min=1, help="Batches in a step.", rich_help_panel=_TRAINING)
-    ] = None,
-    lora: Annotated[
-        bool | None,
-        typer.Option(
-            "--lora/--no-lora",
-            help="Train low-rank adapters only; if not said, for models above 50 million weights.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    merge: Annotated[
-        bool | None,
-        typer.Option(
-            "--merge/--no-merge",
-            help="Write a whole model, or the adapter alone.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    load_in: Annotated[
+    base: Annotated[
         str | None,
-        typer.Option(
-            help="Quantise the weights under the adapters: 4bit or 8bit.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    bf16: Annotated[
-        bool | None,
-        typer.Option(
-            "--bf16/--no-bf16",
-            help="Mixed precision; if not said, where the processor has it.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    gradient_checkpointing: Annotated[
-        bool | None,
-        typer.Option(
-            "--gradient-checkpointing/--no-gradient-checkpointing",
-            help="Less memory for more time; if not said, where nothing else fits.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    memory_limit: Annotated[
-        str | None,
-        typer.Option(
-            help='Memory for the training, such as "4GB"; what is free if not given.',
-            rich_help_panel=_TRAINING,
-        ),
+        typer.Option(help="The base of an adapter, where it does not name it.", show_default=False),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads to compute in.", rich_help_panel=_TRAINING),
+        typer.Option(min=1, help="Threads to compute in.", rich_help_panel=_RESOURCES),
     ] = None,
     checkpoints: Annotated[
         Path | None,
@@ -163,22 +82,6 @@ def repair(
             help="The checkpoint to go on from; all else as in the run that wrote it.",
             show_default=False,
             rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    control: Annotated[
-        bool | None,
-        typer.Option(
-            "--control/--no-control",
-            help="Also train on replay rows alone, for comparison.",
-            rich_help_panel=_MEASURING,
-        ),
-    ] = None,
-    relearn: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Steps on the old format afterwards, in a copy: how fast does it return?",
-            rich_help_panel=_MEASURING,
         ),
     ] = None,
     ifeval: Annotated[
@@ -209,7 +112,6 @@ def repair(
     ] = None,
     question: Annotated[str | None, typer.Option(help="The questions' column.")] = None,
     answer: Annotated[str | None, typer.Option(help="The answers' column.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print repair.json on stdout, and nothing else.")
     ] = False,
@@ -221,29 +123,10 @@ def repair(
     held out of it; with 2 on errors. What is written before an error is kept, and repair.json
     says which step failed. The original is never changed.
     """
-    given: dict[str, Any] = {
-        "method": method,
-        "loss": loss,
-        "scope": scope,
-        "tokens": tokens,
-        "learning_rate": learning_rate,
-        "per_device_train_batch_size": batch_size,
-        "gradient_accumulation_steps": gradient_accumulation,
-        "lora": lora,
-        "lora_merge": merge,
-        "load_in": load_in,
-        "bf16": bf16,
-        "activation_checkpointing": gradient_checkpointing,
-        "memory_mb": _megabytes(memory_limit),
-        "control_arm": control,
-        "relearn_steps": relearn,
-        "seed": seed,
-        **_checkpoints(checkpoints, resume),
-    }
     if fast and thorough:
         raise InputError("--fast and --thorough exclude one another; give one of them")
     preset = "fast" if fast else "thorough" if thorough else None
-    settings = _settings(config, preset, {name: v for name, v in given.items() if v is not None})
+    settings = _settings(config, preset, {**given, **_checkpoints(checkpoints, resume)})
     common: dict[str, Any] = {
         "forget": forget,
         "replay": replay,
@@ -282,30 +165,16 @@ def repair(
     raise typer.Exit(0 if result.improved else 1)
 
 
-def _megabytes(size: str | None) -> float | None:
-    if size is None:
-        return None
-    from synflaw_audit.engines.local.memory import parsed
-
-    return parsed(size) / 1e6
-
-
 def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> RepairConfig:
     """A preset's settings, the file's in their place, and in theirs those of the command line."""
     from synflaw_audit.repair import RepairConfig
-    from synflaw_audit.repair.config import PRESETS
 
-    chosen: dict[str, Any] = {"seed": 0, **(PRESETS[preset] if preset else {})}
+    chosen: dict[str, Any] = dict(PRESETS[preset] if preset else {})
     if path is not None:
         from synflaw_audit.repair.settings import read_settings
 
         chosen |= read_settings(path)
     chosen |= given
-    if "activation_checkpointing" in chosen and not hasattr(
-        RepairConfig, "activation_checkpointing"
-    ):
-        # What transformers called it before 5.2x.
-        chosen["gradient_checkpointing"] = chosen.pop("activation_checkpointing")
     try:
         return RepairConfig(**chosen)
     except (ValueError, ImportError) as error:  # transformers' own, of combinations of settings

@@ -16,6 +16,8 @@ import msgspec
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
+from synflaw_audit.settings.base import choices_of
+from synflaw_audit.settings.repair import RepairSettings
 from synflaw_audit.strict_toml import unknown
 
 
@@ -36,7 +38,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     known = {field.name for field in fields(RepairConfig) if field.init}
     for name, value in given.items():
         if name not in known:
-            own = known & RepairConfig.__annotations__.keys()
+            own = {"loss_options", *(field.name for field in fields(RepairSettings))}
             near = unknown("setting", name, known).partition(" Known:")[0]
             raise RepairError(
                 f"{path}: {near} Known: {', '.join(sorted(own))}, and the fields of "
@@ -54,6 +56,7 @@ def _check(path: Path, name: str, value: Any, hint: Any) -> None:
     try:
         msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        choices = ", ".join(str(member.value) for kind in enums for member in kind)
+        members = (str(member.value) for kind in enums for member in kind)
+        choices = ", ".join((*members, *choices_of(hint)))
         listed = f"; choose one of {choices}" if choices else ""
         raise RepairError(f"{path}: {name} = {value!r}: {error}{listed}") from error

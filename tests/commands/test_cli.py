@@ -377,8 +377,6 @@ class TestRepair:
         module.repair = repair  # type: ignore[attr-defined]
         module.RepairConfig = lambda **chosen: chosen  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "synflaw_audit.repair", module)
-        config = SimpleNamespace(PRESETS={"fast": {}, "thorough": {}})
-        monkeypatch.setitem(sys.modules, "synflaw_audit.repair.config", config)
         alone = SimpleNamespace(is_main=lambda: True, leave_group=lambda: None)
         monkeypatch.setitem(sys.modules, "synflaw_audit.repair.training.processes", alone)
         return seen

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+import typer
 from reports import report
 from typer.testing import CliRunner, Result
 
 from synflaw_audit.commands.main import app
+from synflaw_audit.commands.options import with_settings
 from synflaw_audit.findings.report import Report
 from synflaw_audit.settings import AuditSettings
+from synflaw_audit.settings.repair import RepairSettings
 
 
 def synflaw(*arguments: object) -> Result:
@@ -90,3 +93,41 @@ def test_a_bad_file_is_named_with_the_offender(text: str, says: str, tmp_path: P
     assert done.stderr.startswith(f"synflaw: {path}: ")
     assert says in done.stderr
     assert not (tmp_path / "o").exists()
+
+
+def given(*arguments: str) -> dict[str, Any]:
+    """What a command that takes part of its settings from options is told."""
+    seen: dict[str, Any] = {}
+    small = typer.Typer()
+
+    @small.command()
+    @with_settings
+    def run(given: Annotated[dict[str, Any], RepairSettings], config: Path | None = None) -> None:
+        seen.update(given)
+
+    done = CliRunner().invoke(small, arguments)
+    assert done.exit_code == 0, done.output
+    return seen
+
+
+def test_what_no_option_says_is_not_given() -> None:
+    assert given() == {}
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(RepairSettings), ids=lambda each: each.name)
+def test_every_setting_of_a_repair_is_an_option_even_with_its_default(
+    field: dataclasses.Field[Any],
+) -> None:
+    options = {
+        parameter.name: parameter
+        for parameter in typer.main.get_command(app).commands["repair"].params
+    }  # type: ignore[attr-defined]
+    option = options[field.name]
+    if option.is_flag:
+        assert given(option.opts[0]) == {field.name: True}
+        assert given(option.secondary_opts[0]) == {field.name: False}
+    else:
+        value = {"scope": "answer", "bias_rows": "both", "reference": "live", "load_in": "4bit"}
+        chosen = value.get(field.name, "1" if field.default is None else str(field.default))
+        ((name, value),) = given(option.opts[0], chosen).items()
+        assert (name, str(value).removesuffix(".0")) == (field.name, chosen.removesuffix(".0"))

@@ -17,10 +17,10 @@ from synflaw_audit.commands.main import app
 from synflaw_audit.commands.repair import _settings
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import Row
-from synflaw_audit.repair.config import PRESETS
 from synflaw_audit.repair.material.wordings import wordings
 from synflaw_audit.repair.settings import read_settings
 from synflaw_audit.repair.training import progress
+from synflaw_audit.settings.repair import PRESETS
 
 
 @pytest.fixture(scope="module")

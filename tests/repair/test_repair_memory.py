@@ -102,7 +102,7 @@ def test_a_batch_size_that_was_given_is_kept() -> None:
 def test_135_million_weights_fit_into_four_gigabytes_and_8_billion_do_not() -> None:
     settings = decided(SMALL, config(bf16=True))
     fitted(SMALL, settings, length=1024, room=int(4e9))
-    with pytest.raises(RepairError, match=r"would take 19\.\d GB.*max_length.*memory_mb"):
+    with pytest.raises(RepairError, match=r"would take 19\.\d GB.*max_length.*memory_limit"):
         fitted(LARGE, decided(LARGE, config(bf16=True)), length=512, room=int(16e9))
 
 
@@ -151,6 +151,6 @@ def test_a_dry_run_that_would_not_fit_says_so_before_it_loads_weights(
 
     monkeypatch.setattr("synflaw_audit.repair.source.load", refuse)
     for sizes in ({}, {"per_device_train_batch_size": 4}):
-        settings = RepairConfig(use_cpu=True, memory_mb=0.1, tokens=900, **sizes)
+        settings = RepairConfig(use_cpu=True, memory_limit="100KB", tokens=900, **sizes)
         with pytest.raises(RepairError, match="would take"):
             estimate(damaged, forget=flagged, replay=ordinary_rows(40), config=settings, quiet=True)

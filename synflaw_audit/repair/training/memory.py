@@ -196,7 +196,7 @@ def fitted(
     raise RepairError(
         f"the training would take {needed['total'] / 1e9:.1f} GB for one row of {length} tokens "
         f"({parts}), and there are {room / 1e9:.1f}: set lora (--lora), a smaller max_length, "
-        "reference = 'cached' or load_in, or name more memory (memory_mb)"
+        "reference = 'cached' or load_in, or name more memory (memory_limit)"
     )
 
 
@@ -209,8 +209,8 @@ def _ways(config: RepairConfig) -> Iterator[RepairConfig]:
 
 def available(config: RepairConfig) -> int:
     """Bytes that the training may take: what the user says, else most of what is free."""
-    if config.memory_mb is not None:
-        return int(config.memory_mb * 1e6)
+    if config.room is not None:
+        return config.room
     if config.device.type == "cuda":
         return int(_SHARE * torch.cuda.mem_get_info(config.device)[0])
     free = [limit for limit in (_meminfo(), _cgroup()) if limit is not None]

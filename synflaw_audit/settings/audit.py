@@ -1,8 +1,4 @@
-"""What an audit can be told, once: the command line, settings files and Python are made from it.
-
-Each field is an option of the command line (``--perplexity-model`` for ``perplexity_model``), a key
-of the TOML file that ``--config`` names, and a keyword of ``synflaw_audit.audit``.
-"""
+"""What an audit can be told: options of ``audit`` and ``gate``, keywords of ``audit`` in Python."""
 
 from __future__ import annotations
 
@@ -12,20 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-
-@dataclass(frozen=True)
-class Setting:
-    """What a field of settings says of itself.
-
-    Attributes:
-        help: A line for ``--help``.
-        metavar: What stands for the value there.
-        flags: The option's names, where they do not follow from the field's.
-    """
-
-    help: str
-    metavar: str | None = None
-    flags: tuple[str, ...] = ()
+from synflaw_audit.settings.base import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
