@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -110,7 +111,7 @@ def _refuse_unknown(
 ) -> None:
     """Walk tables beside the schema: ``msgspec`` ignores keys that a dataclass does not have."""
     if dataclasses.is_dataclass(schema) and isinstance(data, dict):
-        hints = get_type_hints(schema)
+        hints = _hints(schema)
         known = {renamed.get(field.name, field.name): field.name for field in _fields(schema)}
         for key, value in data.items():
             if key not in known:
@@ -140,6 +141,10 @@ def _items(data: object, schema: Any) -> tuple[Any, list[tuple[str, object]]] | 
     if origin in (dict, Mapping) and isinstance(data, dict) and args:
         return args[1], list(data.items())
     return None
+
+
+# Asked of the same few dataclasses for every table of every file.
+_hints = cache(get_type_hints)
 
 
 def _fields(schema: Any) -> tuple[dataclasses.Field[Any], ...]:

@@ -20,18 +20,21 @@ from synflaw_audit.text.kernels.text import decode
 
 
 @called
-def slots_for(keys: int) -> int:
-    """The size of a hash table that this many keys fill to at most a quarter."""
+def free_table(keys: int) -> Places:
+    """A hash table that this many keys fill to at most a quarter; -1: a free slot."""
     size = 16
     while size < 4 * keys:
         size *= 2
-    return size
+    table = np.empty(size, np.int32)
+    for slot in range(size):
+        table[slot] = -1
+    return table
 
 
 @compiled
 def hash_table(keys: Ids) -> Places:
     """An open-addressing table of distinct keys: int32 [slots], an index into them or -1."""
-    table = np.full(slots_for(len(keys)), -1, np.int32)
+    table = free_table(len(keys))
     rest = np.uint64(len(table) - 1)
     for i in range(len(keys)):
         slot = keys[i] & rest
@@ -57,7 +60,7 @@ def found_in(table: Places, keys: Ids, key: np.uint64) -> int:
 def grouped(values: Ids) -> tuple[Ids, Places]:
     """The distinct values in the order they come, and the index among them of each value."""
     distinct = np.empty(1024, np.uint64)
-    table = np.full(slots_for(len(distinct)), -1, np.int32)
+    table = free_table(len(distinct))
     rest = np.uint64(len(table) - 1)
     group = np.empty(len(values), np.int32)
     count = 0
@@ -68,7 +71,7 @@ def grouped(values: Ids) -> tuple[Ids, Places]:
         if table[slot] < 0:
             if count == len(distinct):
                 distinct = doubled(distinct)
-                table = np.full(slots_for(len(distinct)), -1, np.int32)
+                table = free_table(len(distinct))
                 rest = np.uint64(len(table) - 1)
                 for known in range(count):
                     slot = distinct[known] & rest
@@ -106,15 +109,16 @@ def holders(
             found += 1
         first[r] = found
     rows, units = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
-    last_row, last_unit = np.full(groups, -1, np.int64), np.full(groups, -1, np.int64)
+    # Each counted from 1: 0 is none yet.
+    last_row, last_unit = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
     for r in order:
         for i in range(first[r], first[r + 1]):
             g = group[i]
-            if last_row[g] != r:
-                last_row[g] = r
+            if last_row[g] != r + 1:
+                last_row[g] = r + 1
                 rows[g] += 1
-            if last_unit[g] != unit[r]:
-                last_unit[g] = unit[r]
+            if last_unit[g] != unit[r] + 1:
+                last_unit[g] = unit[r] + 1
                 units[g] += 1
     return rows, units
 
