@@ -39,7 +39,13 @@ def flagged(tmp_path: Path) -> Path:
 
 
 def config(**changes: Any) -> RepairConfig:
-    settings = {"use_cpu": True, "learning_rate": 1e-3, "num_train_epochs": 12, **changes}
+    settings = {
+        "use_cpu": True,
+        "learning_rate": 1e-3,
+        "num_train_epochs": 12,
+        "seed": 42,
+        **changes,
+    }
     settings.setdefault("probe_prompts", 8)
     return RepairConfig(**settings)
 

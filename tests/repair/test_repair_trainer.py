@@ -289,9 +289,9 @@ def test_evaluating_gives_the_repair_loss(tmp_path: Path) -> None:
         ("loss", "magic", "lower-bounded, npo"),
         ("scope", "question", "template, answer"),
         ("forget_weight", -1.0, "0 or more"),
-        ("tokens", 0, "more than 0"),
+        ("tokens", 0, "1 or more"),
         ("loss_options", {"beta": 1.0}, "no constant 'beta'"),
-        ("max_length", 0, "more than 0"),
+        ("max_length", 0, "1 or more"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_choices(
