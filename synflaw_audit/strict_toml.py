@@ -110,7 +110,7 @@ def _refuse_unknown(
     renamed: Mapping[str, str],
 ) -> None:
     """Walk tables beside the schema: ``msgspec`` ignores keys that a dataclass does not have."""
-    if dataclasses.is_dataclass(schema) and isinstance(data, dict):
+    if isinstance(schema, type) and dataclasses.is_dataclass(schema) and isinstance(data, dict):
         hints = _hints(schema)
         known = {renamed.get(field.name, field.name): field.name for field in _fields(schema)}
         for key, value in data.items():
