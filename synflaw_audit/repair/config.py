@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 from synflaw_audit.engines.local.memory import parsed
 from synflaw_audit.errors import InputError, RepairError
 from synflaw_audit.repair.losses import ForgettingLoss, make_loss
+from synflaw_audit.repair.perturbed import make_perturbation
 from synflaw_audit.settings.base import refusals
 from synflaw_audit.settings.repair import RepairSettings
 
@@ -26,10 +27,12 @@ class RepairConfig(RepairSettings, TrainingArguments):  # type: ignore[misc]
 
     Attributes:
         loss_options: The forgetting loss's constants, by name.
+        optimizer_options: Those of ``optimizer``, by name (see :mod:`.perturbed`).
         fits_batch: Whether the batch size was left open; kept by copies that hold a size.
     """
 
     loss_options: dict[str, float] = field(default_factory=dict)
+    optimizer_options: dict[str, float] = field(default_factory=dict)
     fits_batch: bool | None = None
 
     # Defaults of TrainingArguments that do not suit a short repair over our own batches.
@@ -55,6 +58,7 @@ class RepairConfig(RepairSettings, TrainingArguments):  # type: ignore[misc]
             self.room  # noqa: B018 -- refuses what is no size
         except InputError as error:
             raise RepairError(f"memory_limit: {error}") from error
+        make_perturbation(self.optimizer, self.optimizer_options)
         if self.reference == "cached" and self.forgetting_loss.needs_reference:
             raise RepairError(
                 f"loss {self.loss} compares forgotten tokens with the reference, of which a "
@@ -145,7 +149,10 @@ class RepairConfig(RepairSettings, TrainingArguments):  # type: ignore[misc]
         """The settings that decide the result, for the report: JSON values only."""
         shared = ("num_train_epochs", "max_steps", "warmup_steps", "lr_scheduler_type")
         own = (each.name for each in fields(RepairSettings) if each.name not in _PLUMBING)
-        values = {name: getattr(self, name) for name in (*own, "loss_options", *shared)}
+        values = {
+            name: getattr(self, name)
+            for name in (*own, "loss_options", "optimizer_options", *shared)
+        }
         plain = (int, float, str, bool, dict, type(None))
         return {
             name: value if isinstance(value, plain) else str(value)
@@ -153,5 +160,5 @@ class RepairConfig(RepairSettings, TrainingArguments):  # type: ignore[misc]
         }
 
 
-# How it was computed, not what.
-_PLUMBING = {"memory_limit"}
+# How it was computed, not what; and paths of this machine.
+_PLUMBING = {"memory_limit", "merge_with"}

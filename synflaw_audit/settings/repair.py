@@ -19,6 +19,10 @@ Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 Size = Annotated[int, Meta(ge=1)]
 
+MergeRule = Literal["metagpt", "average", "task-arithmetic", "ties", "dare"]
+TeachingName = Literal["atkd", "kl", "reverse-kl", "js"]
+OptimizerName = Literal["plain", "fsam", "pats"]
+
 
 @dataclass(kw_only=True)
 class Training:
@@ -29,8 +33,8 @@ class Training:
     over its own tokens of the whole accumulated batch.
 
     Attributes:
-        method: The method of repair, a key of :data:`.methods.METHODS`, or several joined by "+",
-            applied one after the other.
+        method: The method of repair, a key of :data:`.methods.METHODS`, several joined by "+",
+            applied one after the other, or ``auto`` (see :mod:`.methods.choice`).
         loss: Forgetting loss, a key of :data:`.losses.LOSSES`.
         scope: Forget ``template`` tokens and retain the content, or forget the whole ``answer``.
         forget_weight: Weight of forgetting.
@@ -59,8 +63,9 @@ class Training:
     method: Annotated[
         str,
         Setting(
-            "How to repair: forgetting, task-negation, a baseline (ftpo, dpo, simpo, jensun), or "
-            "one that a package adds; several joined by +."
+            "How to repair: forgetting, distill, merge, task-negation, a baseline (ftpo, dpo, "
+            "simpo, jensun), or one that a package adds; several joined by +; auto takes what did "
+            "most of what can be taken, list only shows all."
         ),
     ] = "forgetting"
     loss: Annotated[str, Setting("The forgetting loss, such as npo.")] = "lower-bounded"
@@ -100,6 +105,72 @@ class Training:
         bool, Setting("End once format is no likelier than ordinary answers are.")
     ] = False
     seed: Annotated[int, Setting("Of everything random.")] = 0
+
+
+@dataclass(kw_only=True)
+class Merging:
+    """What the method ``merge`` merges the model with, and how.
+
+    Attributes:
+        merge_with: Other fine-tunes of the same base: folders, hub names or adapters' folders.
+        merge_rule: How (see :mod:`.methods.merge.rules`).
+        merge_weight: What task arithmetic and TIES multiply the merged task vector by; None: as
+            their papers.
+        merge_density: Share of a task vector's entries that TIES and DARE keep.
+    """
+
+    merge_with: Annotated[
+        list[str] | None,
+        Setting("Another fine-tune of the base, for merge; may come again.", "MODEL", ("--with",)),
+    ] = None
+    merge_rule: Annotated[MergeRule, Setting("How merge weighs the models.")] = "metagpt"
+    merge_weight: Annotated[
+        float | None, Setting("Of the merged task vector, for task-arithmetic and ties.")
+    ] = None
+    merge_density: Annotated[
+        Annotated[float, Meta(gt=0, le=1)], Setting("Share of its entries that ties and dare keep.")
+    ] = 0.2
+
+
+@dataclass(kw_only=True)
+class Teaching:
+    """How the method ``distill`` follows its teacher, the reference model.
+
+    Attributes:
+        teaching: By which divergence (see :mod:`.methods.distill.divergences`).
+        imperfect_rate: Share of the answers' tokens that the model's own predictions are put in
+            place of, so that it is taught after its mistakes (see
+            :mod:`.methods.distill.imperfect`); 0 is plain distillation.
+    """
+
+    teaching: Annotated[TeachingName, Setting("How distill follows its teacher.")] = "atkd"
+    imperfect_rate: Annotated[
+        Annotated[float, Meta(ge=0, lt=1)],
+        Setting("Share of tokens that distill puts the model's own predictions in place of."),
+    ] = 0.0
+
+
+@dataclass(kw_only=True)
+class Steps:
+    """How any method that trains takes its steps.
+
+    Attributes:
+        optimizer: Where gradients are taken: ``plain``, at the weights; ``fsam`` or ``pats``,
+            beside them (see :mod:`.perturbed`).
+        self_evolution: Share of the model's own prediction in the targets of content and replayed
+            tokens that it has not learned yet; 0 is cross-entropy (see
+            :mod:`synflaw_audit.text.self_evolution`).
+        under_learned: The loss, in nats, beyond which it has not.
+    """
+
+    optimizer: Annotated[
+        OptimizerName, Setting("Where gradients are taken: at the weights, or beside them.")
+    ] = "plain"
+    self_evolution: Annotated[
+        Annotated[float, Meta(ge=0, lt=1)],
+        Setting("Share of the model's own prediction in the targets of hard tokens."),
+    ] = 0.0
+    under_learned: Annotated[NotNegative, Setting("Loss beyond which a token is hard.")] = 1.0
 
 
 @dataclass(kw_only=True)
@@ -275,7 +346,7 @@ class Measuring:
 
 
 @dataclass(kw_only=True)
-class RepairSettings(Measuring, Resources, Adapters, Material, Training):
+class RepairSettings(Measuring, Resources, Adapters, Material, Steps, Teaching, Merging, Training):
     """Everything of its own that a repair is told."""
 
 

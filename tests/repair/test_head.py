@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from synflaw_audit.repair.training.forward import (
     selected_hidden,
     selected_logits,
 )
+from synflaw_audit.text.self_evolution import smoothed_cross_entropy
 
 WIDTH, VOCABULARY = 6, 11
 BOUNDS = {Purpose.FORGET: slice(0, 7), Purpose.RETAIN: slice(7, 10), Purpose.REPLAY: slice(10, 18)}
@@ -186,3 +188,24 @@ def test_an_adapter_on_the_output_layer_is_not_plain() -> None:
         model = get_peft_model(build("llama", 50), settings)
     head = model.get_output_embeddings()
     assert not is_plain(model, head, inputs())
+
+
+@pytest.mark.parametrize("left_out", [(), ("bias",), ("replay",)])
+def test_self_evolution_holds_under_learned_tokens_back(left_out: tuple[str, ...]) -> None:
+    given = tensors()
+    scales = {name: scale for name, scale in ALL.items() if name not in left_out}
+    layer = Layer(given["weight"], given["bias"])
+    asked = replace(work("lower-bounded", given, scales, 4), smoothing=0.3, threshold=1.0)
+    loss, _ = fused_terms(given["hidden"], layer, asked)
+    expected = written_out("lower-bounded", given, layer, scales)
+    logits = layer.logits(given["hidden"])
+    for name, where in (("retain", BOUNDS[Purpose.RETAIN]), ("replay", BOUNDS[Purpose.REPLAY])):
+        if name in scales:
+            pair = (logits[where], given["ids"][where])
+            soft = smoothed_cross_entropy(*pair, smoothing=0.3, threshold=1.0)
+            expected = expected + scales[name] * (soft - cross_entropy(*pair)).sum()
+    assert loss.item() == pytest.approx(expected.item())
+    leaves = (given["hidden"], given["weight"], given["bias"])
+    ours, theirs = (torch.autograd.grad(x, leaves) for x in (loss, expected))
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other)

@@ -30,6 +30,7 @@ from synflaw_audit.repair.losses import ForgettingLoss
 from synflaw_audit.repair.material.batches import Purpose
 from synflaw_audit.repair.methods.forgetting.top_k import TopK, divergence_from_top
 from synflaw_audit.repair.scores import TokenScores
+from synflaw_audit.text.self_evolution import under_learned
 
 TERMS = ("forget", "retain", "replay", "bias")
 
@@ -70,6 +71,9 @@ class Work:
         bias_hidden: The reference's hidden vectors at ``bias_where``.
         bias_top: Or what is known of its probabilities there.
         forget_hidden: The reference's hidden vectors at the forgotten positions.
+        smoothing: Of under-learned tokens' targets in the cross-entropies, see
+            :mod:`~synflaw_audit.text.self_evolution`; 0 is plain.
+        threshold: From which loss on a token is under-learned, in nats.
     """
 
     ids: Tensor
@@ -84,6 +88,8 @@ class Work:
     bias_hidden: Tensor | None = None
     bias_top: TopK | None = None
     forget_hidden: Tensor | None = None
+    smoothing: float = 0.0
+    threshold: float = 0.0
 
 
 def fused_terms(hidden: Tensor, layer: Layer, work: Work) -> tuple[Tensor, Tensor]:
@@ -292,10 +298,22 @@ def _learn(
         index = work.ids[chunk].unsqueeze(-1)
         logits = gradients.layer.logits(hidden[chunk])
         p, log_z = _softmax(logits)
-        learned += (log_z - logits.gather(-1, index).squeeze(-1)).sum()
-        gradient = p.mul_(torch.stack(given).sum())
+        losses = log_z - logits.gather(-1, index).squeeze(-1)
+        pull = torch.ones_like(losses)
+        if work.smoothing:
+            # Self-evolution: the model's own prediction is part of the target, and pulls nowhere.
+            hard = under_learned(losses, work.threshold)
+            pull -= work.smoothing * hard
+            own = log_z - torch.linalg.vecdot(p, logits)
+            losses = pull * losses + (1 - pull) * own
+        learned += losses.sum()
+        gradient = p
         if scale is not None:
-            gradient.scatter_add_(-1, index, (-scale).expand_as(index).to(p.dtype))
+            learns = (scale * pull).unsqueeze(-1)
+            gradient = p.mul_(learns if bias_scale is None else learns + bias_scale)
+            gradient.scatter_add_(-1, index, -learns.to(p.dtype))
+        elif bias_scale is not None:
+            gradient = p.mul_(bias_scale)
         if bias_scale is not None:
             q, value = _divergence(logits, log_z, chunk, work)
             diverged += value

@@ -184,6 +184,8 @@ class StepLoss:
             bias_hidden=self._ask(features, targets, bias_where) if asks else None,
             bias_top=known,
             forget_hidden=self._ask(features, targets, forget_where) if compares else None,
+            smoothing=settings.self_evolution,
+            threshold=settings.under_learned,
         )
 
     def _ask(self, features: dict[str, Tensor], targets: Targets, where: slice) -> Tensor | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel
 
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Collator, TrainingExample, pad_id
@@ -21,9 +21,10 @@ from synflaw_audit.repair.methods.forgetting.head import TERMS
 from synflaw_audit.repair.methods.forgetting.reference import make_reference
 from synflaw_audit.repair.methods.forgetting.terms import StepLoss, token_counts
 from synflaw_audit.repair.training.forward import output_layer
+from synflaw_audit.repair.training.steps import StepTrainer
 
 
-class RepairTrainer(Trainer):
+class RepairTrainer(StepTrainer):
     """``transformers.Trainer`` for :class:`RepairConfig`, over :class:`~.batches.Example` rows.
 
     Args:
@@ -61,7 +62,6 @@ class RepairTrainer(Trainer):
             # `accelerate launch`, one process each.
             args._n_gpu = 1
         self.settings = args
-        self.failure: str | None = None
         head = output_layer(self.accelerator.unwrap_model(self.model))
         reference = make_reference(args, self.model, reference_model, train_dataset or ())
         self._step_loss = StepLoss(args, head, reference)
@@ -87,27 +87,11 @@ class RepairTrainer(Trainer):
         if not isinstance(num_items_in_batch, Tensor):
             num_items_in_batch = self._get_num_items_in_batch([inputs], self.args.device)
         loss, parts = self._step_loss(model, inputs, num_items_in_batch)
-        self._parts += parts
+        if not self.again:
+            self._parts += parts
         # Gradients are averaged over the processes, while the counts are of all of them.
         loss = loss * self.accelerator.num_processes
         return (loss, {}) if return_outputs else loss
-
-    def training_step(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Tensor | Any],
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Tensor:
-        """One micro-batch; a loss that is not finite stops the run and is named in ``failure``."""
-        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
-        finite = torch.isfinite(loss).float().reshape(1)
-        # Every process must stop, or the others wait for it for ever.
-        if self.accelerator.num_processes > 1:
-            finite = self.accelerator.gather(finite)
-        if not bool(finite.min()):
-            self.failure = f"the loss was not finite at step {self.state.global_step + 1}"
-            self.control.should_training_stop = True
-        return loss
 
     def prediction_step(
         self,

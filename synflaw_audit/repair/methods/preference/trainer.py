@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel
 
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.methods.forgetting.reference import AdapterOff, Reference, SecondModel
 from synflaw_audit.repair.methods.preference.objectives import Objective
 from synflaw_audit.repair.training.forward import output_layer
+from synflaw_audit.repair.training.steps import StepTrainer
 
 
-class PreferenceTrainer(Trainer):
+class PreferenceTrainer(StepTrainer):
     """``transformers.Trainer`` over the items of an :class:`~.objectives.Objective`.
 
     Args:
@@ -23,10 +23,16 @@ class PreferenceTrainer(Trainer):
         args: The settings.
         items: In the order of training.
         objective: The loss.
+        reference: What it compares with; None: the model as it stands.
     """
 
     def __init__(
-        self, model: PreTrainedModel, args: RepairConfig, items: Sequence[Any], objective: Objective
+        self,
+        model: PreTrainedModel,
+        args: RepairConfig,
+        items: Sequence[Any],
+        objective: Objective,
+        reference: Reference | None = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -34,11 +40,12 @@ class PreferenceTrainer(Trainer):
             train_dataset=items,
             data_collator=objective.collate,
         )
-        self.failure: str | None = None
         self._objective = objective
         inner = self.accelerator.unwrap_model(self.model)
         self._head = output_layer(inner)
-        self._reference = _reference(inner) if objective.needs_reference else None
+        if reference is None and objective.needs_reference:
+            reference = _reference(inner)
+        self._reference = reference
 
     def compute_loss(
         self,
@@ -50,19 +57,6 @@ class PreferenceTrainer(Trainer):
         """The objective over one micro-batch."""
         loss = self._objective(model, self._head, inputs, self._reference)  # type: ignore[arg-type]
         return (loss, {}) if return_outputs else loss
-
-    def training_step(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Tensor | Any],
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Tensor:
-        """One micro-batch; a loss that is not finite stops the run and is named in ``failure``."""
-        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
-        if not bool(torch.isfinite(loss).all()):
-            self.failure = f"the loss was not finite at step {self.state.global_step + 1}"
-            self.control.should_training_stop = True
-        return loss
 
 
 def _reference(model: Any) -> Reference:
