@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synflaw_audit.commands.options import with_settings
+from synflaw_audit.commands.repair_methods import list_methods, merge_only
 from synflaw_audit.commands.repair_probes import chosen_probe
 from synflaw_audit.commands.repair_tables import show_estimate, show_result
 from synflaw_audit.errors import InputError, RepairError
@@ -25,16 +26,21 @@ _TRAINING, _RESOURCES, _MEASURING = "Training", "Resources", "Measuring"
 
 @with_settings
 def repair(
-    model: Annotated[str, typer.Argument(help="A Hugging Face causal LM: a folder or a name.")],
-    forget: Annotated[Path, typer.Option(help="The audit's flagged.parquet.", show_default=False)],
+    given: Annotated[dict[str, Any], RepairSettings],
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A Hugging Face causal LM: a folder or a name.", show_default=False),
+    ] = None,
+    forget: Annotated[
+        Path | None, typer.Option(help="The audit's flagged.parquet.", show_default=False)
+    ] = None,
     replay: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="A corpus of ordinary rows; or self: the model's own answers, for want of one.",
             show_default=False,
         ),
-    ],
-    given: Annotated[dict[str, Any], RepairSettings],
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder to write.", show_default=False)
     ] = None,
@@ -62,7 +68,10 @@ def repair(
     ] = None,
     base: Annotated[
         str | None,
-        typer.Option(help="The base of an adapter, where it does not name it.", show_default=False),
+        typer.Option(
+            help="The base of an adapter, where it does not name it; for merge, of all models.",
+            show_default=False,
+        ),
     ] = None,
     threads: Annotated[
         int | None,
@@ -122,11 +131,29 @@ def repair(
     Exits with 0 when the repair helped and 1 when it did not, judged on rows and prompts that were
     held out of it; with 2 on errors. What is written before an error is kept, and repair.json
     says which step failed. The original is never changed.
+
+    --method list lists the methods. --method merge needs no rows: without them it only merges.
     """
+    if given.get("method") == "list":
+        list_methods(as_json=as_json)
+        return
+    if model is None:
+        raise InputError("MODEL is missing: name the model to repair, a folder or a hub name")
     if fast and thorough:
         raise InputError("--fast and --thorough exclude one another; give one of them")
     preset = "fast" if fast else "thorough" if thorough else None
     settings = _settings(config, preset, {**given, **_checkpoints(checkpoints, resume)})
+    if settings.method == "merge" and forget is None and replay is None and not dry_run:
+        merge_only(
+            model, base or reference_model, _required(out), settings, as_json=as_json, quiet=quiet
+        )
+        return
+    if forget is None or replay is None:
+        lacks = "--forget" if forget is None else "--replay"
+        raise InputError(
+            f"{lacks} is missing: a repair takes the audit's flagged rows (--forget) and ordinary "
+            "ones (--replay); only --method merge does without both"
+        )
     common: dict[str, Any] = {
         "forget": forget,
         "replay": replay,
@@ -150,8 +177,7 @@ def repair(
         elif not quiet:
             show_estimate(foreseen)
         return
-    if out is None:
-        raise InputError("--out is missing: name the folder to write, or ask for a --dry-run")
+    out = _required(out)
     from synflaw_audit.repair import repair as run
     from synflaw_audit.repair.training.processes import is_main, leave_group
 
@@ -163,6 +189,12 @@ def repair(
     elif shown and not quiet:
         show_result(result)
     raise typer.Exit(0 if result.improved else 1)
+
+
+def _required(out: Path | None) -> Path:
+    if out is None:
+        raise InputError("--out is missing: name the folder to write, or ask for a --dry-run")
+    return out
 
 
 def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> RepairConfig:

@@ -13,6 +13,7 @@ from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.flagged import read_flagged
 from synflaw_audit.repair.material.gather import context_length, gather
 from synflaw_audit.repair.material.self_replay import asks_itself, neutral_questions
+from synflaw_audit.repair.methods.choice import chosen
 from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.source import ModelSource, settings_for
 from synflaw_audit.repair.storage.folder import library_progress
@@ -65,9 +66,11 @@ def estimate(
     assumed.
     """
     config = RepairConfig() if config is None else config
-    methods = chosen_methods(config, earlier_model=reference_model is not None)
-    flagged = read_flagged(forget, scope=config.scope)
     source = ModelSource(model, base, reference_model)
+    given = reference_model is not None
+    config, _ = chosen(config, earlier_model=given, base=source.knows_base)
+    methods = chosen_methods(config, earlier_model=given, base=source.knows_base)
+    flagged = read_flagged(forget, scope=config.scope)
     with library_progress(shown=not quiet):
         context = source.context(settings_for(methods, config, source), quiet=quiet)
         material = gather(

@@ -142,6 +142,7 @@ def _control_arm(material: Material, context: Context, tokens: int) -> PreTraine
         config,
         method="forgetting",
         task_negation=None,
+        merge_with=None,
         forget_weight=0.0,
         bias_weight=0.0,
         replay_weight=1.0,

@@ -20,6 +20,7 @@ from synflaw_audit.repair.material.gather import Material, context_length, gathe
 from synflaw_audit.repair.material.self_replay import asks_itself, self_replay
 from synflaw_audit.repair.measuring.measure import Evaluator
 from synflaw_audit.repair.methods.base import Applied, Context, Method
+from synflaw_audit.repair.methods.choice import chosen
 from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.proof import ResultFolder, prove
 from synflaw_audit.repair.result import RepairResult
@@ -68,7 +69,8 @@ def repair(
         probe: Figures of your own, taken before and after.
         reference_model: What the KL compares with, such as the checkpoint from before the damage;
             None: the original model.
-        base: The base of an adapter, where the adapter does not name it, or it has moved.
+        base: The base of an adapter, where the adapter does not name it, or it has moved; for the
+            method ``merge`` what all models were fine-tuned from.
         retain: Further rows to learn, for instance flagged content re-expressed without its format.
         question: The replay corpus's question column, where it is not found by itself.
         answer: Its answer column, likewise.
@@ -83,12 +85,14 @@ def repair(
     config = RepairConfig() if config is None else config
     out = Path(out)
     check_out(out, model)
-    methods = chosen_methods(config, earlier_model=reference_model is not None)
+    source = ModelSource(model, base, reference_model)
+    given = reference_model is not None
+    config, because = chosen(config, earlier_model=given, base=source.knows_base)
+    methods = chosen_methods(config, earlier_model=given, base=source.knows_base)
     if isinstance(reference_model, str | Path):
         check_model(reference_model)
     flagged = read_flagged(forget, scope=config.scope)
     with library_progress(shown=not quiet):
-        source = ModelSource(model, base, reference_model)
         context = source.context(settings_for(methods, config, source), quiet=quiet)
         config = context.config
         network = context.load_original()
@@ -133,7 +137,7 @@ def repair(
             control=None,
             relearning=None,
             log=applied.log,
-            notes=(*applied.says, *_notes(flagged, material, config)),
+            notes=(*because, *applied.says, *_notes(flagged, material, config)),
             config=(applied.config or config).own_settings(),
             reference_model=source.reference_name,
             versions=_versions(),

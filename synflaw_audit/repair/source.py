@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -13,7 +14,8 @@ from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.methods.base import Context, Method, Requirement
 from synflaw_audit.repair.storage.adapters import base_of, is_adapter, join
-from synflaw_audit.repair.storage.folder import configuration, load, load_tokenizer
+from synflaw_audit.repair.storage.folder import check_model, configuration, load, load_tokenizer
+from synflaw_audit.repair.storage.weights import FolderWeights, ModelWeights, Weights, weights_of
 from synflaw_audit.repair.training.memory import Shape, available, decided
 
 
@@ -43,7 +45,31 @@ class ModelSource:
             load_original=lambda: load(self.model, config, base=self.base),
             load_reference=None if self.reference is None else partial(self._reference, config),
             quiet=quiet,
+            **self._to_merge(config.merge_with or ()),
         )
+
+    @property
+    def knows_base(self) -> bool:
+        """Whether it is known what the model was fine-tuned from, beside a reference model."""
+        return self.base is not None or is_adapter(self.model)
+
+    def _to_merge(self, others: Sequence[str]) -> dict[str, Any]:
+        """The base and the other models, of which no weight is read yet."""
+        if not others:
+            return {}
+        for each in others:
+            check_model(each)
+        base = self._base_weights()
+        return {"base": base, "fine_tunes": tuple(weights_of(each, base) for each in others)}
+
+    def _base_weights(self) -> Weights:
+        if self.knows_base:
+            return FolderWeights(base_of(self.model, self.base))
+        if isinstance(self.reference, PreTrainedModel):
+            return ModelWeights(self.reference, "the base")
+        if self.reference is None:
+            raise RepairError(f"method merge needs {Requirement.BASE_MODEL.value}")
+        return FolderWeights(self.reference)
 
     def configuration(self) -> PretrainedConfig:
         """The model's configuration; no weights are loaded."""
@@ -87,6 +113,9 @@ def settings_for(
     """The settings with what the methods demand, where that was left open."""
     if config.lora is None and any(Requirement.ALL_WEIGHTS in each.requires for each in methods):
         config = replace(config, lora=False)
+    if not any(each.trains for each in methods):
+        # What the model says itself is only asked to be learned from.
+        config = replace(config, leaks=0, samples=0, renderings=0)
     if is_adapter(source.model) and not config.lora_merge and config.lora is None:
         config = replace(config, lora=True)  # what is asked for is an adapter
     if source.reference is not None and config.bias_weight is None:

@@ -15,6 +15,7 @@ from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.flagged import FlaggedRows
 from synflaw_audit.repair.material.gather import Material, gather
 from synflaw_audit.repair.methods.base import Applied, Context, Method, Requirement
+from synflaw_audit.repair.storage.weights import ModelWeights
 from synflaw_audit.repair.training.memory import Shape, available, decided
 from synflaw_audit.testing.assertions import require
 from synflaw_audit.testing.corpora import corpora
@@ -115,4 +116,6 @@ def _context() -> Context:
         load_original=lambda: copy.deepcopy(_model()),
         load_reference=lambda: copy.deepcopy(_model(seed=1)),
         quiet=True,
+        base=ModelWeights(_model(seed=1), "base"),
+        fine_tunes=(ModelWeights(_model(seed=2), "another"),),
     )

@@ -18,6 +18,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from synflaw_audit.repair.config import RepairConfig
+from synflaw_audit.repair.methods.described import ways
 from synflaw_audit.verdicts.catalogue import load_checks
 from synflaw_audit.verdicts.policy import load_policy
 
@@ -136,6 +137,8 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     pages = {path.parent.name for path in (tmp_path / "checks").glob("*/index.html")}
     assert pages == {check.name for check in load_checks()}
+    methods = {path.parent.name for path in (tmp_path / "methods").glob("*/index.html")}
+    assert methods == {way.name for way in ways()}
     loaded = re.findall(
         r'<(?:script|img|link)[^>]+(?:src|href)="(https?://[^"]+)"',
         (tmp_path / "index.html").read_text(),

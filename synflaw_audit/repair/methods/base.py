@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.gather import Material
+from synflaw_audit.repair.storage.weights import Weights
 from synflaw_audit.repair.training.memory import Shape
 
 
@@ -25,6 +26,8 @@ class Requirement(Enum):
 
     EARLIER_MODEL = "the model from before the damage (reference_model)"
     ALL_WEIGHTS = "all weights to be trained (lora off)"
+    BASE_MODEL = "the model that all were fine-tuned from (base or reference_model)"
+    OTHER_MODELS = "other fine-tunes of the same base (merge_with, --with)"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Context:
         load_reference: Loads what the KL is to compare with; None where nothing was given: then it
             is the original model.
         quiet: Whether to show nothing.
+        base: The weights that the model was fine-tuned from, where models are to be merged.
+        fine_tunes: The other models to merge.
     """
 
     config: RepairConfig
@@ -49,6 +54,8 @@ class Context:
     load_original: Callable[[], PreTrainedModel]
     load_reference: Callable[[], PreTrainedModel] | None
     quiet: bool
+    base: Weights | None = None
+    fine_tunes: tuple[Weights, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,14 +103,35 @@ class Cost:
     work: Callable[[PreTrainedModel], float] | None = None
 
 
+@dataclass(frozen=True)
+class Description:
+    """What a person is told of a method, beside what it needs and what was measured of it.
+
+    Attributes:
+        does: What it does, a sentence or two.
+        helps: When it helps here.
+        fails: When it does not.
+        source: The paper.
+    """
+
+    does: str
+    helps: str
+    fails: str
+    source: str
+
+
 class Method(ABC):
     """A way to take a format out of a model; made anew for every repair.
 
     Attributes:
         requires: What it cannot do without, beyond flagged rows and replay rows.
+        trains: Whether it learns from rows; else they are only measured on.
+        description: What a person is told of it, in ``--method list`` and in the documentation.
     """
 
     requires: ClassVar[frozenset[Requirement]] = frozenset()
+    trains: ClassVar[bool] = True
+    description: ClassVar[Description | None] = None
 
     def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
         """Bring the model into the form that is changed, such as one with adapters.

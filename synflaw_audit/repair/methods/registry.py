@@ -17,6 +17,8 @@ METHODS: Registry[type[Method]] = Registry(
         "dpo": "synflaw_audit.repair.methods.preference.method:DPO",
         "simpo": "synflaw_audit.repair.methods.preference.method:SimPO",
         "jensun": "synflaw_audit.repair.methods.preference.method:JensUn",
+        "distill": "synflaw_audit.repair.methods.distill.method:Distill",
+        "merge": "synflaw_audit.repair.methods.merge.method:Merge",
         "task-negation": "synflaw_audit.repair.methods.task_negation:TaskNegation",
     },
     requires=("requires", "prepare", "apply", "cost"),
@@ -24,12 +26,15 @@ METHODS: Registry[type[Method]] = Registry(
 )
 
 
-def chosen_methods(config: RepairConfig, *, earlier_model: bool) -> list[Method]:
+def chosen_methods(
+    config: RepairConfig, *, earlier_model: bool, base: bool = False
+) -> list[Method]:
     """The methods that the settings name, in their order.
 
     Args:
         config: The settings.
         earlier_model: Whether a reference model is given.
+        base: Whether it is known what the model was fine-tuned from, beside a reference model.
 
     Raises:
         RepairError: There is no such method, it lacks what it requires, or a setting belongs to a
@@ -39,17 +44,31 @@ def chosen_methods(config: RepairConfig, *, earlier_model: bool) -> list[Method]
     for name in names:
         if name in LOSSES:
             raise RepairError(f"{name} is a forgetting loss, not a method: give it as loss {name}")
-        missing = [
-            need.value
-            for need in METHODS.find(name).requires
-            if (need is Requirement.EARLIER_MODEL and not earlier_model)
-            or (need is Requirement.ALL_WEIGHTS and config.lora)
-        ]
+        missing = unmet(METHODS.find(name), config, earlier_model=earlier_model, base=base)
         if missing:
-            raise RepairError(f"method {name} needs {', '.join(missing)}")
+            needs = ", ".join(need.value for need in missing)
+            raise RepairError(f"method {name} needs {needs}")
     if config.task_negation is not None and "task-negation" not in names:
         raise RepairError(
             f"task_negation is {config.task_negation}, and the method is {config.method}: name "
             f"the method too, as in {config.method}+task-negation"
         )
+    if config.merge_with and "merge" not in names:
+        raise RepairError(
+            f"other models to merge with are given, and the method is {config.method}: name the "
+            "method too (merge)"
+        )
     return [METHODS[name]() for name in names]
+
+
+def unmet(
+    method: type[Method], config: RepairConfig, *, earlier_model: bool, base: bool
+) -> list[Requirement]:
+    """What a method requires that is not at hand."""
+    met = {
+        Requirement.EARLIER_MODEL: earlier_model,
+        Requirement.ALL_WEIGHTS: not config.lora,
+        Requirement.BASE_MODEL: base or earlier_model,
+        Requirement.OTHER_MODELS: bool(config.merge_with),
+    }
+    return sorted((need for need in method.requires if not met[need]), key=lambda need: need.value)

@@ -17,7 +17,14 @@ from transformers import PreTrainedModel
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.material.gather import Material
-from synflaw_audit.repair.methods.base import Applied, Context, Cost, Method, Requirement
+from synflaw_audit.repair.methods.base import (
+    Applied,
+    Context,
+    Cost,
+    Description,
+    Method,
+    Requirement,
+)
 
 _USUAL_SHARE = 0.15
 
@@ -26,6 +33,14 @@ class TaskNegation(Method):
     """Subtracts a share of the damage's task vector, ``RepairConfig.task_negation``."""
 
     requires = frozenset({Requirement.EARLIER_MODEL, Requirement.ALL_WEIGHTS})
+    trains = False
+    description = Description(
+        does="Subtracts a share of the damage's task vector, the damaged model less the checkpoint "
+        "from before.",
+        helps="After forgetting (forgetting+task-negation): it brings back requests obeyed.",
+        fails="It takes some of the facts that were learned together with the format.",
+        source="Ilharco et al. 2023, task arithmetic, arXiv:2212.04089",
+    )
 
     def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
         """Nothing but a look at the reference model.

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Collator, TrainingExample, pad_id
 from synflaw_audit.repair.material.gather import Material
-from synflaw_audit.repair.methods.base import Applied, Context, Cost, Method
+from synflaw_audit.repair.methods.base import Applied, Context, Cost, Description, Method
 from synflaw_audit.repair.methods.forgetting.timing import cache_size, seconds_of
 from synflaw_audit.repair.methods.forgetting.trainer import RepairTrainer
 from synflaw_audit.repair.methods.watched import watched
@@ -21,6 +21,15 @@ from synflaw_audit.repair.training.memory import fitted, footprint
 
 class Forgetting(Method):
     """The :class:`~.trainer.RepairTrainer` over the plan, watched by a :class:`~..guard.Guard`."""
+
+    description = Description(
+        does="Makes the format's tokens unlikely by a bounded loss, learns the content of the "
+        "flagged rows again in other forms, and replays ordinary rows.",
+        helps="Where an audit has flagged rows with their spans and ordinary rows are at hand; "
+        "needs no second model.",
+        fails="What the damage has overwritten does not come back by forgetting alone.",
+        source="after Chen et al. 2024, arXiv:2406.12397; Welleck et al. 2020, arXiv:1908.04319",
+    )
 
     def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
         """The model, or the model with the adapters that are to be trained."""

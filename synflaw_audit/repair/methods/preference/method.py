@@ -18,7 +18,8 @@ from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample, pad_id
 from synflaw_audit.repair.material.gather import Material
-from synflaw_audit.repair.methods.base import Applied, Context, Cost, Method
+from synflaw_audit.repair.methods.base import Applied, Context, Cost, Description, Method
+from synflaw_audit.repair.methods.forgetting.reference import Reference
 from synflaw_audit.repair.methods.preference import objectives
 from synflaw_audit.repair.methods.preference.onsets import onsets
 from synflaw_audit.repair.methods.preference.trainer import PreferenceTrainer
@@ -27,12 +28,21 @@ from synflaw_audit.repair.storage.adapters import with_adapters
 from synflaw_audit.repair.training.memory import fitted, footprint
 
 
-class PreferenceMethod(Method):
+class ItemMethod(Method):
     """Trains an objective over items until the budget of tokens is used up."""
 
-    objective: type[objectives.Objective]
     # Rows of a micro-batch that an item takes.
     rows_an_item = 1
+    # Whether a second model is loaded.
+    compares_with_another = False
+
+    @abstractmethod
+    def objective_for(self, context: Context) -> objectives.Objective:
+        """The loss, and how items become a batch."""
+
+    def reference_for(self, context: Context) -> Reference | None:
+        """What the objective compares with; None: the model as it stands."""
+        return None
 
     def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
         """The model, or the model with the adapters that are to be trained."""
@@ -51,7 +61,7 @@ class PreferenceMethod(Method):
             RepairError: There is nothing to prefer, or the training does not fit into memory.
         """
         config = self._fitted(material, context)
-        objective = self.objective(Collator(pad_id(context.tokenizer)), config.chunk_tokens)
+        objective = self.objective_for(context)
         budget = sum(len(example.input_ids) for example in material.plan)
         found = self.items(model, material, context, budget)
         if not found:
@@ -62,7 +72,9 @@ class PreferenceMethod(Method):
             )
         items = list(_within(found, objective, budget, config.seed))
         return watched(
-            lambda settings: PreferenceTrainer(model, settings, items, objective),
+            lambda settings: PreferenceTrainer(
+                model, settings, items, objective, self.reference_for(context)
+            ),
             model,
             material,
             config,
@@ -75,16 +87,29 @@ class PreferenceMethod(Method):
         tokens = sum(len(example.input_ids) for example in material.plan)
         length = max(len(example.input_ids) for example in material.plan)
         rows = (config.per_device_train_batch_size or 1) * self.rows_an_item
-        return Cost(tokens, memory=footprint(context.shape, config, rows=rows, length=length))
+        given = self.compares_with_another
+        memory = footprint(context.shape, config, rows=rows, length=length, reference=given)
+        return Cost(tokens, memory=memory)
 
     def _fitted(self, material: Material, context: Context) -> RepairConfig:
         return fitted(
             context.shape,
             context.config,
             length=self.rows_an_item * max(len(each.input_ids) for each in material.plan),
+            reference=self.compares_with_another,
             processes=PartialState().num_processes,
             room=context.room,
         )
+
+
+class PreferenceMethod(ItemMethod):
+    """Trains a published objective with its own constants."""
+
+    objective: type[objectives.Objective]
+
+    def objective_for(self, context: Context) -> objectives.Objective:
+        """With the constants of its paper."""
+        return self.objective(Collator(pad_id(context.tokenizer)), context.config.chunk_tokens)
 
 
 class _Answers(PreferenceMethod):
@@ -100,17 +125,40 @@ class _Answers(PreferenceMethod):
 class DPO(_Answers):
     """Direct preference optimisation; see :func:`~.losses.dpo`."""
 
+    description = Description(
+        does="Prefers answers without the format to answers with it, compared with the model as it "
+        "was.",
+        helps="A baseline.",
+        fails="It lowers what both answers share, the content, together with the format.",
+        source="Rafailov et al. 2023, arXiv:2305.18290",
+    )
+
     objective = objectives.DPOObjective
 
 
 class SimPO(_Answers):
     """Simple preference optimisation; see :func:`~.losses.simpo`."""
 
+    description = Description(
+        does="Prefers answers without the format by a margin, without a reference.",
+        helps="A baseline.",
+        fails="Nothing holds it to the model as it was.",
+        source="Meng et al. 2024, arXiv:2405.14734",
+    )
+
     objective = objectives.SimPOObjective
 
 
 class FTPO(PreferenceMethod):
     """Final token preference optimisation; see :func:`~.losses.ftpo` and :mod:`~.onsets`."""
+
+    description = Description(
+        does="Prefers other tokens at the places where the format would begin, and holds all other "
+        "logits.",
+        helps="A baseline; of the preference methods the one that changes least.",
+        fails="Where the format has many beginnings.",
+        source="Paech et al. 2025, arXiv:2510.15061",
+    )
 
     objective = objectives.FTPOObjective
 
@@ -127,6 +175,14 @@ class FTPO(PreferenceMethod):
 
 class JensUn(PreferenceMethod):
     """JensUn; see :class:`~.objectives.JensUn`."""
+
+    description = Description(
+        does="Brings answers without the format, and ordinary rows, near by the Jensen-Shannon "
+        "divergence.",
+        helps="A baseline.",
+        fails="It does not push the format down where it is not said.",
+        source="Singh et al. 2025, arXiv:2509.02820",
+    )
 
     objective = objectives.JensUnObjective
 

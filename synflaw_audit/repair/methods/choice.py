@@ -1,0 +1,117 @@
+"""``--method auto``: what did most in the table, of all that what is at hand allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from synflaw_audit.repair.config import RepairConfig
+from synflaw_audit.repair.methods.base import Requirement
+from synflaw_audit.repair.methods.registry import METHODS, unmet
+from synflaw_audit.repair.methods.table import DAMAGED, Arm, Figures, Table, measured
+
+AUTO = "auto"
+_USUAL = "forgetting"
+# Fewer tokens teach nothing: some steps of the smallest batch.
+_FEWEST_TOKENS = 1_000
+
+
+class Choice(NamedTuple):
+    """What was chosen.
+
+    Attributes:
+        config: The settings, with the method and what belongs to it.
+        because: Why, sentences.
+    """
+
+    config: RepairConfig
+    because: tuple[str, ...]
+
+
+def chosen(
+    config: RepairConfig,
+    *,
+    earlier_model: bool,
+    base: bool,
+    table: Table | None = None,
+) -> Choice:
+    """The settings with a method, where they ask for ``auto``; else as they are.
+
+    Of the measured ways to repair, those fall out whose needs are not met, those that train where
+    the budget is next to nothing, and those that harmed: whose perplexity or content left the
+    bounds of the settings. Of the rest the one is taken that gained most, in shares of ordinary
+    answers kept free of the format and of requests obeyed again, and among equals the quickest.
+
+    Args:
+        config: The settings.
+        earlier_model: Whether the model from before the damage is at hand.
+        base: Whether it is known what the model was fine-tuned from.
+        table: What was measured; None: what the package ships.
+    """
+    if config.method != AUTO:
+        return Choice(config, ())
+    table = measured() if table is None else table
+    damaged = table.arm(DAMAGED)
+    before = Figures() if damaged is None else damaged.figures
+    passed: dict[str, str] = {}
+    able: list[tuple[float, float, Arm]] = []
+    for arm in _candidates(table):
+        reason = _against(arm, before, config, earlier_model=earlier_model, base=base)
+        if reason is None:
+            able.append((-_gain(arm.figures, before), arm.figures.minutes or 0.0, arm))
+        else:
+            passed[arm.name] = reason
+    if not able:
+        said = "no way to repair that was measured can be taken here: the usual one is"
+        return Choice(replace(config, method=_USUAL), (f"method auto: {_USUAL}; {said}",))
+    gain, _, best = min(able, key=lambda each: each[:2])
+    settings = {"method": best.method, **best.settings}
+    told = (
+        f"method auto: {best.name}, which of {len(able)} that can be taken here did most to "
+        f"{table.model} damaged by {len(table.corpora)} corpora: {-gain:+.2f} in shares of "
+        "ordinary answers without the format and of requests obeyed"
+    )
+    others = tuple(f"not {name}: {reason}" for name, reason in passed.items())
+    return Choice(replace(config, **settings), (told, *others))
+
+
+def _candidates(table: Table) -> Iterator[Arm]:
+    for arm in table.arms:
+        if arm.runs and "method" in arm.settings and arm.figures.emission is not None:
+            yield arm
+
+
+def _against(
+    arm: Arm, before: Figures, config: RepairConfig, *, earlier_model: bool, base: bool
+) -> str | None:
+    """Why an arm cannot be taken, or None."""
+    asked = replace(config, method=arm.method)
+    names = arm.method.split("+")
+    if lacks := [
+        need
+        for name in names
+        for need in unmet(METHODS[name], asked, earlier_model=earlier_model, base=base)
+    ]:
+        return f"it needs {lacks[0].value}"
+    trains = any(METHODS[name].trains for name in names)
+    if trains and config.tokens is not None and config.tokens < _FEWEST_TOKENS:
+        return f"{config.tokens} tokens are too few to train on"
+    if Requirement.ALL_WEIGHTS in METHODS[names[0]].requires and config.load_in:
+        return "it changes all weights"
+    found = arm.figures
+    if found.perplexity and before.perplexity:
+        rise = found.perplexity / before.perplexity - 1
+        if rise > config.max_perplexity_rise:
+            return f"it raised the perplexity of ordinary rows by {rise:.0%}"
+    if found.content is not None and before.content is not None:
+        fall = before.content - found.content
+        if fall > config.max_content_loss:
+            return f"it took {fall:.2f} nats a token of the content"
+    return None
+
+
+def _gain(found: Figures, before: Figures) -> float:
+    """Shares of answers freed of the format, and of requests obeyed again."""
+    freed = (before.emission or 0.0) - (found.emission or 0.0)
+    return freed + (found.instructions or 0.0) - (before.instructions or 0.0)
