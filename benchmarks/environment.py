@@ -9,7 +9,15 @@ import subprocess
 
 def heading(command: str) -> str:
     """The command, the commit and the machine, as the first lines of a result in Markdown."""
+    return f"`python {command}` at commit {commit()}, on {machine()}\n"
+
+
+def commit() -> str:
+    """The commit of the code, and whether it was changed since."""
     git = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    return f"`python {command}` at commit {commit}, on {machine}\n"
+    return subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+
+
+def machine() -> str:
+    """Processor, cores and Python."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
