@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from synflaw_audit.findings.fixes import Fix
     from synflaw_audit.fixing import Strategy
+    from synflaw_audit.outputs.folder import OutputFolder
     from synflaw_audit.verdicts.catalogue import Check
     from synflaw_audit.verdicts.policy import Policy, Treated
 
@@ -49,12 +52,24 @@ class Treating:
         str | None,
         Setting(
             "Say their answers anew where every judge agrees; cap other rows (--cap, or none of "
-            "them): rules, which need no model, or what a package adds.",
-            "NAME",
+            "them). Rules need no model; else a causal LM, or an endpoint's address.",
+            "rules|MODEL|URL",
         ),
     ] = None
     rewriting: Annotated[
         Path | None, Setting("What the rewriting is told: candidates, mixture, budget.", "FILE")
+    ] = None
+    dry_run: Annotated[
+        bool, Setting("Only tell what the rewriting would cost.", flags=("--dry-run",))
+    ] = False
+    rewrite_for: Annotated[
+        str | None,
+        Setting(
+            "Also write replay.jsonl, rewrites and answers in a form that is asked for, for "
+            "`synflaw repair --replay`.",
+            "repair",
+            flags=("--for",),
+        ),
     ] = None
     plan: Annotated[
         Path | None,
@@ -96,12 +111,18 @@ def fix(
     _require_one(treating, policy)
     rules_file = treating.plan or policy
     others = [file for file in (rules_file, treating.rewriting) if file is not None]
-    with opened(out, FIX_OUTPUTS, paths, settings, others) as folder:
+    with ExitStack() as stack:
+        if treating.dry_run:
+            out = Path(stack.enter_context(TemporaryDirectory()))
+        folder = stack.enter_context(opened(out, FIX_OUTPUTS, paths, settings, others))
         checks = load_checks(settings.checks)
         if settings.select is not None:
             checks = selected(checks, settings.select)
         rules = Policy() if rules_file is None else load_policy(rules_file, checks)
         strategy = _strategy(treating, rules, checks, settings.seed)
+        if treating.dry_run:
+            _tell_cost(paths, settings, strategy, folder, rules.applied(checks), rules, printing)
+            return
         with progress(quiet=printing.quiet) as tell:
             fixed = run(
                 paths,
@@ -150,8 +171,16 @@ def _require_one(treating: Treating, policy: Path | None) -> None:
             f"what is to become of flagged rows? Give --drop, --cap N, --cut or --rewrite-with "
             f"NAME (with --cap N for rows of which that fails) or --plan FILE, not {told}"
         )
-    if treating.rewriting is not None and treating.rewrite_with is None:
-        raise InputError("--rewriting says how to rewrite, which takes --rewrite-with NAME")
+    if treating.rewrite_with is None:
+        for name, given in (
+            ("--rewriting", treating.rewriting),
+            ("--dry-run", treating.dry_run),
+            ("--for", treating.rewrite_for),
+        ):
+            if given:
+                raise InputError(f"{name} is about rewriting, which takes --rewrite-with NAME")
+    if treating.rewrite_for not in (None, "repair"):
+        raise InputError(f"--for {treating.rewrite_for}: rewrites are for 'repair', or for nothing")
     if treating.plan is not None and policy is not None:
         raise InputError("--plan is a policy itself, and says what passes; leave --policy out")
 
@@ -185,7 +214,11 @@ def _rewriting(name: str, treating: Treating, seed: int) -> Strategy:
     told = RewriteSettings() if treating.rewriting is None else load_settings(treating.rewriting)
     told = replace(told, seed=told.seed or seed)
     return Rewrite(
-        lambda natural: rewriter_named(name, natural, told), Cap(treating.cap or 0, seed), told
+        lambda natural: rewriter_named(name, natural, told),
+        Cap(treating.cap or 0, seed),
+        told,
+        dry_run=treating.dry_run,
+        replay=treating.rewrite_for is not None,
     )
 
 
@@ -194,6 +227,22 @@ def _planned(treated: Treated, seed: int) -> Strategy:
 
     cap = Cap(treated.rows, seed)
     return {"drop": Drop(), "cap": cap, "cut": Cut(cap), "keep": Keep()}[treated.strategy]
+
+
+def _tell_cost(
+    paths: list[str],
+    settings: AuditSettings,
+    strategy: Strategy,
+    folder: OutputFolder,
+    checks: Sequence[Check],
+    rules: Policy,
+    printing: Printing,
+) -> None:
+    from synflaw_audit.fixing import preview
+
+    with progress(quiet=printing.quiet) as tell:
+        preview(paths, settings, strategy, folder, checks, policy=rules, progress=tell)
+    typer.echo(on_one_line(getattr(strategy, "estimate", "")))
 
 
 def _show(fixed: Fix, out: Path, console: Console) -> None:

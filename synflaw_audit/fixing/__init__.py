@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from synflaw_audit.fixing.run import fix
+from synflaw_audit.fixing.run import fix, preview
 from synflaw_audit.fixing.strategies import Cap, Cut, Drop, Keep, Planned, Strategy
 
-__all__ = ["Cap", "Cut", "Drop", "Keep", "Planned", "Strategy", "fix"]
+__all__ = ["Cap", "Cut", "Drop", "Keep", "Planned", "Strategy", "fix", "preview"]

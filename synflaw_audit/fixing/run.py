@@ -76,23 +76,8 @@ def fix(
     original = Original.of(paths, settings)
     if original is None or settings.engine != "local":
         raise InputError("fix writes files again, so it needs a corpus of files on this machine")
-    parts = {name: folder.below(name) for name in (BEFORE_FOLDER, AFTER_FOLDER)}
-    before = audit(
-        paths,
-        settings,
-        checks=checks,
-        allow=policy.allow,
-        out=parts[BEFORE_FOLDER],
-        progress=progress,
-    )
-    found = parts[BEFORE_FOLDER].staging
-    treated = _Treated(found / FLAGGED_FILE, strategy, _names(strategy, before))
-    source = source_of(list(paths), settings)
-    strategy.prepare(
-        Audited(
-            source, sample_of(before), treated.flagged, treated.names, folder, progress or silent
-        )
-    )
+    before, source, treated = _begun(paths, settings, strategy, folder, checks, policy, progress)
+    found = folder.staging / BEFORE_FOLDER
     treated.decide()
     folders = (folder.staging / FIXED_FOLDER, folder.staging / REMOVED_FOLDER)
     split = treated.write(original, source, before, found / REJECTED_FILE, folders)
@@ -105,7 +90,7 @@ def fix(
         replace(settings, resume=False, memory_limit=None),
         checks=checks,
         allow=policy.allow,
-        out=parts[AFTER_FOLDER],
+        out=folder.below(AFTER_FOLDER),
         progress=progress,
     )
     decision = decide(after, policy, strict=strict)
@@ -120,6 +105,39 @@ def fix(
         after=after,
         examples=treated.changes(folder.staging / FIX_DIFF if diff else None),
     )
+
+
+def preview(
+    paths: Sequence[str],
+    settings: AuditSettings,
+    strategy: Strategy,
+    folder: OutputFolder,
+    checks: Sequence[Check],
+    *,
+    policy: Policy | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Audits a corpus and shows it to a strategy; nothing is repaired. See ``fix``."""
+    _begun(paths, settings, strategy, folder, checks, policy or Policy(), progress)
+
+
+def _begun(
+    paths: Sequence[str],
+    settings: AuditSettings,
+    strategy: Strategy,
+    folder: OutputFolder,
+    checks: Sequence[Check],
+    policy: Policy,
+    progress: Progress | None,
+) -> tuple[Report, Source, _Treated]:
+    """The audit of the corpus, and its flagged rows with a strategy that has been shown it."""
+    part = folder.below(BEFORE_FOLDER)
+    before = audit(paths, settings, checks=checks, allow=policy.allow, out=part, progress=progress)
+    treated = _Treated(part.staging / FLAGGED_FILE, strategy, _names(strategy, before))
+    source = source_of(list(paths), settings)
+    sample, tell = sample_of(before), progress or silent
+    strategy.prepare(Audited(source, sample, treated.flagged, treated.names, folder, tell))
+    return before, source, treated
 
 
 def _names(strategy: Strategy, report: Report) -> frozenset[str]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from synflaw_audit.errors import InputError
+from synflaw_audit.chat.endpoint import ChatServer
 
 
 class Answerer(Protocol):
@@ -62,7 +59,7 @@ class Endpoint:
 
     name: str
     url: str
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
     workers: int = 8
     timeout: float = 300.0
 
@@ -70,36 +67,12 @@ class Endpoint:
         """See :class:`Answerer`.
 
         Raises:
-            InputError: The server cannot be reached, refuses, or answers something else.
+            EndpointError: The server cannot be reached, refuses, or answers something else.
         """
-        with ThreadPoolExecutor(self.workers) as pool:
-            return list(pool.map(lambda prompt: self._one(prompt, max_new_tokens), prompts))
+        server = ChatServer(self.url, self.key, self.timeout)
 
-    def _one(self, prompt: str, max_new_tokens: int) -> str:
-        address = f"{self.url.rstrip('/')}/chat/completions"
-        if not address.startswith(("http://", "https://")):
-            raise InputError(f"{self.url}: an endpoint begins with http:// or https://")
-        asked = {
-            "model": self.name,
-            "messages": [{"role": "user", "content": prompt}],
-            "max_tokens": max_new_tokens,
-            "temperature": 0,
-        }
-        headers = {"Content-Type": "application/json"}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
-        request = urllib.request.Request(address, json.dumps(asked).encode(), headers)  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as reply:  # noqa: S310
-                told = json.load(reply)
-            content = told["choices"][0]["message"]["content"]
-        except urllib.error.HTTPError as error:
-            said = error.read(500).decode(errors="replace")
-            raise InputError(f"{address}: answered {error.code}: {said}") from error
-        except OSError as error:
-            raise InputError(f"{address}: cannot be reached: {error}") from error
-        except (ValueError, LookupError, TypeError) as error:
-            raise InputError(
-                f"{address}: its answer is no chat completion ({type(error).__name__}: {error})"
-            ) from error
-        return content or ""
+        def one(prompt: str) -> str:
+            return server.complete(self.name, prompt, max_new_tokens).text
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            return list(pool.map(one, prompts))

@@ -56,6 +56,10 @@ class Rewriter(ABC):
         """All that decides what it says besides row and form; what is kept is known by it."""
         return self.name
 
+    def estimate(self, work: Sequence[tuple[RewriteRow, WantedForm]]) -> str:
+        """What it would cost to ask for all of some work, for a person."""
+        return f"{len(work):,} candidates of {self.name}, which asks nobody"
+
     def notices(self) -> tuple[str, ...]:
         """What a person should know of how it went, such as what it cost."""
         return ()

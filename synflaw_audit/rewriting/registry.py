@@ -1,4 +1,4 @@
-"""The rewriters by name."""
+"""The rewriters by name; a name that none has is that of a model, or the address of an endpoint."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from synflaw_audit.rewriting.settings import RewriteSettings
 
 # What ``--rewrite-with`` may name besides; each is called with ``corpus``, a ``Natural``, and
 # ``seed``.
+# ``seed``.
 REWRITERS: Registry[Callable[..., Rewriter]] = Registry(
     "rewriter",
     "synflaw_audit.rewriters",
@@ -24,12 +25,17 @@ def rewriter_named(name: str, corpus: Natural, settings: RewriteSettings) -> Rew
     """The rewriter for ``--rewrite-with NAME``.
 
     Args:
-        name: Of a rewriter.
+        name: Of a rewriter; the address of an endpoint, which begins with http:// or https://; or
+            of a causal language model.
         corpus: What is to be rewritten.
         settings: What the rewriting is told.
 
     Raises:
-        InputError: There is none of that name.
+        InputError: The model cannot be loaded, or the endpoint does not say which it serves.
         PluginError: A package adds a rewriter of that name, and it cannot be used.
     """
-    return REWRITERS.find(name)(corpus=corpus, seed=settings.seed)
+    if name in REWRITERS:
+        return REWRITERS[name](corpus=corpus, seed=settings.seed)
+    from synflaw_audit.rewriting.generators.prompted import prompted
+
+    return prompted(name, corpus, settings)

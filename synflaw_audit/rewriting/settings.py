@@ -6,6 +6,9 @@ model = "my-model"                # as an endpoint knows it; the only one it ser
 key_variable = "OPENAI_API_KEY"   # the environment variable with its key
 requests_at_a_time = 8
 requests_per_minute = 300
+retries = 5                       # of a request that fails, each after twice the pause
+pause = 1.0                       # seconds, the first
+timeout = 300                     # seconds
 most_tokens = 2_000_000           # of prompts and answers together; then it stops asking
 price_per_million = { prompt = 0.15, answer = 0.60 }  # for the estimate of --dry-run
 
@@ -66,6 +69,9 @@ class RewriteSettings:
         key_variable: The environment variable that holds an endpoint's key.
         requests_at_a_time: To an endpoint.
         requests_per_minute: To an endpoint, at most.
+        retries: Of a request that fails in a way that may pass.
+        pause: Seconds before the first of them; it doubles.
+        timeout: Seconds that an answer may take.
         most_tokens: Of an endpoint, at most; as many as it takes if None.
         price_per_million: Of its tokens.
         seed: Of everything drawn.
@@ -82,6 +88,9 @@ class RewriteSettings:
     key_variable: str = "OPENAI_API_KEY"
     requests_at_a_time: Count = 8
     requests_per_minute: Count = 300
+    retries: Annotated[int, Meta(ge=0)] = 5
+    pause: Annotated[float, Meta(ge=0)] = 1.0
+    timeout: Annotated[float, Meta(gt=0)] = 300.0
     most_tokens: Count | None = None
     price_per_million: Price = field(default_factory=Price)
     seed: int = 0

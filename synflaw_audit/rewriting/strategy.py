@@ -18,8 +18,9 @@ import numpy as np
 from synflaw_audit.errors import InputError
 from synflaw_audit.fixing.rows import FlaggedRow, Treatment
 from synflaw_audit.fixing.strategies import Audited, Cap, Strategy
-from synflaw_audit.outputs.names import REWRITES_FILE
-from synflaw_audit.rewriting.base import Rewriter
+from synflaw_audit.outputs.names import REPLAY_FILE, REWRITES_FILE
+from synflaw_audit.rewriting.base import Rewriter, RewriteRow
+from synflaw_audit.rewriting.channels import replay_rows, write_replay
 from synflaw_audit.rewriting.gathering import natural_of, to_rewrite
 from synflaw_audit.rewriting.journal import Journal
 from synflaw_audit.rewriting.judges.credibility import (
@@ -29,6 +30,7 @@ from synflaw_audit.rewriting.judges.credibility import (
     judge_credibility,
 )
 from synflaw_audit.rewriting.judges.format import FormatJudge
+from synflaw_audit.rewriting.mixture import WantedForm
 from synflaw_audit.rewriting.natural import Natural
 from synflaw_audit.rewriting.rewrites import Candidate, Rewritten, write_rewrites
 from synflaw_audit.rewriting.selection import (
@@ -51,17 +53,30 @@ class Rewrite(Strategy):
         make: Makes the rewriter, of what the corpus says elsewhere.
         cap: What becomes of the other rows.
         settings: What the rewriting is told.
+        dry_run: Nothing is asked; ``estimate`` says what it would cost.
+        replay: Also write ``replay.jsonl``, rows that a repair learns from.
+
+    Attributes:
+        rewrites: Every flagged turn, with what became of it.
+        estimate: Of a dry run.
     """
 
     def __init__(
-        self, make: Callable[[Natural], Rewriter], cap: Cap, settings: RewriteSettings | None = None
+        self,
+        make: Callable[[Natural], Rewriter],
+        cap: Cap,
+        settings: RewriteSettings | None = None,
+        *,
+        dry_run: bool = False,
+        replay: bool = False,
     ) -> None:
         self.cap = cap
         self.settings = settings or RewriteSettings()
         self.rewrites: list[Rewritten] = []
         self.natural = Natural()
         self.credibility = _NOBODY
-        self._make = make
+        self.estimate = ""
+        self._make, self._dry_run, self._replay = make, dry_run, replay
         self._rewriter: Rewriter | None = None
         self._of_row: dict[tuple[str, int], list[Rewritten]] = {}
 
@@ -81,7 +96,11 @@ class Rewrite(Strategy):
         for each in self.rewrites:
             self._of_row.setdefault((each.file, each.row), []).append(each)
         self._rewriter = self._make(self.natural)
-        self._propose(self._rewriter, audited)
+        work, owner = self._work()
+        if self._dry_run:
+            self.estimate = self._rewriter.estimate(work)
+            return
+        self._propose(self._rewriter, audited, work, owner)
         audited.tell("judging", len(self.rewrites))
         object_to_content(self.rewrites, self.natural.facts, settings.least_coverage)
         judge = self._format_judge(audited)
@@ -91,6 +110,9 @@ class Rewrite(Strategy):
         choose(self.rewrites, judge, settings.rounds)
         path = audited.folder.staging / REWRITES_FILE
         write_rewrites(path, self.rewrites, self._rewriter.name)
+        if self._replay:
+            rows = replay_rows(self.rewrites, self.natural, settings.seed)
+            write_replay(audited.folder.staging / REPLAY_FILE, rows)
 
     def observe(self, row: FlaggedRow) -> None:
         """See ``Strategy.observe``."""
@@ -127,7 +149,8 @@ class Rewrite(Strategy):
     def _accepted(self, row: FlaggedRow) -> bool:
         return all(each.chosen is not None for each in self._of_row[row.file, row.row])
 
-    def _propose(self, rewriter: Rewriter, audited: Audited) -> None:
+    def _work(self) -> tuple[list[tuple[RewriteRow, WantedForm]], list[Rewritten]]:
+        """What is asked, a row in a form each, and for which turn."""
         settings = self.settings
         work, owner = [], []
         for each in self.rewrites:
@@ -136,6 +159,15 @@ class Rewrite(Strategy):
             for form in forms:
                 work.append((each.source, form))
                 owner.append(each)
+        return work, owner
+
+    def _propose(
+        self,
+        rewriter: Rewriter,
+        audited: Audited,
+        work: Sequence[tuple[RewriteRow, WantedForm]],
+        owner: Sequence[Rewritten],
+    ) -> None:
         journal = Journal(audited.folder.journal / JOURNAL) if rewriter.costly else None
         told = rewriter.many(work) if journal is None else journal.answered(rewriter, work)
         proposed: dict[int, Sequence[str]] = {}
@@ -144,6 +176,8 @@ class Rewrite(Strategy):
             audited.tell("rewriting", done)
         if journal is None and len(proposed) < len(work):
             raise InputError(f"the rewriter {rewriter.name} gave no answer for some rows")
+        for number in set(range(len(work))) - proposed.keys():
+            owner[number].missing = "was not asked for: the budget is spent"
         for number in sorted(proposed):  # whatever was ready first, all is the same
             each, form = owner[number], work[number][1]
             known = {candidate.text for candidate in each.candidates}

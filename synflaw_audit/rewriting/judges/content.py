@@ -9,6 +9,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from synflaw_audit.rewriting.base import RewriteRow
 from synflaw_audit.rewriting.facts import Fact, Facts
+from synflaw_audit.untrusted import visible
 
 _WORD = re.compile(r"[^\W_]+")
 _STEM = 5  # letters of a word that must be the same: "diagnose" and "diagnosis"
@@ -26,6 +27,8 @@ class ContentScore:
         invented: Facts that neither answer nor question has.
         coverage: The share of the content's words that the rewrite has, by their first letters.
         finished: Whether it ends as a text does, or as the answer did.
+        visible: Whether all of it shows: it has no character that a terminal would obey or that
+            turns what is shown around, unless the answer has such.
     """
 
     kept: int
@@ -33,9 +36,12 @@ class ContentScore:
     invented: tuple[Fact, ...]
     coverage: float
     finished: bool
+    visible: bool = True
 
     def objection(self, least_coverage: float) -> str:
         """Why the rewrite is not accepted; "" if nothing speaks against it."""
+        if not self.visible:
+            return "holds control characters"
         if self.lost:
             return f"lost: {', '.join(map(str, self.lost))}"
         if self.invented:
@@ -64,6 +70,7 @@ def judge_content(facts: Facts, row: RewriteRow, rewritten: str) -> ContentScore
         invented=invented,
         coverage=len(told & _stems(rewritten)) / len(told) if told else 1.0,
         finished=finished,
+        visible=visible(rewritten) == rewritten or visible(row.answer) != row.answer,
     )
 
 
