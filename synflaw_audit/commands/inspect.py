@@ -35,10 +35,10 @@ def inspect(
     Nothing is audited: what was recognised, by which options each possible reading is chosen, what
     is context and not learned, and what is not read.
     """
-    from synflaw_audit.reading.preview import preview
+    from synflaw_audit.reading.preview import preview_of
     from synflaw_audit.reading.source import source_of
 
-    found = preview(source_of(paths, reading), rows)
+    found = preview_of(source_of(paths, reading), rows)
     if printing.json:
         import orjson
 

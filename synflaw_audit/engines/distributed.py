@@ -27,7 +27,7 @@ from synflaw_audit.engines.base import (
 )
 from synflaw_audit.engines.contents import changed
 from synflaw_audit.engines.folders import write_folders
-from synflaw_audit.engines.passes import Counts
+from synflaw_audit.engines.passes import PassCounts
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts, Skipped
 from synflaw_audit.flagging.flags import Flagger
@@ -173,13 +173,13 @@ class DistributedEngine(Engine):
         rows = partial(pq.read_table, path)
         return _second_pass(counts, rows)
 
-    def _counted(self, yielded: Yielded) -> Counts:
+    def _counted(self, yielded: Yielded) -> PassCounts:
         """What all partitions count, of the very records that the first pass saw.
 
         Raises:
             InputError: The corpus is not what it was.
         """
-        counts = yielded.merged(Counts())
+        counts = yielded.merged(PassCounts())
         if self._content is not None and counts.content != self._content:
             raise changed(", ".join(self.files[:3]))
         return counts
@@ -218,7 +218,7 @@ class DistributedEngine(Engine):
         return _in_order(self.read(folder, outputs.flagged))
 
 
-def _second_pass(counts: Counts, rows: Callable[[], pa.Table]) -> SecondPass:
+def _second_pass(counts: PassCounts, rows: Callable[[], pa.Table]) -> SecondPass:
     return SecondPass(
         counts.tokens, counts.flagged, rows, counts.tally, counts.groups, counts.quarantined
     )

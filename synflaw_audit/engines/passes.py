@@ -35,7 +35,7 @@ BATCH_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
-class Counts:
+class PassCounts:
     """What the second pass counts in a corpus, or in a part of one; see ``SecondPass``."""
 
     tokens: int = 0
@@ -45,9 +45,9 @@ class Counts:
     quarantined: int = 0
     content: int = 0
 
-    def merged(self, other: Counts) -> Counts:
+    def merged(self, other: PassCounts) -> PassCounts:
         """Both parts together, in whatever order."""
-        return Counts(
+        return PassCounts(
             self.tokens + other.tokens,
             self.flagged + other.flagged,
             self.tally.joined(other.tally),
@@ -58,12 +58,12 @@ class Counts:
 
     def added(
         self, records: pa.RecordBatch, tokens: int, flagged: pa.RecordBatch, quarantined: int
-    ) -> Counts:
+    ) -> PassCounts:
         """The counts with those of a batch in them."""
         tally = Tally()
         if flagged.num_rows:
             tally.add(_in_order(flagged))
-        counted = Counts(
+        counted = PassCounts(
             tokens, flagged.num_rows, tally, quarantined=quarantined, content=content_of(records)
         )
         return self.merged(counted)

@@ -23,7 +23,7 @@ import zstandard
 from synflaw_audit.allowed import Allowances
 from synflaw_audit.engines.base import FirstPass
 from synflaw_audit.engines.partitions import Layout
-from synflaw_audit.engines.passes import Counts, mark_rows, sketch_rows
+from synflaw_audit.engines.passes import PassCounts, mark_rows, sketch_rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.groups import By, Grouper
@@ -142,7 +142,7 @@ def mark_partition(
 
     Args:
         flagger: Marks the rows.
-        kept: Which records are yielded, "all", the "flagged" ones or "none"; ``Counts`` always.
+        kept: Which records are yielded, "all", the "flagged" ones or "none"; ``PassCounts`` always.
         index: Columns whose values are yielded with each flagged row.
         by: What the records are grouped by, if by anything.
         batches: The partition's.
@@ -152,7 +152,7 @@ def mark_partition(
     Raises:
         InputError: There is no such index column.
     """
-    counts, grouper = Counts(), Grouper(by) if by else None
+    counts, grouper = PassCounts(), Grouper(by) if by else None
     tables = rows.layout.tables(batches, partition)
     for records, mask, flagged, tokens in mark_rows(tables, rows.schema, flagger, index, grouper):
         chosen = flagger.quarantined(flagged)
@@ -179,7 +179,7 @@ def merged(partials: Iterable[bytes]) -> bytes:
     return packed(reduce(lambda left, right: left.merged(right), map(unpacked, partials)))
 
 
-def packed(part: Sketched | Counts) -> bytes:
+def packed(part: Sketched | PassCounts) -> bytes:
     """A partial result as it travels."""
     out = io.BytesIO()
     _Pickler(out).dump(part)
@@ -200,7 +200,7 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def _partial(part: Sketched | Counts, partition: int) -> pa.RecordBatch:
+def _partial(part: Sketched | PassCounts, partition: int) -> pa.RecordBatch:
     return pa.record_batch([[partition], [packed(part)]], schema=PARTIAL)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from synflaw_audit.expectations.history import Score, history
+from synflaw_audit.expectations.history import PastScore, history
 from synflaw_audit.findings.report import MarkedText
 from synflaw_audit.report import words
 from synflaw_audit.untrusted import visible
@@ -81,7 +81,7 @@ def fragment(result: Any) -> str | None:
     )
 
 
-def trend(scores: Sequence[Score], limit: float | None) -> Trend | None:
+def trend(scores: Sequence[PastScore], limit: float | None) -> Trend | None:
     """The picture of two runs or more; None of fewer."""
     if len(scores) < 2:
         return None

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Score:
+class PastScore:
     """What one run found of an expectation.
 
     Attributes:
@@ -57,7 +57,7 @@ class History:
             has it: relative to the project's folder, or absolute. None if it has no such action.
     """
 
-    scores: Mapping[str, tuple[Score, ...]] = field(default_factory=dict)
+    scores: Mapping[str, tuple[PastScore, ...]] = field(default_factory=dict)
     found: bool = False
     folder: Path | None = None
 
@@ -120,14 +120,14 @@ def _partition(key: Any, validation: Mapping[str, Any]) -> ValidationFolder:
 
 def _scores(
     runs: list[tuple[datetime, Mapping[str, Any]]],
-) -> dict[str, tuple[Score, ...]]:
-    scores: dict[str, tuple[Score, ...]] = {}
+) -> dict[str, tuple[PastScore, ...]]:
+    scores: dict[str, tuple[PastScore, ...]] = {}
     for time, validation in runs:
         for found in validation.get("results") or []:
             identity = (found.get("expectation_config") or {}).get("id")
             score = (found.get("result") or {}).get("observed_value")
             if identity and META in (found.get("meta") or {}) and isinstance(score, int | float):
-                one = Score(time, float(score), bool(found.get("success")))
+                one = PastScore(time, float(score), bool(found.get("success")))
                 scores[identity] = (*scores.get(identity, ()), one)
     return scores
 

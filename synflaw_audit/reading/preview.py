@@ -69,7 +69,7 @@ class Preview:
     skipped: tuple[Skipped, ...] = ()
 
 
-def preview(source: Source, rows: int = 10) -> Preview:
+def preview_of(source: Source, rows: int = 10) -> Preview:
     """Looks at the first rows of every file.
 
     Args:

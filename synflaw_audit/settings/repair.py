@@ -174,7 +174,7 @@ class Steps:
 
 
 @dataclass(kw_only=True)
-class Material:
+class Learning:
     """What the model is trained on.
 
     Attributes:
@@ -346,7 +346,7 @@ class Measuring:
 
 
 @dataclass(kw_only=True)
-class RepairSettings(Measuring, Resources, Adapters, Material, Steps, Teaching, Merging, Training):
+class RepairSettings(Measuring, Resources, Adapters, Learning, Steps, Teaching, Merging, Training):
     """Everything of its own that a repair is told."""
 
 

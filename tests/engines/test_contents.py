@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synflaw_audit.engines.contents import Contents, combined, content_of, require_same
-from synflaw_audit.engines.passes import Counts, mark_rows, sketch_rows
+from synflaw_audit.engines.passes import PassCounts, mark_rows, sketch_rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.reading.schemas import Pair
@@ -65,7 +65,7 @@ def test_both_passes_of_parts_see_one_content(natural: pd.DataFrame) -> None:
     frame, schema = natural.head(90), Pair("question", "answer")
     parts = [DataFrameInput("rows", frame.iloc[start : start + 30]) for start in (0, 30, 60)]
     first = sketch_rows(parts, schema)
-    counts = Counts()
+    counts = PassCounts()
     for batch, mask, flagged, tokens in mark_rows(reversed(parts), schema, Flagger(())):
         counts = counts.added(batch, tokens, flagged, int(mask.sum()))
     assert counts.content == first.content != 0

@@ -21,7 +21,7 @@ from synflaw_audit import expectations as synflaw
 from synflaw_audit.commands import gx as gx_cli
 from synflaw_audit.expectations import evidence, folders
 from synflaw_audit.expectations import history as histories
-from synflaw_audit.expectations.history import History, Score, history
+from synflaw_audit.expectations.history import History, PastScore, history
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ def test_the_trend_lies_within_its_picture_and_is_upside_up(
     runs: list[tuple[float, bool]], limit: float | None
 ) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    scores = [Score(start + timedelta(days=n), *run) for n, run in enumerate(runs)]
+    scores = [PastScore(start + timedelta(days=n), *run) for n, run in enumerate(runs)]
     drawn = evidence.trend(scores, limit)
     assert drawn is not None
     assert len(drawn.dots) == len(runs)
@@ -156,4 +156,4 @@ def test_the_trend_lies_within_its_picture_and_is_upside_up(
 
 def test_one_run_has_no_trend() -> None:
     assert evidence.trend([], 0.5) is None
-    assert evidence.trend([Score(datetime(2026, 1, 1, tzinfo=UTC), 0.5, True)], 0.5) is None
+    assert evidence.trend([PastScore(datetime(2026, 1, 1, tzinfo=UTC), 0.5, True)], 0.5) is None
