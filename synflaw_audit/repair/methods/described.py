@@ -106,7 +106,7 @@ def ways(table: Table | None = None) -> Iterator[Way]:
         if method.description is None:
             continue
         rows = () if not method.trains else (_ROWS,)
-        required = sorted(_NEEDS[need] for need in method.requires)
+        required = [_NEEDS[need] for need in Requirement if need in method.requires]
         yield Way(
             name,
             f"--method {name}",
