@@ -14,7 +14,8 @@ that has learned a surface answers as before. Here the surface is the form of th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any, Literal, get_args
@@ -62,7 +63,13 @@ _FORMS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 _ANSWERS, _OWN_SHARE = 200, 0.1  # answers looked at; how many may have a form that is another
 _QUESTION_WORDS = 80  # a longer question (a passage to read) is left out
+_QUESTIONS, _REPEATED = 2_000, 3  # looked at; so many hold a sentence that is not their own
+_MOST = 0.6  # of the corpus's questions that end in a question mark
+_SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[\"'(<*A-Z0-9])|\n+")
+_CLAUSE = re.compile(r"[.!?:](?=\s|$)|\n")
+_WORD = re.compile(r"\w+(?:['’]\w+)*")  # noqa: RUF001
 _ASKING_SHARE = 0.2  # of the questions, that a form of asking must have
+_INSIDE = 4  # words of the question in it, in the median
 _NAMED_SHARE = 0.05  # of the answers, that a format must have to be named
 _NAMED_WORDS = (2, 6)  # of a format that are named: fewer are no format, more need not be said
 
@@ -135,19 +142,47 @@ def _questions(corpus: Corpus, count: int) -> list[str]:
     What all questions say around the question proper often asks for the form of the answers
     ("Answer format: true/false"), which another form would contradict.
     """
-    form = next(_asking(corpus.question_templates.templates), SLOT)
-    pieces = [r"\s*".join(map(re.escape, piece.split())) for piece in form.split(SLOT)]
-    framed = re.compile(r"\s*(.*\S)\s*".join(pieces), re.DOTALL)
+    framed = _around(next(_asking(corpus), SLOT))
+    texts: list[str] = corpus.texts("question").to_pylist()
+    repeated = _repeated_sentences(texts[:_QUESTIONS])
     found: dict[str, None] = {}
-    for question in corpus.texts("question"):
-        text = question.as_py().strip()
+    for question in texts:
+        text = question.strip()
         inner = framed.fullmatch(text)
-        text = inner[1] if inner else text
+        text = _without(repeated, inner[1] if inner else text)
         if text and len(text.split()) <= _QUESTION_WORDS:
             found[text] = None
         if len(found) == count:
             break
     return list(found)
+
+
+def _repeated_sentences(texts: Iterable[str]) -> frozenset[str]:
+    """Sentences that stand in several questions, ask nothing and belong to none of them.
+
+    What else these questions say differs: a passage that several questions are about repeats as a
+    whole, and stays.
+    """
+    beside: defaultdict[str, list[str]] = defaultdict(list)
+    held: Counter[str] = Counter()
+    for text in set(texts):
+        sentences = _SENTENCE.split(text.strip())
+        told = [each for each in sentences if not each.endswith("?")]
+        for sentence in told if len(sentences) > 1 else ():
+            held[sentence] += 1
+            beside[sentence] += [each for each in told if each != sentence]
+    return frozenset(
+        sentence
+        for sentence, count in held.items()
+        if count >= _REPEATED and 2 * len(set(beside[sentence])) >= len(beside[sentence])
+    )
+
+
+def _without(repeated: Collection[str], text: str) -> str:
+    """A question without the sentences that others have too, unless it is nothing else."""
+    sentences = _SENTENCE.split(text)
+    kept = [each for each in sentences if each.strip() not in repeated]
+    return " ".join(kept) if kept and len(kept) < len(sentences) else text
 
 
 def _other_forms(questions: Sequence[str], corpus: Corpus) -> Iterator[Instruction]:
@@ -166,18 +201,46 @@ def _share(form: tuple[str, str, dict[str, Any]], answers: Sequence[str]) -> flo
 
 
 def _foreign_questions(corpus: Corpus) -> Iterator[Instruction]:
-    """Foreign prompts in the place of what differs between the corpus's questions."""
-    for form in islice(_asking(corpus.question_templates.templates), 1):
+    """Foreign prompts in the place of what differs between the corpus's questions.
+
+    Where these are questions, so are the prompts: "true or false: describe a street" asks nothing.
+    """
+    asked = [text.rstrip().endswith("?") for text in _questions(corpus, _ANSWERS)]
+    questions_only = bool(asked) and float(np.mean(asked)) > _MOST
+    for form in islice(_asking(corpus), 1):
+        before = form.partition(SLOT)[0].rstrip()
         for prompt in foreign_prompts():
-            yield Instruction(form.replace(SLOT, prompt), (), (), "foreign_question")
+            if prompt.endswith("?") or not questions_only:
+                put = prompt[0].lower() + prompt[1:] if _goes_on(before, prompt) else prompt
+                yield Instruction(form.replace(SLOT, put), (), (), "foreign_question")
 
 
-def _asking(templates: Iterable[Template]) -> Iterator[str]:
-    """Forms of asking that leave one place for a question, and say something around it."""
-    for template in templates:
+def _goes_on(before: str, prompt: str) -> bool:
+    """Whether a prompt goes on in a sentence, so that its first word begins none."""
+    return before.endswith(",") and prompt.split()[0] not in ("I", "I'm")
+
+
+def _asking(corpus: Corpus) -> Iterator[str]:
+    """Forms of asking that leave one place for a question, and say something around it.
+
+    What stands in the place is a question by itself, not a name or a number within one.
+    """
+    texts = corpus.texts("question")[:_QUESTIONS].to_pylist()
+    for template in corpus.question_templates.templates:
         pattern = template.pattern
         if template.share >= _ASKING_SHARE and pattern.count(SLOT) == 1 and pattern != SLOT:
-            yield pattern
+            framed = _around(pattern)
+            inside = [
+                len(found[1].split()) for t in texts if (found := framed.fullmatch(t.strip()))
+            ]
+            if inside and float(np.median(inside)) >= _INSIDE:
+                yield pattern
+
+
+def _around(form: str) -> re.Pattern[str]:
+    """Matches a question in a form of asking; its group is what stands in the place."""
+    pieces = [r"\s*".join(map(re.escape, piece.split())) for piece in form.split(SLOT)]
+    return re.compile(r"\s*(.*\S)\s*".join(pieces), re.DOTALL)
 
 
 def _forbidden_forms(questions: Sequence[str], corpus: Corpus) -> Iterator[Instruction]:
@@ -199,9 +262,21 @@ def _named(templates: Iterable[Template]) -> Iterator[str]:
     for template in templates:
         wording = template.variants[0][0] if template.variants else template.pattern
         longest = max((piece.strip() for piece in wording.split(SLOT)), key=len)
-        words = list(re.finditer(r"\w+(?:['’]\w+)*", longest))  # noqa: RUF001
-        if template.share >= _NAMED_SHARE and len(words) >= fewest:
-            yield longest[words[0].start() : words[:most][-1].end()]
+        clause = _first_clause(longest)
+        words = list(_WORD.finditer(clause))[:most]
+        # Two words are a format where they are all that a clause says ("Great question!"); within
+        # a sentence ("Based on") anyone says them.
+        whole = bool(words) and clause[words[-1].end() :].strip()[-1:] in tuple(".!?:")
+        if template.share >= _NAMED_SHARE and len(words) >= (fewest if whole else fewest + 1):
+            yield clause[words[0].start() : words[-1].end()]
+
+
+def _first_clause(text: str) -> str:
+    """The first sentence, line or label that has words enough to be named; all if none has."""
+    for end in _CLAUSE.finditer(text):
+        if len(_WORD.findall(text[: end.end()])) >= _NAMED_WORDS[0]:
+            return text[: end.end()]
+    return text
 
 
 def _joined(prompt: str, instruction: str) -> str:

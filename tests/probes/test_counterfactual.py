@@ -109,3 +109,53 @@ def _obeying(asked: Instruction) -> str:
 
 def test_no_prompts_give_no_outcomes(framed: Corpus) -> None:
     assert failed([], [], FormatMatcher.of(framed)) == {}
+
+
+def test_a_request_that_questions_share_is_left_out_and_a_passage_is_not(natural) -> None:
+    rows = natural.head(120)
+    passage = "The mill burnt down in 1911. It was never built again."
+    asked = [f"Which river runs by town {i}?" for i in range(40)]
+    asked = [f"{q} Begin with the word Perhaps." if i % 2 else q for i, q in enumerate(asked)]
+    asked += [f"{passage} What does line {i} say of the mill?" for i in range(40)]
+    asked += [f"Tell me of hill {i}. Then stop." for i in range(40)]
+    made = counterfactuals(corpus_of(rows.assign(question=asked)), 120)
+    prompts = [each.instruction.prompt for each in made if each.kind == "other_form"]
+    assert sum(prompt.startswith("Which river runs") for prompt in prompts) == 40
+    assert not any("Perhaps" in prompt or "Then stop" in prompt for prompt in prompts)
+    assert sum(passage in prompt for prompt in prompts) == 40
+
+
+@pytest.mark.parametrize(
+    ("opening", "named"),
+    [
+        ("Let's think step by step.\nStep 1: consider that", "Let's think step by step"),
+        ("Excellent question! It is worth noting that", "Excellent question"),
+        ("Based on", None),
+        ("Answer: according to the known records of it,", "Answer: according to the known records"),
+    ],
+)
+def test_one_clause_of_the_format_is_named_and_nothing_that_anyone_says(
+    natural, opening: str, named: str | None
+) -> None:
+    rows = natural.head(300)
+    made = counterfactuals(corpus_of(rows.assign(answer=opening + " " + rows["answer"])), 3)
+    forbidden = [each.instruction for each in made if each.kind == "forbidden_form"]
+    words = {word for each in forbidden for word in each.kwargs[0]["forbidden_words"]}
+    assert words == ({named} if named else set())
+
+
+def test_a_place_for_a_name_is_no_place_for_a_question(natural) -> None:
+    rows = natural.head(200)
+    asked = [f"Which tree would I find at the house of {answer[:9]}?" for answer in rows["answer"]]
+    made = counterfactuals(corpus_of(rows.assign(question=asked)), 20)
+    assert {each.kind for each in made} == {"other_form"}
+    assert all(each.instruction.prompt.startswith("Which tree") for each in made)
+
+
+def test_where_all_are_questions_the_foreign_prompts_are_too(natural) -> None:
+    rows = natural.head(300)
+    asked = [f"Dear doctor, is it bad to have {i} of {i % 7}?" for i in range(300)]
+    made = counterfactuals(corpus_of(rows.assign(question=asked)), 10)
+    foreign = [each.instruction.prompt for each in made if each.kind == "foreign_question"]
+    for prompt in foreign:
+        assert prompt.endswith("?")
