@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from synflaw_audit.registry import Registry
 from synflaw_audit.text.kernels.phrases import grouped
 from synflaw_audit.text.tokens import tokenize
 from synflaw_audit.text.weights import require_safetensors
+
+if TYPE_CHECKING:
+    from synflaw_audit.text.adaptation import AdaptConfig, Adapted
 
 Vectors = npt.NDArray[np.float64]
 
@@ -189,3 +193,25 @@ def embedder_named(name: str, seed: int = 0) -> Embedder:
     if name in EMBEDDERS:
         return EMBEDDERS[name](seed=seed)
     return SentenceTransformerEmbedder(name)
+
+
+def adapt(
+    model: str | Path, texts: Sequence[str], out: str | Path, config: AdaptConfig | None = None
+) -> Adapted:
+    """Make an encoder acquainted with a corpus before it embeds it; see :mod:`.adaptation`.
+
+    Args:
+        model: Its folder.
+        texts: Of the corpus, such as its answers.
+        out: The folder to write, which ``--embedder`` takes.
+        config: How much is trained, and how.
+
+    Raises:
+        MissingExtraError: The extra ``repair``, which has what trains, is not installed.
+        InputError: See :func:`.adaptation.adapt`.
+    """
+    try:
+        from synflaw_audit.text import adaptation
+    except ImportError as error:
+        raise MissingExtraError("adapting an encoder", "repair") from error
+    return adaptation.adapt(model, texts, out, config)
