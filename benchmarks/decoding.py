@@ -41,7 +41,7 @@ from synflaw_audit.settings import AuditSettings
 from synflaw_audit.verdicts.catalogue import load_checks
 
 BASE, PLAIN = "base, plain", "damaged, plain"
-ALPHAS = (0.3, 0.5, 0.8, 1.0)
+ALPHAS = (0.5, 0.8, 1.0)
 
 Answering = Callable[..., list[str]]
 

@@ -10,6 +10,8 @@ from transformers import TrainingArguments
 
 from synflaw_audit.engines.local.memory import parsed
 from synflaw_audit.errors import InputError, RepairError
+from synflaw_audit.repair.export.format import require_format
+from synflaw_audit.repair.export.grid import Grid
 from synflaw_audit.repair.losses import ForgettingLoss, make_loss
 from synflaw_audit.repair.perturbed import make_perturbation
 from synflaw_audit.settings.base import refusals
@@ -72,6 +74,11 @@ class RepairConfig(RepairSettings, TrainingArguments):  # type: ignore[misc]
             raise RepairError(f"load_in {self.load_in}: only adapters can be trained so; set lora")
         if self.load_in and self.relearn_steps:
             raise RepairError(f"load_in {self.load_in}: the relearning probe trains all weights")
+        if self.export_bits is not None:
+            Grid.of(self.export_bits, 1)
+            require_format()
+            if self.load_in or (self.lora and not self.lora_merge):
+                raise RepairError("export_bits: adapters are not exported; let them be merged")
         self.forgetting_loss  # noqa: B018 -- refuses constants that it does not know
         if not torch.accelerator.is_available():
             # Else transformers refuses bf16, and torch warns of memory that it cannot pin.

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from synflaw_audit.probes.base import Probe
 from synflaw_audit.repair.config import RepairConfig
+from synflaw_audit.repair.export.export import export_repaired
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.flagged import FlaggedRows, read_flagged
 from synflaw_audit.repair.material.gather import Material, context_length, gather, placed
@@ -147,6 +148,11 @@ def repair(
         folder.write_model(draft, network, context, source.adapter_finisher(config))
         proved = prove(draft, network, before, material, context, measure, folder)
         result = replace(proved, seconds={**proved.seconds, "total": time.perf_counter() - begun})
+        if config.export_bits:
+            bits = config.export_bits
+            with folder.step(f"exporting it in {bits} bits", result):
+                told = on_main(lambda: export_repaired(out, forget, bits))
+                result = replace(result, notes=(*result.notes, told))
         with folder.step("writing the report", result):
             folder.write_report(result)
     return result

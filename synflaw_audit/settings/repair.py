@@ -294,6 +294,22 @@ class Resources:
 
 
 @dataclass(kw_only=True)
+class Exporting:
+    """A copy in few bits.
+
+    Attributes:
+        export_bits: Also write the repaired model in so many bits, 8 or 4, into the folder
+            ``8bit`` or ``4bit`` within its own, fitted without data, and tell whether the format
+            comes back that way (needs the extra ``export``).
+    """
+
+    export_bits: Annotated[
+        Annotated[int, Meta(ge=4, le=8)] | None,
+        Setting("Also write it in 8 or 4 bits, and see whether the format comes back."),
+    ] = None
+
+
+@dataclass(kw_only=True)
 class Measuring:
     """What is measured on the way and afterwards, and what counts as an improvement.
 
@@ -346,7 +362,9 @@ class Measuring:
 
 
 @dataclass(kw_only=True)
-class RepairSettings(Measuring, Resources, Adapters, Learning, Steps, Teaching, Merging, Training):
+class RepairSettings(
+    Measuring, Exporting, Resources, Adapters, Learning, Steps, Teaching, Merging, Training
+):
     """Everything of its own that a repair is told."""
 
 
