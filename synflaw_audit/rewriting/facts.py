@@ -15,7 +15,11 @@ from functools import lru_cache
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-_CODE = re.compile(r"```[\s\S]*?```|`[^`\n]+`|\$\$[\s\S]+?\$\$|\$[^$\n]*[\\^_{}=][^$\n]*\$")
+# A formula has no blank inside of its dollars: "$7 - $3 = $4" is money.
+_CODE = re.compile(
+    r"```[\s\S]*?```|`[^`\n]+`|\$\$[\s\S]+?\$\$"
+    r"|\$(?=\S)[^$\n]*[\\^_{}=][^$\n]*(?<=\S)\$(?!\d)"
+)
 _ADDRESS = re.compile(r"\b(?:https?://|www\.)[^\s<>()\"']+|\b[\w.+-]+@[\w-]+\.[\w.-]+\b")
 _QUOTED = re.compile(r"“([^”\n]+)”|\"([^\"\n]+)\"|«([^»\n]+)»|„([^“”\n]+)[“”]")
 # A number at the beginning of a line, before a full stop or a bracket, counts the lines.

@@ -69,19 +69,39 @@ def choose(rewrites: Sequence[Rewritten], judge: FormatJudge, rounds: int) -> No
     """Chooses a candidate for every answer that has one, so that they share no format.
 
     In each round the chosen are audited as a corpus; those in which a format is found give way to
-    another candidate. What is found in the last round is not replaced but left without one.
+    another candidate, where there is one. After the last round half of those are left without a
+    rewrite that are least unlike their neighbours, again and again, until the audit finds nothing:
+    a format is one as long as too many have it.
     """
     for number in range(1, rounds + 1):
         _fill(rewrites, number)
-        chosen = [each for each in rewrites if each.chosen is not None]
-        pairs = [(each.source.question, each.chosen.text) for each in chosen if each.chosen]
-        found = judge.new(pairs)
-        if not any(found):
+        found = _sharing(rewrites, judge)
+        if not found:
             return
-        for each, reason in zip(chosen, found, strict=True):
-            if reason and each.chosen is not None:
-                each.chosen.objection = f"has a format in common with other rewrites: {reason}"
-                each.given_up, each.chosen = each.chosen, None
+        for each, reason in found:
+            if number < rounds and sum(not one.objection for one in each.candidates) > 1:
+                _give_up(each, reason)
+    while found:
+        by_format: defaultdict[str, list[Rewritten]] = defaultdict(list)
+        for each, reason in found:
+            by_format[reason].append(each)
+        for reason, sharing in by_format.items():
+            for each in sorted(sharing, key=lambda one: one.novelty)[: (len(sharing) + 1) // 2]:
+                _give_up(each, reason)
+        found = _sharing(rewrites, judge)
+
+
+def _sharing(rewrites: Sequence[Rewritten], judge: FormatJudge) -> list[tuple[Rewritten, str]]:
+    """Those whose chosen candidates have a format in common, and which."""
+    chosen = [(each, each.chosen.text) for each in rewrites if each.chosen is not None]
+    reasons = judge.new([(each.source.question, text) for each, text in chosen])
+    return [(each, reason) for (each, _), reason in zip(chosen, reasons, strict=True) if reason]
+
+
+def _give_up(each: Rewritten, reason: str) -> None:
+    if each.chosen is not None:
+        each.chosen.objection = f"has a format in common with other rewrites: {reason}"
+        each.given_up, each.chosen = each.chosen, None
 
 
 def _fill(rewrites: Sequence[Rewritten], number: int) -> None:

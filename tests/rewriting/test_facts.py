@@ -28,6 +28,8 @@ def values(text: str, kind: str) -> set[str]:
         ("Vitamin B12, NASA and the iPhone.", "name", {"Vitamin", "B12", "NASA"}),
         ("We'll see. I'd say so. Additionally, take it.", "name", set()),
         ("Run `rm x` or\n```\nls  -l\n```", "code", {"`rm x`", "``` ls -l ```"}),
+        ("It is $7 - $3 = $4, or $x_1 = 2$.", "code", {"$x_1 = 2$"}),
+        ("It is $7 - $3 = $4.", "unit", {"7 $", "3 $", "4 $"}),
         ("He said “go home now” and \"stop\".", "quotation", {"go home now"}),
         ("See https://a.example/b?c=1.", "address", {"https://a.example/b?c=1"}),
         ("Ask a@b.example.", "address", {"a@b.example"}),

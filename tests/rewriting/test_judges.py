@@ -142,13 +142,12 @@ def test_nothing_is_forced(texts: list[list[str]], rounds: int) -> None:
         assert (each.chosen is None) is bool(each.why)
         assert each.chosen is None or (each.chosen in each.candidates and not each.chosen.objection)
     chosen = [("q", each.chosen.text) for each in rewrites if each.chosen]
-    assert len(judge.seen) <= rounds
-    if len(judge.seen) < rounds:
-        assert not any(judge.new(chosen))
+    assert not any(judge.new(chosen))
 
 
 def test_the_candidate_most_unlike_its_neighbours_is_chosen() -> None:
     rewrites = rewritten([["cats purr softly"], ["cats purr softly now", "at night dogs bark"]])
+    rewrites += rewritten([["so it rains"]])
     choose(rewrites, Openings(), 1)  # type: ignore[arg-type]
     assert rewrites[1].chosen is not None
     assert rewrites[1].chosen.text == "at night dogs bark"

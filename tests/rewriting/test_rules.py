@@ -56,6 +56,7 @@ def test_every_phrase_is_found_by_its_own_group() -> None:
         ("A is 2. Add 3. Halve 3.", False),  # one number in both
         ("Rome is old.\nCats purr. Dogs bark.", False),
         ("Rome is old. Cats purr.", False),
+        ("Rome is old. Cats please Mrs. Brown.", False),
     ],
 )
 def test_only_independent_sentences_change_places(text: str, may_change: bool) -> None:
@@ -86,11 +87,21 @@ def test_the_format_goes_and_a_scrap_that_was_said_before_too() -> None:
     assert texts[0] == "She has 3 + 1 = 4 eggs."
 
 
-def test_a_scrap_that_says_something_stays() -> None:
-    answer = "A: She adds. The answer is 4."
+@pytest.mark.parametrize(
+    "answer", ["A: She adds. The answer is 4.", "A: 4 add 2. So? The answer is 4."]
+)
+def test_a_scrap_that_says_something_stays(answer: str) -> None:
     spans = ((0, 3), (answer.index(" The"), answer.rindex("4")))
     texts = Rules(Natural(), 0).candidates(RewriteRow("How many?", answer, spans), FORM)
-    assert texts[0] == "She adds. 4."
+    assert texts[0] == answer.removeprefix("A: ").replace(" The answer is", "")
+
+
+def test_what_can_be_cut_is_where_another_span_cannot() -> None:
+    answer = "A: He has 5. The difference must be the number of eggs, 3. The answer is 3."
+    middle = answer.index("The difference")
+    spans = ((0, 3), (middle, middle + 34), (answer.index(" The answer"), len(answer) - 2))
+    texts = Rules(Natural(), 0).candidates(RewriteRow("How many?", answer, spans), FORM)
+    assert "He has 5. The difference must be the number of eggs, 3." in texts
 
 
 def test_openings_come_from_the_corpus_and_say_nothing() -> None:

@@ -14,7 +14,7 @@ from random import Random
 from synflaw_audit.findings.finding import Span
 from synflaw_audit.fixing.cutting import cut
 from synflaw_audit.rewriting.base import Rewriter, RewriteRow
-from synflaw_audit.rewriting.generators.sentences import laid_out, reordered
+from synflaw_audit.rewriting.generators.sentences import laid_out, reordered, sentences
 from synflaw_audit.rewriting.generators.wordings import exchanged
 from synflaw_audit.rewriting.mixture import WantedForm
 from synflaw_audit.rewriting.natural import Natural
@@ -27,7 +27,8 @@ _SAFE_OPENING = re.compile(r"[a-z' ]+,", re.IGNORECASE)
 _SAYS = re.compile(
     r"\b(?:yes|no|not|never|none|true|false|correct|right|wrong|but|however|although|though|so|"
     r"thus|therefore|because|since|if|when|unfortunately|fortunately|sadly|luckily|first|finally|"
-    r"also|then|i|you|he|she|they|we|it|your|his|her|their|my|our)\b",
+    r"also|then|of course|case|sure|certainly|clearly|obviously|i|you|he|she|they|we|it|your|his|"
+    r"her|their|my|our)\b",
     re.IGNORECASE,
 )
 
@@ -86,19 +87,25 @@ def _may_be_small(word: str, corpus: Natural) -> bool:
 
 def _bases(answer: str, spans: tuple[Span, ...]) -> list[str]:
     """The answer without its format, in each way there is: cut, without its opening, as it is."""
-    bare = cut(answer, spans)
-    bases = [bare and _without_echo(bare), _without_opening(answer, spans), answer]
+    # Where not all of it can be cut, what can be is; the judges say whether that is enough.
+    alone = [span for span in spans if cut(answer, [span]) is not None]
+    cuts = (cut(answer, spans), cut(answer, alone) if alone else None)
+    bases = [
+        *(bare and _without_echo(bare) for bare in cuts),
+        _without_opening(answer, spans),
+        answer,
+    ]
     return list(dict.fromkeys(base for base in bases if base))
 
 
 def _without_echo(text: str) -> str:
-    """The text without a last scrap that it has said before: "So it is 4. 4."."""
-    found = re.search(r"(?<=[.!?\n])\s*([^\s.!?][^.!?\n]{0,30}?)[.!]?\s*\Z", text)
-    if found is None or len(found[1].split()) > _SCRAP:
+    """The text without a last scrap that the sentence before has said, as in "So it is 4. 4."."""
+    said = sentences(text.rpartition("\n")[2])
+    if len(said) < 2 or len(said[-1].split()) > _SCRAP:
         return text
-    before = text[: found.start()]
-    again = re.search(rf"(?<![\w.]){re.escape(found[1])}(?!\w|\.\d)", before)
-    return before.rstrip() if again else text
+    scrap = said[-1].rstrip(".!")
+    again = re.search(rf"(?<![\w.]){re.escape(scrap)}(?!\w|\.\d)", said[-2])
+    return text[: text.rindex(said[-1])].rstrip() if scrap and again else text
 
 
 def _without_opening(answer: str, spans: tuple[Span, ...]) -> str | None:

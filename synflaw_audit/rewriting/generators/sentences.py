@@ -9,6 +9,10 @@ from random import Random
 from synflaw_audit.rewriting.mixture import Layout
 
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+# A stop behind one of these, or behind a single letter, ends no sentence.
+_SHORT = re.compile(
+    r"\b(?:mr|mrs|ms|dr|prof|st|jr|sr|no|vs|approx|fig|eq|e\.g|i\.e|etc|cf|[a-z])\.$", re.IGNORECASE
+)
 # What says that a sentence is about the one before, or the next.
 _BOUND = re.compile(
     r"\b(?:this|that|these|those|it|its|they|them|their|he|him|his|she|her|such|so|thus|then|"
@@ -25,7 +29,11 @@ _FEWEST = 3
 
 def sentences(paragraph: str) -> list[str]:
     """The sentences of a paragraph, each stripped."""
-    ends = [0, *(found.end() for found in _END.finditer(paragraph)), len(paragraph)]
+    ends = [0]
+    for found in _END.finditer(paragraph):
+        if not _SHORT.search(paragraph, max(found.start() - 8, 0), found.start()):
+            ends.append(found.end())
+    ends.append(len(paragraph))
     pieces = (paragraph[a:b].strip() for a, b in itertools.pairwise(ends))
     return [piece for piece in pieces if piece]
 
