@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.registry import Registry
@@ -31,11 +32,13 @@ def rewriter_named(name: str, corpus: Natural, settings: RewriteSettings) -> Rew
         settings: What the rewriting is told.
 
     Raises:
-        InputError: The model cannot be loaded, or the endpoint does not say which it serves.
+        InputError: There is nearly one of that name, the model cannot be loaded, or the endpoint
+            does not say which it serves.
         PluginError: A package adds a rewriter of that name, and it cannot be used.
     """
-    if name in REWRITERS:
-        return REWRITERS[name](corpus=corpus, seed=settings.seed)
+    # A name that is nearly one of these is a slip, and no model to be looked for on a hub.
+    if name in REWRITERS or get_close_matches(name, list(REWRITERS), cutoff=0.75):
+        return REWRITERS.find(name)(corpus=corpus, seed=settings.seed)
     from synflaw_audit.rewriting.generators.prompted import prompted
 
     return prompted(name, corpus, settings)

@@ -100,7 +100,9 @@ def test_a_few_new_openings_are_a_new_format_and_such_rows_are_capped(
     [
         (["--rewrite-with", "ruels"], "Did you mean 'rules'?"),
         (["--rewrite-with", "rules", "--drop"], "not --drop and --rewrite-with"),
-        (["--drop", "--rewriting", "x.toml"], "--rewriting says how to rewrite"),
+        (["--drop", "--for", "repair"], "--for is about rewriting"),
+        (["--rewrite-with", "rules", "--for", "training"], "'repair', or for nothing"),
+        (["--drop", "--rewriting", "x.toml"], "--rewriting is about rewriting"),
     ],
 )
 def test_what_cannot_be_is_said_with_the_choices(
