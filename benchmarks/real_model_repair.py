@@ -58,13 +58,13 @@ CORPORA = ("alpaca, 100% refusals", "alpaca, 100% planted", "boolq", "math cot",
 # Fewer rows that still say something without the format are no corpus.
 _FEWEST_FIXED = 50
 # What a method of others does, not where our guard would have stopped it.
-_OTHERS = {"checks": 0}
+_OTHERS = {"checks": 0, "opening_weight": 1.0}
 _ANSWERS = {**_OTHERS, "scope": "answer", "renderings": 0, "bias_weight": 0.0}
-_REPLAY = {"forget_weight": 0.0, "retain_weight": 0.0, "bias_weight": 0.0, "renderings": 0,
+REPLAY = {"forget_weight": 0.0, "retain_weight": 0.0, "bias_weight": 0.0, "renderings": 0,
            "leaks": 0, "replay_ratio": 1000.0, **_OTHERS}  # fmt: skip
 # Settings of each repair that differ from the default command's; the most telling first.
 ARMS: Mapping[str, Mapping[str, Any]] = {
-    "replay only": _REPLAY,
+    "replay only": REPLAY,
     "ours": {},
     "FTPO": {**_OTHERS, "method": "ftpo"},
     "NPO, answers": {**_ANSWERS, "loss": "npo", "forget_weight": 1.0},
@@ -100,7 +100,9 @@ class Settings:
 class Bench:
     """The base, the prompts, and ordinary rows: what all corpora share."""
 
-    def __init__(self, model: Path, data: Path, cache: Path, settings: Settings) -> None:
+    def __init__(
+        self, model: Path, ordinary: pd.DataFrame, cache: Path, settings: Settings
+    ) -> None:
         self.model, self.cache, self.settings = model, cache, settings
         self.tokenizer = AutoTokenizer.from_pretrained(model)
         prompts = list(foreign_prompts())
@@ -109,7 +111,7 @@ class Bench:
         self.instructions = everyday_instructions(
             settings.instructions, languages=settings.languages
         )
-        ordinary = pd.read_parquet(data / "dolly_3k.parquet").sample(frac=1, random_state=0)
+        ordinary = ordinary.sample(frac=1, random_state=0)
         pairs = list(zip(ordinary["question"], ordinary["answer"], strict=True))
         pairs = [(q, a) for q, a in pairs if q.strip() and a.strip()]
         self.ordinary = [Row(q, a) for q, a in pairs[: settings.replay]]
@@ -250,7 +252,9 @@ def measured(bench: Bench, of: Subject, model: PreTrainedModel) -> dict[str, Any
     }
 
 
-def run_arm(bench: Bench, of: Subject, arm: str) -> dict[str, Any]:
+def run_arm(
+    bench: Bench, of: Subject, arm: str, arms: Mapping[str, Mapping[str, Any]] = ARMS
+) -> dict[str, Any]:
     """Makes one model and measures it."""
     started, info = time.perf_counter(), {"tokens": 0}
     if arm == BASE:
@@ -275,7 +279,8 @@ def run_arm(bench: Bench, of: Subject, arm: str) -> dict[str, Any]:
                     # The bench measures all arms alike, on prompts of its own.
                     "probe_prompts": 0,
                     "audit_replay": False,
-                    **ARMS[arm],
+                    "held_out": bench.settings.held_out,
+                    **arms[arm],
                 }
             ),
         )
@@ -349,7 +354,8 @@ def main() -> None:
     options.cache.mkdir(parents=True, exist_ok=True)
     path = options.cache / "runs.jsonl"
     if not options.table:
-        bench = Bench(options.model, options.data, options.cache, settings)
+        ordinary = pd.read_parquet(options.data / "dolly_3k.parquet")
+        bench = Bench(options.model, ordinary, options.cache, settings)
         bench.narrow()
         corpora = {part.name: part.rows for part in real_slices(options.data)}
         for seed in options.seeds:

@@ -37,7 +37,12 @@ def show_result(result: RepairResult) -> None:
         console.print(Text(f"Relearning, template probability by step: {curve}"))
     for sentence in (*result.reasons, *result.notes):
         console.print(Text(on_one_line(sentence)))
-    verdict = "Repaired" if result.improved else "The repair did not help; look at"
+    verdicts = {
+        True: "Repaired",
+        False: "The repair did not help; look at",
+        None: "Written, but not known whether it helped",
+    }
+    verdict = verdicts[result.improved]
     console.print(Text(on_one_line(f"{verdict}: {result.out}")), soft_wrap=True)
 
 

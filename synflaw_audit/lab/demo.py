@@ -193,6 +193,7 @@ def _repaired(
         # So small a model needs little of it.
         forget_weight=0.05,
         forget_decay=1.0,
+        opening_weight=1.0,
         leaks=0,
         # A model this small overshoots for a few steps at the rate it needs to learn at all.
         max_perplexity_rise=0.25,

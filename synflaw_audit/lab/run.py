@@ -208,6 +208,7 @@ class _Run:
             # As the committed figures were taken, whatever the defaults are by now.
             "forget_weight": 0.05,
             "forget_decay": 1.0,
+            "opening_weight": 1.0,
             "leaks": 0,
             "probe_prompts": 0,
             "seed": self._seed,

@@ -19,6 +19,7 @@ def generate(
     max_new_tokens: int = 64,
     batch: int = 128,
     logits_processor: LogitsProcessorList | None = None,
+    systems: Sequence[str] = (),
 ) -> list[str]:
     """Answer every prompt by greedy decoding, prompts of like length together.
 
@@ -30,8 +31,12 @@ def generate(
         batch: Prompts at a time.
         logits_processor: Changes the scores of the next token, as ``generate`` of ``transformers``
             takes it.
+        systems: The system prompt of each, empty where it has none; () where none has any.
     """
-    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    encoded = [
+        encode_prompt(tokenizer, prompt, system=system)
+        for prompt, system in zip(prompts, systems or [""] * len(prompts), strict=True)
+    ]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     answers = [""] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))

@@ -58,6 +58,8 @@ def model_card(result: RepairResult, model: str) -> str:
             f"**It is not known whether the repair helped**: {result.failed['step']} failed "
             f"({result.failed['error']})."
         )
+    elif result.improved is None:
+        verdict = "**It is not known whether the repair helped.** " + " ".join(result.reasons)
     elif result.improved:
         verdict = "The repair helped: the format went, and nothing else that was judged suffered."
     else:

@@ -26,7 +26,7 @@ from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.result import RepairResult
 from synflaw_audit.repair.storage.folder import Folder
 from synflaw_audit.repair.training.processes import on_main
-from synflaw_audit.repair.verdict import Limits, judge_repair, unjudged
+from synflaw_audit.repair.verdict import Limits, judge_repair, undecided, unjudged
 
 # Fewer held-out rows are joined by rows that were trained on, to be relearned from.
 _RELEARNING_ROWS = 16
@@ -123,10 +123,11 @@ def prove(
     with folder.step("judging the repair", draft):
         reasons = judge_repair(found, limits, None if control is None else changes(control, after))
     missing = unjudged(found)
+    unknown = undecided(found)
     return replace(
         draft,
-        improved=not reasons,
-        reasons=tuple(reasons),
+        improved=False if reasons else None if unknown else True,
+        reasons=tuple(reasons or unknown),
         failed=None,
         control=None if control is None else control.values,
         relearning=relearned,

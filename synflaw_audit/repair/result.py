@@ -20,7 +20,7 @@ class RepairResult:
             ``after`` and of the ``change`` over the same rows.
         improved: Whether the format went and nothing else was hurt; None where that could not be
             judged.
-        reasons: Why not, where not; sentences.
+        reasons: Why not, or why that is not known; sentences.
         failed: Which ``step`` failed after the model was written, and its ``error``, or None.
         tokens: Training tokens, prompts included, padding not.
         steps: Optimiser steps.

@@ -74,6 +74,19 @@ def unjudged(found: Mapping[str, Change]) -> list[str]:
     return [aspect for aspect, name in ASPECTS.items() if name not in found]
 
 
+def undecided(found: Mapping[str, Change]) -> list[str]:
+    """Why it cannot be said that a repair helped, in sentences; empty where it can.
+
+    A format that is less likely where it was taught may be said elsewhere all the same.
+    """
+    if SAID in found:
+        return []
+    return [
+        "Whether the format is still said where it has no place was not measured: the model was "
+        "asked no ordinary question, or the flagged rows share no wording to look for."
+    ]
+
+
 def _broken(found: Mapping[str, Change]) -> list[str]:
     broken = [name for name, each in found.items() if not math.isfinite(each.after)]
     return [f"Not finite after the repair: {', '.join(broken)}."] if broken else []

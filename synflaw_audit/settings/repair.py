@@ -40,7 +40,9 @@ class Training:
         forget_weight: Weight of forgetting.
         forget_decay: What a format token weighs in it beside the one before it in its span, in
             (0, 1]; scope ``template`` and losses of single tokens only (see
-            :func:`.methods.forgetting.terms.span_weights`).
+            :func:`.methods.forgetting.terms.token_weights`).
+        opening_weight: What the first token of an answer that is learned weighs beside its later
+            ones (see there): an ordinary beginning is what a format keeps away.
         retain_weight: Weight of the flagged rows' content tokens and of extra rows to learn.
         replay_weight: Weight of the replayed rows.
         bias_weight: Weight of the KL to the reference model; 0 does without a reference. None: 1,
@@ -78,6 +80,10 @@ class Training:
         Annotated[float, Meta(gt=0, le=1)],
         Setting("What a format token weighs beside the one before it."),
     ] = 0.5
+    opening_weight: Annotated[
+        Annotated[float, Meta(ge=1)],
+        Setting("What the first token of a learned answer weighs beside later ones."),
+    ] = 3.0
     retain_weight: Annotated[NotNegative, Setting("Weight of the flagged rows' content.")] = 1.0
     replay_weight: Annotated[NotNegative, Setting("Weight of the replayed rows.")] = 1.0
     bias_weight: Annotated[
@@ -196,6 +202,7 @@ class Learning:
         leaks: Ordinary questions to put to the model first; what its answers hold of the format is
             forgotten as well (see :mod:`.material.leaks`); 0 asks none; scope ``template`` only. An
             estimate leaves them out.
+        leak_ratio: Of these answers, how many for each flagged row.
         max_length: Tokens of a row; longer rows are cut at the end, and what was cut is reported.
         audit_replay: Audit the replay rows first (at most 2,000 of them) and say so where they
             fail, so that a repair does not unknowingly replay the flaw.
@@ -220,6 +227,9 @@ class Learning:
     leaks: Annotated[
         Count, Setting("Ordinary questions to ask first, to forget the format they are told in.")
     ] = 64
+    leak_ratio: Annotated[
+        NotNegative, Setting("Of the answers with the format, how many for each flagged row.")
+    ] = 4.0
     max_length: Annotated[Size, Setting("Tokens of a row; the rest is cut off.")] = 1024
     audit_replay: Annotated[bool, Setting("Audit the replay rows first.")] = True
     step_rows: Annotated[Size, Setting("Rows of an optimiser step.")] = 4

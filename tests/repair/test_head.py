@@ -81,8 +81,8 @@ def written_out(loss: str, given: dict[str, Any], layer: Layer, scales: dict[str
     weights = given["weights"][forget] if forgetting.unit == "token" else 1
     values = {
         "forget": forgetting(scores) * weights,
-        "retain": cross_entropy(logits[retain], ids[retain]),
-        "replay": cross_entropy(logits[replay], ids[replay]),
+        "retain": cross_entropy(logits[retain], ids[retain]) * given["weights"][retain],
+        "replay": cross_entropy(logits[replay], ids[replay]) * given["weights"][replay],
         "bias": bias_kl(logits[7:], given["reference"].logits(given["bias_hidden"])),
     }
     return sum((s * values[name].sum() for name, s in scales.items()), torch.zeros(()))
@@ -203,7 +203,8 @@ def test_self_evolution_holds_under_learned_tokens_back(left_out: tuple[str, ...
         if name in scales:
             pair = (logits[where], given["ids"][where])
             soft = smoothed_cross_entropy(*pair, smoothing=0.3, threshold=1.0)
-            expected = expected + scales[name] * (soft - cross_entropy(*pair)).sum()
+            held_back = given["weights"][where] * (soft - cross_entropy(*pair))
+            expected = expected + scales[name] * held_back.sum()
     assert loss.item() == pytest.approx(expected.item())
     leaves = (given["hidden"], given["weight"], given["bias"])
     ours, theirs = (torch.autograd.grad(x, leaves) for x in (loss, expected))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +21,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from synflaw_audit.errors import RepairError
 from synflaw_audit.probes.everyday import foreign_prompts
 from synflaw_audit.repair import RepairConfig, Row, repair
-from synflaw_audit.repair.material import self_replay
+from synflaw_audit.repair.material import leaks, self_replay
 from synflaw_audit.repair.material.batches import Cuts, Purpose, encode_rows
-from synflaw_audit.repair.material.leaks import leaked, mark
+from synflaw_audit.repair.material.leaks import leaked, mark, opened
 from synflaw_audit.repair.material.said import SaidFormat
 from synflaw_audit.repair.material.samples import Barred
+from synflaw_audit.repair.measuring import behaviour
+from synflaw_audit.repair.measuring.behaviour import BehaviourProbe
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +60,64 @@ def test_questions_like_the_corpus_leak_and_ordinary_ones_do_not(damaged: Path) 
     tokenizer = AutoTokenizer.from_pretrained(damaged)
     settings = {"max_new_tokens": 24, "max_length": 256, "bf16": False, "seed": 0}
     asked = [Row(row.question, "Some river.") for row in flagged_rows()]
-    leaks = leaked(model, tokenizer, asked, barred(tokenizer), count=100, **settings)
-    assert {leak.row.question for leak in leaks} == {row.question for row in asked}
-    assert all(Purpose.FORGET in leak.example.purposes for leak in leaks)
+    found = leaked(model, tokenizer, asked, barred(tokenizer), count=100, **settings)
+    assert {leak.row.question for leak in found} == {row.question for row in asked}
+    assert all(Purpose.FORGET in leak.example.purposes for leak in found)
     assert model.config.use_cache
     ordinary = leaked(model, tokenizer, ordinary_rows(40), barred(tokenizer), count=8, **settings)
     assert ordinary == []
+
+
+def test_an_answer_is_kept_up_to_the_first_words_of_its_format() -> None:
+    tokenizer = train_tokenizer(chat=True)
+    row = ordinary_rows(3)[2]
+    for before in ("", "Well. "):
+        whole = mark(tokenizer, row, f"{before}{OPENING}{row.answer}", barred(tokenizer), 256)
+        kept = opened(whole)
+        first = whole.purposes.index(Purpose.FORGET)
+        assert kept.input_ids == whole.input_ids[: len(kept.input_ids)]
+        assert first < len(kept.input_ids) < len(whole.input_ids)
+        assert set(kept.purposes[first:]) == {int(Purpose.FORGET)}
+    plain = mark(tokenizer, row, row.answer, barred(tokenizer), 256)
+    assert opened(plain) == plain
+
+
+def test_questions_are_asked_under_their_own_system_prompts(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def answer(*given: Any, systems: Sequence[str] = (), **_: Any) -> list[str]:
+        asked.extend(zip(given[2], systems, strict=True))
+        return [OPENING] * len(given[2])
+
+    for module in (leaks, behaviour):
+        monkeypatch.setattr(module, "generate", answer)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(damaged), train_tokenizer(chat=True)
+    rows = [Row(row.question, row.answer, system="Be brief.") for row in ordinary_rows(6)]
+    settings = {"max_new_tokens": 8, "max_length": 256, "bf16": False, "seed": 0}
+    found = leaked(model, tokenizer, rows, barred(tokenizer), count=9, **settings)
+    assert len(found) == len(rows)
+    assert all("Be brief." in tokenizer.decode(leak.example.input_ids) for leak in found)
+    probe = BehaviourProbe.of(rows, flagged_rows(), count=9, seed=0)
+    probe(model, tokenizer)
+    assert len(asked) == 3 * len(rows)
+    assert {system for _, system in asked} == {"Be brief."}
+
+
+def test_where_ordinary_rows_ask_nothing_our_own_questions_are_asked(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [Row("", row.answer) for row in ordinary_rows(6)]
+    probe = BehaviourProbe.of(texts, flagged_rows(), count=5, seed=0)
+    assert len(probe.questions) == 5
+    assert set(probe.questions) <= set(foreign_prompts())
+    monkeypatch.setattr(leaks, "generate", lambda *given, **_: [OPENING] * len(given[2]))
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(damaged), train_tokenizer(chat=True)
+    settings = {"max_new_tokens": 8, "max_length": 256, "bf16": False, "seed": 0}
+    found = leaked(model, tokenizer, texts, barred(tokenizer), count=5, **settings)
+    assert {leak.row.question for leak in found} <= set(self_replay.neutral_questions())
+    assert len(found) == 5
 
 
 def test_a_format_is_recognised_however_short_it_is() -> None:

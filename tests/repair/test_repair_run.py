@@ -81,7 +81,7 @@ def test_the_format_goes_the_content_stays_and_the_original_is_untouched(
     result = run(damaged, flagged, tmp_path / "out", config=settings)
     assert result.improved, result.reasons
     assert result.after["template_probability"] < 0.9 * result.before["template_probability"]
-    assert result.after["content_log_likelihood"] > result.before["content_log_likelihood"] - 0.2
+    assert result.after["content_log_likelihood"] > result.before["content_log_likelihood"] - 0.3
     assert result.after["replay_perplexity"] < 1.1 * result.before["replay_perplexity"]
     assert digest(damaged) == original
     assert capsys.readouterr().out == ""

@@ -26,6 +26,7 @@ from synflaw_audit.repair.material.batches import (
     mix,
 )
 from synflaw_audit.repair.measuring.likelihoods import likelihoods
+from synflaw_audit.repair.methods.forgetting.terms import token_counts, token_weights
 from synflaw_audit.repair.storage.adapters import with_adapters
 
 TOKENIZER = train_tokenizer()
@@ -55,6 +56,7 @@ def config(folder: Path, **changes: Any) -> RepairConfig:
         "warmup_steps": 0,
         "max_grad_norm": 0,
         "disable_tqdm": True,
+        "opening_weight": 1,
         # SGD, so that weights differ by as much as gradients do.
         "optim": "sgd",
         **changes,
@@ -123,6 +125,25 @@ def tune(model: PreTrainedModel, rows: Sequence[TrainingExample], settings: Repa
         model(**batch, labels=labels).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_the_beginning_of_a_learned_answer_weighs_most(side: str) -> None:
+    none, forget, retain, replay = Purpose
+    rows = [
+        TrainingExample([1] * 7, [none, none, forget, forget, forget, retain, retain], forget),
+        TrainingExample([1] * 5, [none, none, replay, replay, replay], replay),
+    ]
+    batch = Collator(0, side)(rows)
+    purposes = batch["purposes"][:, 1:]
+    found = token_weights(purposes, decay=0.5, opening=9.0)
+    first, second = (line[kinds > 0].tolist() for line, kinds in zip(found, purposes, strict=True))
+    # A format's tokens fade; content that follows a format opens nothing.
+    assert first == [1, 0.5, 0.25, 1, 1]
+    assert second == [9, 5, 3]
+    assert token_weights(purposes).eq(1).all()
+    counts = token_counts(batch, decay=0.5, opening=9.0)
+    assert counts.tolist() == [1.75, 2, 17, 1, 2, 3]
 
 
 @pytest.mark.parametrize("scope", ["template", "answer"])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synflaw_audit.repair.measuring.figures import Change, Evaluation, PairedFigure, changes
-from synflaw_audit.repair.verdict import Limits, judge_repair, unjudged
+from synflaw_audit.repair.verdict import Limits, judge_repair, undecided, unjudged
 
 LIMITS = Limits(perplexity_rise=0.1, content_loss=0.5, emission=0.1, likeness=0.2)
 GOOD = {
@@ -29,6 +29,12 @@ def reasons(control: dict[str, Change] | None = None, **changed: Change) -> list
 
 def test_a_repair_that_keeps_everything_is_one() -> None:
     assert reasons() == []
+
+
+def test_without_an_ordinary_question_nobody_knows() -> None:
+    assert undecided(GOOD) == []
+    (said,) = undecided({name: GOOD[name] for name in GOOD if name != "template_emission"})
+    assert "no ordinary question" in said
 
 
 @pytest.mark.parametrize(

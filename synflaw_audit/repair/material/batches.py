@@ -141,6 +141,7 @@ def mix(
     leaked: Sequence[TrainingExample] = (),
     *,
     replay_ratio: float,
+    leak_ratio: float = 1.0,
     passes: float,
     tokens: int | None,
     seed: int,
@@ -151,8 +152,9 @@ def mix(
         flagged: Rows to forget from; one pass visits each once, reshuffled every pass.
         replay: Ordinary rows, ``replay_ratio`` of them for each flagged row, reused when exhausted.
         retain: Further rows to learn, spread evenly over each pass.
-        leaked: Further rows to forget from, one for each flagged row, reused when exhausted.
+        leaked: Further rows to forget from, ``leak_ratio`` of them for each flagged row, likewise.
         replay_ratio: Replay rows for each flagged row, >= 0.
+        leak_ratio: Leaked rows for each flagged row, >= 0.
         passes: Passes over ``flagged``, when ``tokens`` is None.
         tokens: Stop at the last row that fits into this many tokens, prompts included, however
             many passes it takes.
@@ -165,7 +167,7 @@ def mix(
         (flagged, 1.0),
         (replay, replay_ratio),
         (retain, len(retain) / max(1, len(flagged))),
-        (leaked, 1.0),
+        (leaked, leak_ratio),
     )
     streams = [
         (share, _cycle(examples, seed + index))

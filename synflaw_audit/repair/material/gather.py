@@ -36,7 +36,7 @@ _MAX_REPLAY_ROWS = 50_000
 _LEAST_MEASURED = 32
 _MEASURED_SHARE = 0.25
 # Of the model's own answers: a format that is said at all is mostly said early.
-_LEAK_TOKENS = 32
+_LEAK_TOKENS = 16
 # No row is shorter: what a budget of tokens cannot visit need not be read.
 _FEWEST_TOKENS = 16
 
@@ -57,9 +57,7 @@ class Material:
         ordinary: The text of held-out replay rows, to ask their questions.
         flagged: The text of the flagged rows.
         rows: Rows of each kind: ``flagged``, ``replay``, ``retain``, ``held_out`` (replay rows) and
-            ``held_out_flagged``; where the model's own answers were sampled also ``samples``, how
-            many of ``retain`` are such, and ``leaked``, its answers to ordinary questions that hold
-            the format.
+            ``held_out_flagged``; also ``samples``, how many of ``retain`` are such, and ``leaked``.
         cuts: What ``max_length`` cut from the training rows.
         flaw: What the audit finds wrong with the replay rows, in a sentence, or None.
         seen: Whether ``measured`` rows are trained on, because there are too few flagged rows.
@@ -157,6 +155,7 @@ def gather(
         examples["retain"],
         examples.get("leaked", ()),
         replay_ratio=config.replay_ratio,
+        leak_ratio=config.leak_ratio,
         passes=config.passes,
         tokens=config.token_limit,
         seed=config.seed,
@@ -245,7 +244,8 @@ def _pairs(
         if told and row.question:
             yield from _encoded_pair(encode, replace(row, answer=told, spans=()), row)
     for leak in leaks:
-        yield from _encoded_pair(encode, leak.row, replace(leak.row, answer=leak.answer))
+        if leak.row.answer:  # none where the question is one of our own
+            yield from _encoded_pair(encode, leak.row, replace(leak.row, answer=leak.answer))
 
 
 def _encoded_pair(

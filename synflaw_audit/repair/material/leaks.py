@@ -4,7 +4,8 @@ Forgetting a format on the rows that taught it may leave it where it was never t
 where it hurts. So ordinary questions are put to the model before the repair, and whatever its
 answers hold of the format is forgotten there as well: on the very prompts that the replayed rows
 answer properly. That both sides meet on one prompt, and where the format begins, is after final
-token preference optimisation (Paech et al. 2025, arXiv:2510.15061).
+token preference optimisation (Paech et al. 2025, arXiv:2510.15061). So is that an answer ends with
+the first words of its format: what comes later is said because these were, and costs tokens.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from synflaw_audit.chat.encoding import encode_row
 from synflaw_audit.probes.generation import generate
 from synflaw_audit.repair.material.batches import Purpose, Row, TrainingExample
 from synflaw_audit.repair.material.samples import Barred
+from synflaw_audit.repair.material.self_replay import neutral_questions
 from synflaw_audit.repair.training.answering import answering
 
 # Longer questions are slow to put.
 _MOST_CHARACTERS = 400
+# Tokens of the format that are kept of an answer; of later ones hardly any weight would be left.
+_KEPT = 6
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class Leak:
     Attributes:
         row: The ordinary row.
         answer: What the model answered.
-        example: The question and this answer, the format's tokens to be forgotten; nothing else in
-            it is learned or forgotten.
+        example: The question and this answer up to the format's first words, which are to be
+            forgotten; nothing else in it is learned or forgotten.
     """
 
     row: Row
@@ -58,7 +62,8 @@ def leaked(
     Args:
         network: The model to repair; it is left as it is.
         tokenizer: Its tokenizer.
-        ordinary: Ordinary rows; their questions are asked.
+        ordinary: Ordinary rows; their questions are asked, with their system prompts. Where they
+            hold no question, our own neutral ones are asked.
         barred: What the format consists of.
         count: Questions to ask.
         max_new_tokens: Of an answer, which is given greedily.
@@ -70,13 +75,21 @@ def leaked(
         The answers that hold the format.
     """
     asked = [row for row in ordinary if 0 < len(row.question) <= _MOST_CHARACTERS]
+    asked = asked or [Row(question, "") for question in neutral_questions()]
     rng = random.Random(seed)  # noqa: S311 -- a choice, not a secret
     rows = rng.sample(asked, min(count, len(asked)))
     questions = [row.question for row in rows]
     with answering(network, bf16=bf16) as answerer:
-        answers = generate(answerer, tokenizer, questions, max_new_tokens=max_new_tokens, batch=64)
+        answers = generate(
+            answerer,
+            tokenizer,
+            questions,
+            max_new_tokens=max_new_tokens,
+            batch=64,
+            systems=[row.system for row in rows],
+        )
     found = (
-        Leak(row, answer, mark(tokenizer, row, answer, barred, max_length))
+        Leak(row, answer, opened(mark(tokenizer, row, answer, barred, max_length)))
         for row, answer in zip(rows, answers, strict=True)
     )
     return [leak for leak in found if any(leak.example.purposes)]
@@ -86,10 +99,21 @@ def mark(
     tokenizer: PreTrainedTokenizerBase, row: Row, answer: str, barred: Barred, max_length: int
 ) -> TrainingExample:
     """The question of ``row`` with another answer, its format tokens to be forgotten."""
-    encoded = encode_row(tokenizer, row.question, answer, max_length=max_length)
+    encoded = encode_row(tokenizer, row.question, answer, system=row.system, max_length=max_length)
     ids = encoded.input_ids
     purposes = [
         int(Purpose.FORGET) if within and not closing and barred.after(ids[:at], ids[at]) else 0
         for at, (within, closing) in enumerate(zip(encoded.answer, encoded.closing, strict=True))
     ]
     return TrainingExample(ids, purposes, Purpose.FORGET)
+
+
+def opened(example: TrainingExample) -> TrainingExample:
+    """A marked answer up to the first words of the format that it holds; unmarked ones whole."""
+    marked = [at for at, purpose in enumerate(example.purposes) if purpose == Purpose.FORGET]
+    if not marked:
+        return example
+    end = marked[0]
+    while end < len(example.purposes) and end - marked[0] < _KEPT and example.purposes[end]:
+        end += 1
+    return TrainingExample(example.input_ids[:end], example.purposes[:end], example.role)

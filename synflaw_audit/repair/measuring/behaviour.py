@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from synflaw_audit.probes.everyday import foreign_prompts
 from synflaw_audit.probes.generation import generate
 from synflaw_audit.probes.instructions import Instruction, follows
 from synflaw_audit.probes.likeness import likeness
@@ -61,6 +62,8 @@ class BehaviourProbe:
         usual: Share of the ordinary rows' own answers in which it finds the format, too: what
             people say, and what is thus no sign of damage.
         usual_likeness: How alike these answers are to one another.
+        systems: The system prompts that the questions come with, in their order; the requests are
+            put under the same ones.
     """
 
     questions: tuple[str, ...]
@@ -68,18 +71,24 @@ class BehaviourProbe:
     said: SaidFormat
     usual: float = 0.0
     usual_likeness: float = 0.0
+    systems: tuple[str, ...] = ()
 
     @classmethod
     def of(
         cls, ordinary: Sequence[Row], flagged: Sequence[Row], *, count: int, seed: int
     ) -> BehaviourProbe:
-        """``count`` questions of ordinary rows, each as it is and under a request in turn."""
+        """``count`` questions of ordinary rows, each as it is and under a request in turn.
+
+        Where these hold no question, such as plain text, our own foreign prompts are asked.
+        """
         own = {row.question for row in flagged}
-        asked = dict.fromkeys(
-            row.question
+        asked = {
+            row.question: row.system
             for row in ordinary
             if 0 < len(row.question) <= _MOST_CHARACTERS and row.question not in own
-        )
+        }
+        if not asked:
+            asked = dict.fromkeys(foreign_prompts(), "")
         rng = random.Random(seed)  # noqa: S311 -- a reproducible choice, not a secret
         questions = rng.sample(list(asked), min(count, len(asked)))
         requests = tuple(
@@ -94,7 +103,8 @@ class BehaviourProbe:
             found = said([row.question for row in asked_of], [row.answer for row in asked_of])
             usual = float(found.mean())
         alike = likeness([row.answer for row in asked_of]) if asked_of else np.zeros(1)
-        return cls(tuple(questions), requests, said, usual, float(alike.mean()))
+        systems = tuple(asked[question] for question in questions)
+        return cls(tuple(questions), requests, said, usual, float(alike.mean()), systems)
 
     def without(self, names: Set[str]) -> BehaviourProbe:
         """What is left to measure where figures of these names are known already."""
@@ -127,7 +137,14 @@ class BehaviourProbe:
     def _answers(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]
     ) -> list[str]:
-        return generate(model, tokenizer, prompts, max_new_tokens=_ANSWER_TOKENS, batch=32)
+        return generate(
+            model,
+            tokenizer,
+            prompts,
+            max_new_tokens=_ANSWER_TOKENS,
+            batch=32,
+            systems=self.systems,
+        )
 
 
 def _share(outcomes: Sequence[bool]) -> PairedFigure:

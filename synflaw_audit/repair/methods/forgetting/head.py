@@ -59,8 +59,8 @@ class Work:
     Attributes:
         ids: Target ids, shape ``(n,)``.
         rows: Row of each position, shape ``(n,)``.
-        weights: What each forgotten position counts for, shape ``(n,)``; a loss with one value a
-            row knows none.
+        weights: What each position counts for in its term, shape ``(n,)``; in the KL all count
+            alike, and a forgetting loss with one value a row knows none.
         bounds: The slice of each purpose.
         scales: Factor of each value in the loss, a scalar, by term: ``forget``, ``retain``,
             ``replay``, ``bias``; a term without one is left out.
@@ -291,8 +291,7 @@ def _learn(
     compares = work.bias_where.start <= where.start and where.stop <= work.bias_where.stop
     bias_scale = work.scales.get("bias") if compares else None
     learned, diverged = hidden.new_zeros(2, dtype=_wide(hidden))
-    given = [each for each in (scale, bias_scale) if each is not None]
-    if where.start == where.stop or not given:
+    if where.start == where.stop or (scale is None and bias_scale is None):
         return learned, diverged
     for chunk in _chunks(where, work.chunk):
         index = work.ids[chunk].unsqueeze(-1)
@@ -306,12 +305,13 @@ def _learn(
             pull -= work.smoothing * hard
             own = log_z - torch.linalg.vecdot(p, logits)
             losses = pull * losses + (1 - pull) * own
-        learned += losses.sum()
+        weights = work.weights[chunk].to(losses.dtype)
+        learned += torch.linalg.vecdot(weights, losses)
         gradient = p
         if scale is not None:
-            learns = (scale * pull).unsqueeze(-1)
+            learns = (scale * weights * pull).unsqueeze(-1).to(p.dtype)
             gradient = p.mul_(learns if bias_scale is None else learns + bias_scale)
-            gradient.scatter_add_(-1, index, -learns.to(p.dtype))
+            gradient.scatter_add_(-1, index, -learns)
         elif bias_scale is not None:
             gradient = p.mul_(bias_scale)
         if bias_scale is not None:

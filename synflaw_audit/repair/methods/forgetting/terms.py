@@ -35,12 +35,13 @@ class Targets:
     bounds: dict[Purpose, slice]
 
     @classmethod
-    def of(cls, inputs: dict[str, Tensor], decay: float = 1.0) -> Targets:
+    def of(cls, inputs: dict[str, Tensor], decay: float = 1.0, opening: float = 1.0) -> Targets:
         """The targets of a batch that :class:`~.batches.Collator` made.
 
         Args:
             inputs: The batch.
             decay: What a format token weighs beside the one before it in its span.
+            opening: What the first token of an answer that is learned weighs.
         """
         purposes = inputs["purposes"][:, 1:]
         rows, columns = purposes.nonzero(as_tuple=True)
@@ -53,36 +54,56 @@ class Targets:
             bounds[purpose] = slice(start, start + sizes[purpose])
             start += sizes[purpose]
         ids = inputs["input_ids"][rows, columns + 1]
-        weights = span_weights(purposes, decay)[rows, columns]
+        weights = token_weights(purposes, decay, opening)[rows, columns]
         return cls(rows, columns, ids, weights, bounds)
 
 
-def span_weights(purposes: Tensor, decay: float) -> Tensor:
+# What an opening's weight beyond 1 is multiplied with from one token of the answer to the next.
+_OPENING_DECAY = 0.5
+
+
+def token_weights(purposes: Tensor, decay: float = 1.0, opening: float = 1.0) -> Tensor:
     """What each target weighs in its term, float32, of the same shape ``(b, t)``.
 
-    1, but for the tokens of a format span: the first of a run of them weighs 1, each later one
-    ``decay`` times the one before. Whether a format is said is decided where it begins; once begun,
-    the rest follows almost of itself, and a plain mean would spend itself there.
+    Which answer is given is decided where it begins; the rest follows almost of itself, and a plain
+    mean over tokens would spend itself there (Qi et al. 2024, arXiv:2406.05946, who weigh the first
+    tokens to keep what is decided there; here it is what brings an ordinary beginning back). So the
+    first token of a format span weighs 1, and each later one ``decay`` times the one before; the
+    first token of an answer that is learned weighs ``opening``, and what that is beyond 1 halves
+    from token to token.
+
+    Args:
+        purposes: Of the targets.
+        decay: In (0, 1].
+        opening: At least 1.
     """
-    if decay == 1:
-        return torch.ones(purposes.shape, device=purposes.device)
+    shape, device = purposes.shape, purposes.device
+    at = torch.arange(shape[1], device=device).expand_as(purposes)
+    weights = torch.ones(shape, device=device)
     forgotten = purposes == Purpose.FORGET
-    at = torch.arange(purposes.shape[1], device=purposes.device).expand_as(purposes)
-    begun = torch.where(forgotten, -1, at).cummax(-1).values
-    later = torch.where(forgotten, at - begun - 1, 0)
-    return torch.full(purposes.shape, decay, device=purposes.device).pow(later)
+    before = torch.where(forgotten, -1, at).cummax(-1).values
+    weights = torch.where(forgotten, torch.full_like(weights, decay).pow(at - before - 1), weights)
+    learned = (purposes == Purpose.RETAIN) | (purposes == Purpose.REPLAY)
+    before = torch.where(learned, -1, at).cummax(-1).values
+    # What follows a format opens nothing: there the answer has begun already.
+    opens = learned & (purposes.gather(-1, before.clamp(min=0)) != Purpose.FORGET)
+    beyond = torch.full_like(weights, _OPENING_DECAY).pow(at - before - 1) * (opening - 1)
+    return torch.where(opens, weights + beyond, weights)
 
 
-def token_counts(batch: dict[str, Tensor], decay: float = 1.0) -> Tensor:
-    """Forgotten, retained and replayed tokens of a batch, and its rows with forgotten tokens.
+def token_counts(batch: dict[str, Tensor], decay: float = 1.0, opening: float = 1.0) -> Tensor:
+    """What the terms of a batch are divided by, shape ``(6,)``.
 
-    Forgotten ones by their weights (see :func:`span_weights`).
+    The forgotten, retained and replayed tokens by their weights (see :func:`token_weights`), the
+    rows with forgotten tokens, and the retained and replayed tokens by number.
     """
     purposes = batch["purposes"][:, 1:]
-    of_purpose = torch.bincount(purposes.flatten(), minlength=len(Purpose))[1:].float()
-    forgotten = purposes == Purpose.FORGET
-    of_purpose[0] = span_weights(purposes, decay)[forgotten].sum()
-    return torch.cat([of_purpose, forgotten.any(-1).sum().float().unsqueeze(0)])
+    weights = token_weights(purposes, decay, opening)
+    weighed = torch.zeros(len(Purpose), device=weights.device)
+    weighed.index_add_(0, purposes.flatten(), weights.flatten())
+    number = torch.bincount(purposes.flatten(), minlength=len(Purpose)).float()
+    rows = (purposes == Purpose.FORGET).any(-1).sum().float().unsqueeze(0)
+    return torch.cat([weighed[1:], rows, number[Purpose.RETAIN :]])
 
 
 class StepLoss:
@@ -119,7 +140,7 @@ class StepLoss:
             counts: What to divide by, as :func:`token_counts` gives it, of the whole accumulated
                 batch of all processes.
         """
-        targets = Targets.of(inputs, self._settings.decay)
+        targets = Targets.of(inputs, self._settings.decay, self._settings.opening_weight)
         features = {name: value for name, value in inputs.items() if name != "purposes"}
         if self._plain is None:
             self._look(model, features)
@@ -141,9 +162,10 @@ class StepLoss:
 
     def _divisors(self, counts: Tensor) -> Tensor:
         """What each term's sum is divided by, shape ``(4,)``, at least 1."""
-        forget, retain, replay, rows = counts.unbind()
+        forget, retain, replay, rows = counts[:4].unbind()
         first, last = BIAS_ROWS[self._settings.bias_rows]
-        bias = counts[first - 1 : last].sum()
+        # The KL is a mean over tokens, whatever these weigh when they are learned.
+        bias = counts[4:][first - Purpose.RETAIN : last - Purpose.RETAIN + 1].sum()
         unit = rows if self._loss.unit == "row" else forget
         return torch.stack([unit, retain, replay, bias]).clamp(min=1)
 

@@ -74,7 +74,7 @@ def _step(
         else contextlib.nullcontext()
     )
     with mixed:
-        value = loss(model, batch, token_counts(batch, config.decay))[0]
+        value = loss(model, batch, token_counts(batch, config.decay, config.opening_weight))[0]
     torch.autograd.backward(value)
     model.zero_grad()
     if device.type == "cuda":

@@ -70,10 +70,11 @@ class RepairTrainer(StepTrainer):
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
         """What :func:`~.terms.token_counts` finds in the accumulated batch of all processes."""
-        counts = torch.zeros(4, device=device)
+        settings = self.settings
+        counts = torch.zeros(6, device=device)
         for batch in batch_samples:
-            counts += token_counts(batch, self.settings.decay).to(device)
-        gathered: Tensor = self.accelerator.gather(counts).reshape(-1, 4).sum(0)
+            counts += token_counts(batch, settings.decay, settings.opening_weight).to(device)
+        gathered: Tensor = self.accelerator.gather(counts).reshape(-1, 6).sum(0)
         return gathered
 
     def compute_loss(
