@@ -6,7 +6,23 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from synflaw_audit.testing import KINDS
+
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "synflaw_audit"
+STRANGER = ROOT / "tests" / "extension" / "package"
+# Where the seams are, by the names of their groups of entry points.
+GROUPS = sorted(
+    {
+        group
+        for path in PACKAGE.rglob("*.py")
+        for group in re.findall(
+            r'Registry[^"]*\(\s*[^)]*?"synflaw_audit\.(\w+)"', path.read_text(encoding="utf-8")
+        )
+    }
+)
 
 
 def rooms() -> list[str]:
@@ -18,9 +34,8 @@ def rooms() -> list[str]:
 
 
 def test_every_room_is_drawn() -> None:
-    package = ROOT / "synflaw_audit"
-    there = {path.name for path in package.iterdir() if path.suffix == ".py"}
-    there |= {path.parent.name for path in package.glob("*/__init__.py")}
+    there = {path.name for path in PACKAGE.iterdir() if path.suffix == ".py"}
+    there |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert set(rooms()) == there - {"__init__.py"}
 
 
@@ -33,3 +48,35 @@ def test_rooms_stand_in_the_order_of_the_layers() -> None:
     }
     floors = [floor[name.removesuffix(".py")] for name in rooms()]
     assert floors == sorted(floors)
+
+
+def test_every_long_module_is_named_with_its_reason() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    reasons = guide.partition("A module stays under 300 lines.")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`([\w/]+\.py)`", reasons))
+    long = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if len(path.read_text(encoding="utf-8").splitlines()) > 300
+    }
+    assert named >= long, sorted(long - named)
+    assert all((PACKAGE / name).is_file() for name in named)
+
+
+def kind_of(group: str) -> str:
+    """A part of it, in the singular."""
+    return "loss" if group == "losses" else group.removesuffix("s")
+
+
+def test_every_contract_is_of_a_seam() -> None:
+    assert {kind_of(group) for group in GROUPS} == set(KINDS)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_seam_has_a_recipe_a_contract_and_a_part_of_a_strangers(group: str) -> None:
+    kind = kind_of(group)
+    assert f"`synflaw_audit.{group}`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    stranger = tomllib.loads((STRANGER / "pyproject.toml").read_text(encoding="utf-8"))
+    assert stranger["project"]["entry-points"][f"synflaw_audit.{group}"]
+    tests = "".join(path.read_text() for path in (STRANGER / "tests").glob("*.py"))
+    assert re.search(rf'parametrize_with_checks\(\s*"{kind}"', tests)
