@@ -71,6 +71,9 @@ class AuditExpectation(Sealed, BatchExpectation):
     Args:
         question: The column of the questions; found by itself where it has a usual name.
         answer: The column of the answers; likewise.
+        row_schema: How rows are read, where that is not found by itself, as ``synflaw audit
+            --schema``: preference, conversation, pair, transcript, one that a package adds, or a
+            TOML file with a ``schema`` table.
         reference: A corpus of natural rows (a path) that the batch is compared with, for the checks
             that need one.
         embedder: "lsa", or the name of a sentence-transformers model.
@@ -89,6 +92,9 @@ class AuditExpectation(Sealed, BatchExpectation):
 
     question: str | None = pydantic.Field(None, description="Column of the questions.")
     answer: str | None = pydantic.Field(None, description="Column of the answers.")
+    row_schema: str | None = pydantic.Field(
+        None, description="How rows are read: a schema's name, or a TOML file that says it."
+    )
     reference: str | None = pydantic.Field(
         None, description="Path of a natural corpus to compare with, for checks that need one."
     )

@@ -111,36 +111,30 @@ def _typed(dialect: Any) -> Any:
     return typed
 
 
-def from_pandas(
-    engine: Any, domain: dict[str, Any], question: str | None, answer: str | None
-) -> OpenedBatch:
+def from_pandas(engine: Any, domain: dict[str, Any], reading: Reading) -> OpenedBatch:
     """The batch's DataFrame."""
     frame = engine.get_domain_records(domain)
-    return replace(_local(DataFrameInput(_name(domain), frame), question, answer), frame=frame)
+    return replace(_local(DataFrameInput(_name(domain), frame), reading), frame=frame)
 
 
-def from_sql(
-    engine: Any, domain: dict[str, Any], question: str | None, answer: str | None
-) -> OpenedBatch:
+def from_sql(engine: Any, domain: dict[str, Any], reading: Reading) -> OpenedBatch:
     """The batch's table or query."""
     selectable = engine.get_domain_records(domain)
     if not hasattr(selectable, "c") or hasattr(selectable, "subquery"):
         selectable = selectable.subquery()
     query = Query(_name(domain), engine, selectable)
-    return replace(_local(query, question, answer), table=query)
+    return replace(_local(query, reading), table=query)
 
 
-def from_spark(
-    engine: Any, domain: dict[str, Any], question: str | None, answer: str | None
-) -> OpenedBatch:
+def from_spark(engine: Any, domain: dict[str, Any], reading: Reading) -> OpenedBatch:
     """The batch's Spark DataFrame."""
     frame = engine.get_domain_records(domain)
-    spark = SparkEngine(frame, name=_name(domain), question=question, answer=answer)
+    spark = SparkEngine(frame, name=_name(domain), reading=reading)
     return OpenedBatch(spark, lambda: spark.inputs[0].rows.schema)
 
 
-def _local(table: Input, question: str | None, answer: str | None) -> OpenedBatch:
-    source = Source((table,), Reading(question=question, answer=answer), BATCH_RECORDS)
+def _local(table: Input, reading: Reading) -> OpenedBatch:
+    source = Source((table,), reading, BATCH_RECORDS)
     return OpenedBatch(LocalEngine(source), lambda: source.schema(table.name))
 
 

@@ -23,13 +23,14 @@ from synflaw_audit.expectations.compat import (
 )
 from synflaw_audit.expectations.runs import AuditRun
 from synflaw_audit.expectations.wording import condition_in_words
+from synflaw_audit.settings import Reading
 
 AUDIT = "synflaw.audit"
 REQUEST = "synflaw.request"
 
 # What the audit measures with; the same names as the expectations' arguments.
-COLUMNS = ("question", "answer")
-VALUE_KEYS = (*COLUMNS, "reference", "embedder", "seed", "allow", "by")
+ROWS = ("question", "answer", "row_schema")
+VALUE_KEYS = (*ROWS, "reference", "embedder", "seed", "allow", "by")
 
 
 class AuditMetric(TableMetricProvider):
@@ -82,11 +83,12 @@ def _run(
     # The expectations ask for this module, so they can be asked only when it is there.
     from synflaw_audit.expectations.classes import known_checks
 
-    columns = {name: values.get(name) for name in COLUMNS}
-    options = {name: value for name, value in values.items() if name not in COLUMNS}
+    question, answer, schema = (values.get(name) for name in ROWS)
+    reading = Reading(question=question, answer=answer, schema=schema)
+    options = {name: value for name, value in values.items() if name not in ROWS}
     condition = condition_in_words(domain.get("row_condition"))
     return AuditRun.start(
-        lambda: open_batch(engine, dict(domain), **columns),
+        lambda: open_batch(engine, dict(domain), reading),
         known_checks,
         condition=condition,
         **options,

@@ -38,7 +38,7 @@ RISK = "the risk of pattern overfitting"
 # How columns are named here, where there is no command line.
 ARGUMENTS = (
     "give every expectation the arguments question= and answer= (for plain text and conversations "
-    "answer= alone)"
+    "answer= alone), or row_schema="
 )
 
 

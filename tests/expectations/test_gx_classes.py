@@ -278,5 +278,13 @@ def test_the_schema_says_what_great_expectations_own_do(expectation: Any) -> Non
     assert description.endswith(".")
     assert schema["title"] == description.rstrip(".")
     for name, field in schema["properties"].items():
-        if name in {"max_score", "max_scores", *base.FILLED, "by", "question", "answer"}:
+        if name in {
+            "max_score",
+            "max_scores",
+            *base.FILLED,
+            "by",
+            "question",
+            "answer",
+            "row_schema",
+        }:
             assert field["description"]

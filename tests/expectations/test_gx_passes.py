@@ -189,3 +189,33 @@ def test_a_format_that_is_allowed_is_taken_out_and_the_rest_is_judged(
 def test_a_format_that_cannot_be_allowed_is_refused(allow: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         template_share(allow=allow)
+
+
+def test_rows_are_read_as_a_schema_says(
+    ephemeral: Any, templated: pd.DataFrame, tmp_path: Path
+) -> None:
+    chats = [
+        [{"who": "Client", "said": question}, {"who": "Agent", "said": answer}]
+        for question, answer in zip(templated["question"], templated["answer"], strict=True)
+    ]
+    schema = tmp_path / "schema.toml"
+    schema.write_text(
+        '[schema]\nanswer = "chat"\n[schema.roles]\nassistant = ["Agent"]\nuser = ["Client"]\n'
+        '[schema.message_keys]\nrole = "who"\ncontent = "said"\n'
+    )
+    (found,) = validate(
+        ephemeral, pd.DataFrame({"chat": chats}), [template_share(row_schema=str(schema))]
+    ).results
+    assert not found.success
+    assert found.result["element_count"] == len(templated)
+    assert found.result["missing_count"] == 0
+    assert found.result["observed_value"] > 0.2
+
+
+def test_a_schema_that_there_is_not_fails_and_names_the_choices(
+    ephemeral: Any, natural: pd.DataFrame
+) -> None:
+    (found,) = validate(ephemeral, natural, [template_share(row_schema="pears")]).results
+    assert not found.success
+    assert "pears" in str(found)
+    assert "conversation, pair" in str(found)
