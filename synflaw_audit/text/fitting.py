@@ -2,7 +2,7 @@
 
 ``fit`` mines phrases, joins those that stand together in the same rows into templates, and adds to
 each template the weaker phrases that come with it. It does so twice: once most of the format is
-known, words are judged by how they occur outside of it.
+known, words are judged by how they occur outside of it. Refrains join in where phrases miss them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from scipy.sparse.csgraph import connected_components
 
 from synflaw_audit.text.descriptions import described
 from synflaw_audit.text.phrases import Floats, Phrases, frequent, mine, numbered
+from synflaw_audit.text.refrains import Refrains, refrains
 from synflaw_audit.text.slots import learned
 from synflaw_audit.text.templates import (
     Occurrences,
     Template,
     TemplateBook,
+    covered,
     followed,
 )
 from synflaw_audit.text.tokens import Ids, Ints, Mask, Tokens, extended
@@ -53,13 +55,19 @@ def fit(texts: pa.Array, tokens: Tokens, unit: Ints, prefix: str = "A") -> Templ
         The templates that at least ``MIN_SHARE`` of all rows follow.
     """
     levels = frequent(tokens, unit)
-    book = _fitted(tokens, mine(tokens, levels))
+    phrases = mine(tokens, levels)
+    book = _fitted(tokens, phrases)
     if book.templates:
         # Now that most of the format is known, judge words by how they occur outside of it.
         content = ~book.match(tokens).covered
         # Where there is hardly a word of content, nothing is known of words outside of the format.
         if content.sum() >= CONTENT * len(tokens):
-            book = _fitted(tokens, mine(tokens, levels, content))
+            phrases = mine(tokens, levels, content)
+            book = _fitted(tokens, phrases)
+    said = refrains(tokens, unit)
+    known = _known(book, said.phrases, tokens)
+    if not known.all():
+        book = _fitted(tokens, phrases, said, known)
     found = book.occurrences(tokens)
     match = book.matched(found, tokens)
     followers = np.flatnonzero(match.template >= 0)
@@ -68,44 +76,63 @@ def fit(texts: pa.Array, tokens: Tokens, unit: Ints, prefix: str = "A") -> Templ
     template = match.template[tokens.row[found.at]]
     book = _without_values(book, found, template, tokens.words & ~differs)
     match = book.matched(found, tokens)
-    covered = match.covered & ~differs
+    is_format = match.covered & ~differs
     templates = len(book.templates)
     return replace(
         book,
         templates=tuple(
-            described(f"{prefix}{number + 1}", match.template == number, covered, tokens, texts)
+            described(f"{prefix}{number + 1}", match.template == number, is_format, tokens, texts)
             for number in range(templates)
         ),
     )
 
 
-def _fitted(tokens: Tokens, phrases: Phrases) -> TemplateBook:
-    """Gathers the formulaic phrases into templates and attaches the weaker ones to them."""
+def _fitted(
+    tokens: Tokens, phrases: Phrases, said: Refrains | None = None, known: Mask | None = None
+) -> TemplateBook:
+    """Gathers the formulaic phrases into templates and attaches the weaker ones to them.
+
+    Args:
+        tokens: Of the rows.
+        phrases: Found in them.
+        said: The refrains, if they are to be templates as well.
+        known: bool [refrains], phrases mark them already; they only tell what belongs together.
+    """
+    repeated = said or Refrains()
     ids = numbered(tokens)
     strong = np.flatnonzero(phrases.margin > 0)
     strong = strong[np.argsort(-phrases.margin[strong] * phrases.share[strong], kind="stable")]
-    cores = phrases.where(strong[:MOST_PHRASES])
+    twice = np.isin(repeated.phrases.gram, phrases.gram[strong])
+    strong = strong[~np.isin(phrases.gram[strong], repeated.phrases.gram)]
+    cores = Phrases.joined(repeated.phrases, phrases.where(strong[:MOST_PHRASES]))
     found = _found(cores, tokens, ids)
     whole = ~_across_slots(cores, found, len(ids))
+    whole[: len(repeated.phrases)] = True  # a refrain is a sentence, and spans no slot
     cores, found = cores.where(whole), found.of(whole)
     if not len(cores):
         return _book(cores, ids, np.empty(0, bool), np.empty((0, 0), bool))
     held = _incidence(found, len(cores), tokens)
-    group = _joined(held)
+    group = _joined(held, repeated.alike)
     member = np.arange(group.max() + 1)[None, :] == group[:, None]
     template, _ = followed(found, np.ones(len(cores), bool), cores.bits, member, tokens)
     kept = _common(template, member.shape[1])
     # What many rows hold is format, even if another phrase of theirs is what names their template.
     often = np.asarray((held @ csr_matrix(member, dtype=np.float32) > 0).sum(axis=0)).ravel()
-    used = np.flatnonzero(often[group] >= MIN_SHARE * len(tokens)) if len(kept) else kept
+    common = (often[group] >= MIN_SHARE * len(tokens)) & bool(len(kept))
+    if known is not None:
+        common[: len(known)] &= ~known | twice
+    used = np.flatnonzero(common)
     member = member[:, kept]
     cores, member = cores.where(used), member[used]
     template = _renumbered(template, kept)
 
     weak = np.isfinite(phrases.margin) & (phrases.margin <= 0) & (phrases.bits >= MIN_BITS)
     weaker = phrases.where(np.flatnonzero(weak))
-    incidence = _incidence(_found(weaker, tokens, ids), len(weaker), tokens)
-    attached = _attached(incidence, weaker.set_off, template, len(kept))
+    places = _found(weaker, tokens, ids)
+    # Inside of a phrase that is format anyway a weaker one tells nothing of others like it.
+    beyond = places if said is None else _reaching_beyond(places, found, len(ids))
+    having, bare = (_incidence(where, len(weaker), tokens) for where in (places, beyond))
+    attached = _attached(having, bare, weaker.set_off, template, len(kept))
     held = np.flatnonzero(attached.any(axis=1))
     both = Phrases.joined(cores, weaker.where(held))
     member = np.concatenate([member, attached[held]])
@@ -116,6 +143,30 @@ def _found(phrases: Phrases, tokens: Tokens, ids: Ids) -> Occurrences:
     """Where each of the phrases occurs in the tokens they were mined from."""
     everything = np.ones((len(phrases), 1), dtype=bool)
     return _book(phrases, ids, everything[:, 0], everything).occurrences(tokens)
+
+
+def _known(book: TemplateBook, said: Phrases, tokens: Tokens) -> Mask:
+    """Which refrains hold a formulaic phrase of a template, so that it finds them: bool [refrains].
+
+    The marks and line breaks around a sentence may belong to the phrase.
+    """
+    found = book.occurrences(tokens)
+    found = found.where(book.core[found.phrase])
+    bound = np.flatnonzero(~(tokens.breaks | tokens.stops))
+    first, last = said.example, said.example + said.length
+    reach = np.concatenate([[-1], bound, [len(tokens.ids)]])
+    first = reach[np.searchsorted(bound, first)] + 1
+    last = reach[np.searchsorted(bound, last) + 1]
+    ends = found.at + found.length
+    places = zip(np.searchsorted(found.at, first), np.searchsorted(found.at, last), strict=True)
+    inside = [bool((ends[a:b] <= end).any()) for (a, b), end in zip(places, last, strict=True)]
+    return np.array(inside, dtype=bool)
+
+
+def _reaching_beyond(weaker: Occurrences, cores: Occurrences, size: int) -> Occurrences:
+    """The occurrences of weaker phrases that the formulaic ones do not cover from end to end."""
+    bare = np.append(0, np.cumsum(~covered(cores, size)))
+    return weaker.where(bare[weaker.at + weaker.length] > bare[weaker.at])
 
 
 def _across_slots(cores: Phrases, found: Occurrences, size: int) -> Mask:
@@ -147,11 +198,12 @@ def _incidence(found: Occurrences, phrases: int, tokens: Tokens) -> csr_matrix:
     return held
 
 
-def _joined(held: csr_matrix) -> Ints:
+def _joined(held: csr_matrix, alike: Ints) -> Ints:
     """The template of each formulaic phrase: phrases that stand in the same rows share one.
 
     Args:
         held: 0/1 matrix [rows, phrases].
+        alike: int64 [2, pairs], phrases that share one anyway.
     """
     together = (held.T @ held).tocoo()
     rows = np.asarray(held.sum(axis=0)).ravel()
@@ -161,9 +213,9 @@ def _joined(held: csr_matrix) -> Ints:
     attracted = (share >= ATTRACTED[0]) & (share >= ATTRACTED[1] * commoner / held.shape[0])
     attracted &= commoner <= COMPARABLE * rarer
     edge = (share >= TOGETHER) | attracted
-    graph = coo_matrix(
-        (np.ones(int(edge.sum())), (together.row[edge], together.col[edge])), shape=together.shape
-    )
+    row = np.concatenate([together.row[edge], alike[0]])
+    column = np.concatenate([together.col[edge], alike[1]])
+    graph = coo_matrix((np.ones(len(row)), (row, column)), shape=together.shape)
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
@@ -180,24 +232,27 @@ def _renumbered(template: Ints, kept: Ints) -> Ints:
     return np.asarray(number[template])  # -1 picks the last place, which holds -1
 
 
-def _attached(held: csr_matrix, set_off: Floats, template: Ints, templates: int) -> Mask:
+def _attached(
+    held: csr_matrix, beyond: csr_matrix, set_off: Floats, template: Ints, templates: int
+) -> Mask:
     """Which weaker phrases come with which template: bool [weaker, templates].
 
     Args:
         held: 0/1 matrix [rows, weaker], which rows hold them.
+        beyond: The same, where no formulaic phrase holds them.
         set_off: Of the weaker phrases.
         template: Of the rows.
         templates: How many there are.
     """
     rows = held.shape[0]
-    follows = np.arange(templates)[None, :] == template[:, None]
-    inside = np.asarray(held.T @ follows.astype(np.float32))
+    follows = (np.arange(templates)[None, :] == template[:, None]).astype(np.float32)
+    inside, bare = (np.asarray(each.T @ follows) for each in (held, beyond))
     size = follows.sum(axis=0)
     outside = np.asarray(held.sum(axis=0)).reshape(-1, 1) - inside
-    share = inside / np.maximum(size, 1)
+    share, bare = inside / np.maximum(size, 1), bare / np.maximum(size, 1)
     elsewhere = (outside + 1) / (rows - size + 2)
     framing = set_off[:, None] >= 0.5
-    oftener = (share >= ATTACHED[0]) & (share >= ATTACHED[1] * elsewhere)
+    oftener = (share >= ATTACHED[0]) & (bare >= ATTACHED[1] * elsewhere)
     oftener &= inside >= ATTACHED_ROWS
     everywhere = (share >= ALWAYS) & (size >= 0.5 * rows)
     return np.asarray((oftener | everywhere) & framing)
@@ -215,7 +270,8 @@ def _book(phrases: Phrases, ids: Ids, core: Mask, member: Mask) -> TemplateBook:
         beginnings.append(gram[alive])
     nodes = np.unique(np.concatenate([gram, *beginnings]))
     phrase = np.full(len(nodes), -1, dtype=np.int64)
-    phrase[np.searchsorted(nodes, gram)] = np.arange(len(phrases))
+    # Of phrases that are the same the first counts, which is written last.
+    phrase[np.searchsorted(nodes, gram[::-1])] = np.arange(len(phrases))[::-1]
     nameless = (Template("", "", 0.0, 0, ()),) * member.shape[1]
     return TemplateBook(nodes, phrase, core, phrases.bits, member, nameless)
 

@@ -246,7 +246,7 @@ def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -
         that happens to recur.
     """
     if not levels:
-        return _none()
+        return none()
     frequency = _frequencies(len(tokens.ids), levels[0], content)
     total = len(tokens.ids) if content is None else max(int(content.sum()), 1)
     labels = labels_in(tokens)[tokens.row]
@@ -275,7 +275,7 @@ def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -
             best[below.at] = -np.inf
             best[level.at] = of_level
         parts.append(found.where(kept))
-    return Phrases.joined(_none(), *parts)
+    return Phrases.joined(none(), *parts)
 
 
 def _inner(best: Floats, of: Floats, at: Ints | Places) -> Floats:
@@ -318,6 +318,7 @@ def _judged(tokens: Tokens, frequency: Ints, total: int, labels: Mask, level: Le
     return Phrases(level.gram, length, level.example, level.share, bits, set_off, margin)
 
 
-def _none() -> Phrases:
+def none() -> Phrases:
+    """No phrases."""
     reals, empty = np.empty(0), np.empty(0, dtype=np.int64)
     return Phrases(empty.astype(np.uint64), empty, empty, reals, reals, reals, reals)

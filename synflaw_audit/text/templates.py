@@ -138,8 +138,8 @@ class TemplateBook:
         chosen, bits = followed(found, self.core, self.bits, self.member, tokens)
         template = chosen[tokens.row[found.at]]
         used = self.core[found.phrase] | self.member[found.phrase, np.maximum(template, 0)]
-        covered = _covered(found.where((template >= 0) & used), len(tokens.ids))
-        return Match(chosen, np.where(chosen >= 0, bits, 0.0), covered)
+        marked = covered(found.where((template >= 0) & used), len(tokens.ids))
+        return Match(chosen, np.where(chosen >= 0, bits, 0.0), marked)
 
     def format(self, tokens: Tokens, match: Match) -> Mask:
         """The tokens that are format, what differs between rows left out: bool [tokens]."""
@@ -161,7 +161,7 @@ def followed(
     return chosen, strongest
 
 
-def _covered(found: Occurrences, size: int) -> Mask:
+def covered(found: Occurrences, size: int) -> Mask:
     """Which tokens the phrases cover."""
     change = np.bincount(found.at, minlength=size + 1)
     change -= np.bincount(found.at + found.length, minlength=size + 1)
