@@ -132,17 +132,17 @@ def audit(
             "perplexity model": told.perplexity_model,
             "seed": told.seed,
         }
+        allowed = Allowances(tuple(one.read() for one in allow))
         deciding = named | {
             "checks": [asdict(check) for check in known],
             "reference": None if compared is None else [compared.files, compared.schemas()],
             "split": split,
-            "allow": [asdict(one) for one in allow],
+            "allow": [asdict(one) for one in allowed.formats],
             "by": told.by,
             "memory limit": None if told.memory_limit is None else parsed(told.memory_limit),
             "versions": versions(),
         }
         by = None if told.by is None else By(told.by)
-        allowed = Allowances(tuple(allow))
         outputs = Outputs(split=split, by=by, settings=deciding, allowed=allowed)
         if folder is not None:
             outputs = replace(

@@ -1,6 +1,7 @@
 r"""Which words of an answer are a format that somebody intends.
 
-A format is a pattern in the report's own notation (``Answer: <*>``) or one of the built-in kinds:
+A format is a pattern in the report's own notation (``Answer: <*>``), a JSON Schema (an answer that
+it describes is taken as ``json`` is, no other is), or one of the built-in kinds:
 
 - ``json``: an answer that is JSON as a whole; its texts are content, but for those that are no more
   than a label, such as ``"ok"``,
@@ -19,13 +20,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import orjson
 
 from synflaw_audit.allowed.code import code_ranges
+from synflaw_audit.allowed.json_schema import read_schema, validating
 from synflaw_audit.errors import CatalogueError
 
 # A text of fewer words and no more bytes is a label, as ``sample.sketch`` has it for whole answers.
@@ -93,12 +97,31 @@ def _table(text: str) -> list[Range]:
 
 def _json(text: str) -> list[Range]:
     """All of an answer that is JSON but its texts, those left out that are no more than a label."""
+    return [] if _value(text) is None else _around_texts(text)
+
+
+def _after(schema: Mapping[str, Any]) -> Finder:
+    """The same of an answer that a JSON Schema describes; nothing of any other."""
+    is_valid = validating(schema)
+
+    def find(text: str) -> list[Range]:
+        value = _value(text)
+        return _around_texts(text) if value is not None and is_valid(value) else []
+
+    return find
+
+
+def _value(text: str) -> object:
+    """The object or list that an answer is as a whole; None if it is none."""
     if text.lstrip()[:1] not in ("{", "["):
-        return []
+        return None
     try:
-        orjson.loads(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return []
+        return None
+
+
+def _around_texts(text: str) -> list[Range]:
     values = [
         found.span("text")
         for found in _JSON_TEXT.finditer(text)
@@ -130,24 +153,28 @@ KINDS: Mapping[str, Finder] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Allow:
-    """A format that is intended; exactly one of ``pattern`` and ``kind``.
+    """A format that is intended; exactly one of ``pattern``, ``kind`` and ``schema``.
 
     Attributes:
         reason: Why it is, in words.
         pattern: Its words, with ``<*>`` for what differs from row to row, as the report shows them.
         kind: One of ``KINDS``.
+        schema: A JSON Schema that the answers follow, or the path of one, see ``read``. Answers
+            that are JSON and do not follow it do not have the format.
 
     Raises:
-        CatalogueError: It says neither or both, an unknown kind, no words, or no reason.
+        CatalogueError: It says none of them or several, an unknown kind, no words, what is no JSON
+            Schema, or no reason.
     """
 
     reason: str
     pattern: str | None = None
     kind: str | None = None
+    schema: dict[str, Any] | str | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
-        if (self.pattern is None) == (self.kind is None):
-            raise CatalogueError("an allowed format needs either a pattern or a kind")
+        if sum(said is not None for said in (self.pattern, self.kind, self.schema)) != 1:
+            raise CatalogueError("an allowed format needs one of a pattern, a kind and a schema")
         if not self.reason.strip():
             raise CatalogueError(f"allowed format {self.name!r}: say why in its reason")
         if self.kind is not None and self.kind not in KINDS:
@@ -155,11 +182,27 @@ class Allow:
             raise CatalogueError(f"unknown kind of format {self.kind!r}; choices: {choices}")
         if self.pattern is not None and not _TOKEN.search(self.pattern.replace(SLOT, "")):
             raise CatalogueError(f"the pattern {self.pattern!r} has no words of its own")
+        if isinstance(self.schema, dict):
+            validating(self.schema)
 
     @property
     def name(self) -> str:
         """What the report calls it."""
-        return str(self.pattern if self.kind is None else self.kind)
+        if isinstance(self.schema, dict):
+            return str(self.schema.get("title", "a JSON Schema"))
+        return str(self.pattern or self.kind or self.schema)
+
+    def read(self, folder: Path = Path()) -> Allow:
+        """The format with its schema in place of its path, which a relative one is in a folder.
+
+        So it can be sent to where the file is not.
+
+        Raises:
+            CatalogueError: The file cannot be read, or holds no JSON Schema.
+        """
+        if not isinstance(self.schema, str):
+            return self
+        return replace(self, schema=read_schema(folder / self.schema))
 
     def ranges(self, text: str) -> list[Range]:
         """The characters of a text that are the format, in order; none if it does not have it."""
@@ -167,7 +210,15 @@ class Allow:
 
     @cached_property
     def _find(self) -> Finder:
+        if isinstance(self.schema, str):
+            return self.read()._find
+        if self.schema is not None:
+            return _after(self.schema)
         return KINDS[self.kind] if self.kind is not None else _worded(str(self.pattern))
+
+    def __getstate__(self) -> dict[str, object]:
+        # What finds it is made anew where it is needed: a function cannot be sent.
+        return {name: value for name, value in vars(self).items() if name != "_find"}
 
 
 def _worded(pattern: str) -> Finder:

@@ -140,7 +140,7 @@ class AuditRun:
         try:
             batch, known = run._opened(open_batch), checks()
             compared = None if reference is None else open_source(reference)
-            formats = Allowances(tuple(Allow(**one) for one in allow or ()))
+            formats = Allowances(tuple(Allow(**one).read() for one in allow or ()))
             run.outcome.passes += 1
             run._measured = measure(
                 batch.engine,

@@ -127,7 +127,7 @@ class AllowedFormat:
     """A format that a policy allows, and how many records have it.
 
     Attributes:
-        name: Its pattern, or its kind.
+        name: Its pattern, its kind, or its schema's title.
         reason: Why it is intended, in the policy's words.
         records: That have it. Its words were taken out of their answers before anything was
             measured, and are in no span.

@@ -32,6 +32,10 @@ reason = "the application reads what follows the label"
 [[allow]]
 kind = "code-fence"           # or json, code, reasoning, boxed, table, citation, list, heading
 reason = "every answer is a program"
+
+[[allow]]
+schema = "answer.schema.json" # a JSON Schema, beside this file, that the answers follow
+reason = "the application parses them"
 ```
 """
 
@@ -162,6 +166,7 @@ def load_policy(path: Path, checks: Sequence[Check]) -> Policy:
     """
     try:
         policy = strict_toml.load(path, Policy)
+        policy = replace(policy, allow=tuple(one.read(path.parent) for one in policy.allow))
         policy.applied(checks)
     except CatalogueError as error:
         if str(error).startswith(f"{path}: "):

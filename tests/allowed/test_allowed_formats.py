@@ -108,10 +108,17 @@ def test_nothing_is_done_where_nothing_is_allowed(natural: pd.DataFrame) -> None
         ('[[allow]]\nkind = "xml"\nreason = "r"\n', "choices: json, code-fence"),
         ('[[allow]]\nkind = "json"\nreason = " "\n', "say why"),
         ('[[allow]]\nkind = "json"\n', "reason"),
-        ('[[allow]]\nreason = "r"\n', "either a pattern or a kind"),
-        ('[[allow]]\npattern = "x"\nkind = "json"\nreason = "r"\n', "either a pattern or a kind"),
+        ('[[allow]]\nreason = "r"\n', "one of a pattern, a kind and a schema"),
+        (
+            '[[allow]]\npattern = "x"\nkind = "json"\nreason = "r"\n',
+            "one of a pattern, a kind and a schema",
+        ),
         ('[[allow]]\npattern = "<*>"\nreason = "r"\n', "no words of its own"),
         ('[[allow]]\npatern = "x"\nreason = "r"\n', "patern"),
+        ('[[allow]]\nschema = "none.json"\nreason = "r"\n', "none.json: cannot be read"),
+        ('[[allow]]\nschema = "policy.toml"\nreason = "r"\n', "policy.toml: not JSON"),
+        ('[[allow]]\nschema = {type = "text"}\nreason = "r"\n', "not a JSON Schema"),
+        ('[[allow]]\nschema = {"$ref" = "http://x/y"}\nreason = "r"\n', "only what stands in"),
     ],
 )
 def test_a_policy_that_says_nothing_is_refused(tmp_path: Path, text: str, message: str) -> None:
