@@ -11,7 +11,17 @@ from synflaw_audit.measures.intervals import estimate
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.kernels.phrases import grouped, holders
 from synflaw_audit.text.phrases import Floats, numbered
-from synflaw_audit.text.tokens import END, START, Ids, Ints, Places, Tokens, extended
+from synflaw_audit.text.tokens import (
+    END,
+    START,
+    Ids,
+    Ints,
+    Places,
+    Tokens,
+    extended,
+    factorized,
+    firsts,
+)
 
 TOKENS = 500_000  # of answers looked at; the rows are in random order
 SHOWN = 5
@@ -52,9 +62,11 @@ class SelfRepetition:
         distinct, code = grouped(gram)
         offsets, order = corpus.answer_tokens.offsets[: rows + 1], np.argsort(unit, kind="stable")
         _, units_with = holders(code, len(distinct), at.astype(np.int32), offsets, order, unit)
-        # A draw of so many tokens holds so many units.
-        tokens = int(corpus.answer_tokens.counts[:rows].sum())
-        drawn = min(self.draw * len(units) / tokens, len(units) - 1)
+        # A draw of so many tokens holds so many units; copies of a row say nothing new.
+        new = firsts(unit, factorized(corpus.texts("answer")[:rows])[0])
+        tokens = int(corpus.answer_tokens.counts[:rows][new].sum())
+        wanted = self.draw * len(units) / tokens
+        drawn = min(wanted, len(units) - 1)
         seen = inclusion_chance(units_with - 1, len(units) - 1, drawn)
         value = float(seen[code].mean())
         # What a unit adds: n-grams that repeat others, and that those of others repeat its own.
@@ -67,7 +79,14 @@ class SelfRepetition:
             "draw_tokens": round(drawn * tokens / len(units)),
             "commonest": self._commonest(corpus, at, code, units_with, len(units)),
         }
-        return replace(estimate(value, each, np.arange(len(units)), observed), rows=rows)
+        found = estimate(value, each, np.arange(len(units)), observed)
+        if wanted > drawn:
+            # A smaller draw than asked for repeats less: as much more for each doubling, at most,
+            # as the last one brought.
+            half = inclusion_chance(units_with - 1, len(units) - 1, drawn / 2)[code].mean()
+            more = float((value - half) * np.log2(wanted / drawn))
+            found = replace(found, high=min(found.high + more, 1.0))
+        return replace(found, rows=rows)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """None: common words are no fault of a row; templates mark those that are."""

@@ -173,9 +173,9 @@ class Corpus:
             self._bits[window] = found
         return self._bits[window]
 
-    def vectors(self, start: int, stop: int) -> npt.NDArray[np.float64]:
+    def vectors(self, rows: Ints) -> npt.NDArray[np.float64]:
         """Unit vectors of the answers of some rows: float64 [rows, dimensions]."""
-        return self.embedder.embed(self._answers[start:stop].to_pylist())
+        return self.embedder.embed(self._answers.take(pa.array(rows)).to_pylist())
 
     @cached_property
     def _questions(self) -> pa.Array:

@@ -116,4 +116,6 @@ TOLERANCE = 0.05
 
 def _require_bounded(score: Score, name: str) -> None:
     found = (score.low, score.value, score.high)
+    # What numpy compares is no bool of Python's, which a report says as a word.
+    require(all(type(one) in (float, int) for one in found), f"{name}: not Python's: {found!r}")
     require(0 <= score.low <= score.value <= score.high <= 1, f"{name}: low, value, high: {found}")

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from synflaw_audit.errors import InputError, MissingExtraError
 from synflaw_audit.text.phrases import Floats, numbered
-from synflaw_audit.text.tokens import Ids, Ints, extended, tokenize
+from synflaw_audit.text.tokens import Ids, Ints, extended, factorized, firsts, tokenize
 from synflaw_audit.text.weights import require_safetensors
 
 ORDER = 3
@@ -46,7 +46,8 @@ class NgramModel:
     """A trigram model of each half of a corpus scores the answers of the other half.
 
     Interpolated by the method C of Witten and Bell, "The zero-frequency problem", IEEE Transactions
-    on Information Theory 1991. Answers to one question stand in one half. Numbers are all alike.
+    on Information Theory 1991. Answers to one question stand in one half, and of copies a model
+    learns nothing more. Numbers are all alike.
     """
 
     name: str = "trigram"
@@ -59,9 +60,10 @@ class NgramModel:
         half = unit[tokens.row] % 2
         scored = np.flatnonzero(tokens.counts >= window)[:ROWS]
         heads = np.isin(tokens.row, scored) & (place <= window)
+        own = firsts(unit, factorized(texts)[0])[tokens.row]
         found = np.full(len(tokens), np.nan)
         for side in (0, 1):
-            known = np.flatnonzero(half != side)[:TRAINING_TOKENS]
+            known = np.flatnonzero(own & (half != side))[:TRAINING_TOKENS]
             held = np.flatnonzero(heads & (half == side))
             if len(known) and len(held):
                 cost = information(ids[known], place[known], ids[held], place[held])

@@ -66,6 +66,21 @@ def test_a_score_of_a_corpus_of_few_questions(code: str) -> None:
     assert np.mean([score.high - score.low for score in scores]) < 0.25
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["SF202", "SF401"])
+def test_a_score_of_a_corpus_of_few_records_and_their_copies(code: str) -> None:
+    # 160 questions and their copies, less text than a draw; the truth is that of 2,400 questions.
+    check = find_check(load_checks(), code)
+    measure = MEASURES[check.measure](**check.params)
+    rows = [Population("copied").rows(400, seed=3000 + draw) for draw in range(30)]
+    truth = np.mean(
+        [measure.score(corpus(Population("copied").rows(6000, n), 1200)).value for n in range(3)]
+    )
+    scores = [measure.score(corpus(of, 400)) for of in rows]
+    assert held([s.low for s in scores], [s.high for s in scores], float(truth)) >= 0.85
+    assert np.mean([score.high - score.low for score in scores]) < 0.2
+
+
 @pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_a_share_of_rows_in_units(p: float, alike: float) -> None:
