@@ -167,6 +167,8 @@ def _export(report: Report, decision: Decision, exports: Exports, folder: Path) 
 
 def _require_new(path: Path) -> None:
     """Refuses a file that is there: it may be an input, or a policy that a person has pruned."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}")
     if path.exists() or path.is_symlink():
         raise InputError(f"{path}: is there already; choose another --suggest-policy")
 
