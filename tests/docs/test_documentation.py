@@ -19,6 +19,7 @@ from markdown_it import MarkdownIt
 
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.methods.described import ways
+from synflaw_audit.rewriting.settings import load_settings
 from synflaw_audit.verdicts.catalogue import load_checks
 from synflaw_audit.verdicts.policy import load_policy
 
@@ -109,6 +110,8 @@ def test_every_file_that_a_page_shows_is_valid(tmp_path: Path) -> None:
             file.write_text(snippet.text)
             if snippet.file == "settings.toml":
                 RepairConfig(**tomllib.loads(snippet.text))
+            elif snippet.file == "rewriting.toml":
+                load_settings(file)
             elif snippet.language == "toml":
                 load_policy(file, load_checks())
             elif snippet.language == "yaml":

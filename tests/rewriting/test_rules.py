@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from synflaw_audit.rewriting import Mixture, RewriteRow, WantedForm
 from synflaw_audit.rewriting.generators.rules import Rules
 from synflaw_audit.rewriting.generators.sentences import laid_out, reordered
+from synflaw_audit.rewriting.generators.thinning import thinned
 from synflaw_audit.rewriting.generators.wordings import exchanged, groups
 from synflaw_audit.rewriting.natural import Natural
 
@@ -102,6 +104,46 @@ def test_what_can_be_cut_is_where_another_span_cannot() -> None:
     spans = ((0, 3), (middle, middle + 34), (answer.index(" The answer"), len(answer) - 2))
     texts = Rules(Natural(), 0).candidates(RewriteRow("How many?", answer, spans), FORM)
     assert "He has 5. The difference must be the number of eggs, 3." in texts
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (
+            "⟦Thank you for ⟧it. ⟦According to the ⟧records⟦, ⟧Ada plays.⟦ I hope this ⟧helps!",
+            "Ada plays.",
+        ),
+        ("⟦As ⟧a helper⟦, I can ⟧tell you⟦ that ⟧Ada plays.", "Ada plays."),
+        (
+            "⟦**Answer:** ⟧lute\n\n⟦**Why:** ⟧Ada plays.⟦ This ⟧fact⟦ is ⟧key⟦ because it helps.⟧",
+            "Lute\n\nAda plays.",
+        ),
+        ("Ada plays ⟦as is⟧ known in two towns.", "Ada plays as is known in two towns."),
+        ("Nothing is marked.", "Nothing is marked."),
+        ("⟦All of it is.⟧", ""),
+    ],
+)
+def test_sentences_that_are_mostly_format_go(text: str, left: str) -> None:
+    answer, spans = "", []
+    for number, piece in enumerate(re.split("[⟦⟧]", text)):
+        if number % 2 and piece:
+            spans.append((len(answer), len(answer) + len(piece)))
+        answer += piece
+    assert thinned(answer, spans) == left
+
+
+PIECES = st.lists(st.sampled_from(["Ada ", "is, ", "that. ", "\n", "so: ", "Rome! "]), max_size=12)
+
+
+@given(PIECES, st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=3))
+def test_what_is_left_was_there(pieces: list[str], ends: list[tuple[int, int]]) -> None:
+    answer = "".join(pieces)
+    spans = sorted({(min(a, b), min(max(a, b), len(answer))) for a, b in ends if a != b})
+    left = thinned(answer, [span for span in spans if span[0] < span[1]])
+    had = iter("".join(answer.split()).lower())
+    assert all(letter in had for letter in "".join(left.split()).lower())
+    if not spans:
+        assert left.split() == answer.split()
 
 
 def test_openings_come_from_the_corpus_and_say_nothing() -> None:

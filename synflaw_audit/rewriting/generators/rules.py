@@ -15,6 +15,7 @@ from synflaw_audit.findings.finding import Span
 from synflaw_audit.fixing.cutting import cut
 from synflaw_audit.rewriting.base import Rewriter, RewriteRow
 from synflaw_audit.rewriting.generators.sentences import laid_out, reordered, sentences
+from synflaw_audit.rewriting.generators.thinning import thinned
 from synflaw_audit.rewriting.generators.wordings import exchanged
 from synflaw_audit.rewriting.mixture import WantedForm
 from synflaw_audit.rewriting.natural import Natural
@@ -89,7 +90,11 @@ def _bases(answer: str, spans: tuple[Span, ...]) -> list[str]:
     """The answer without its format, in each way there is: cut, without its opening, as it is."""
     # Where not all of it can be cut, what can be is; the judges say whether that is enough.
     alone = [span for span in spans if cut(answer, [span]) is not None]
-    cuts = (cut(answer, spans), cut(answer, alone) if alone else None)
+    cuts = (
+        cut(answer, spans),
+        cut(answer, alone) if alone else None,
+        thinned(answer, spans) if spans else None,
+    )
     bases = [
         *(bare and _without_echo(bare) for bare in cuts),
         _without_opening(answer, spans),
