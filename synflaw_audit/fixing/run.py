@@ -38,6 +38,7 @@ from synflaw_audit.verdicts.what_if import sample_of
 from synflaw_audit.writing import Edit, Editor, Original, RowSet, Split, write_split
 from synflaw_audit.writing.layout import place_of
 
+_COMMAS = str.maketrans("", "", ",;:–—，；：、")  # noqa: RUF001 - of many scripts
 _EXAMPLES = 60  # changes that are shown, as many of each action as there are of the rarest
 
 
@@ -322,7 +323,8 @@ def _changes(row: FlaggedRow, treatment: Treatment) -> Iterator[Change]:
 
 
 def _letters(text: str) -> str:
-    return "".join(text.split()).casefold()
+    """A text without blanks, case, and the commas that divide a clause from one that is cut."""
+    return "".join(text.split()).casefold().translate(_COMMAS)
 
 
 def _said_again(content: str, after: str) -> int:

@@ -26,7 +26,8 @@ def marked(text: str) -> tuple[str, list[tuple[int, int]]]:
 
 
 def letters(text: str) -> str:
-    return "".join(text.split()).casefold()
+    """All but blanks, case, and what divides clauses, which goes with a clause."""
+    return "".join(c for c in text if not c.isspace() and c not in ",;:–—，；：、").casefold()  # noqa: RUF001
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,17 @@ def letters(text: str) -> str:
         ("⟦答案：⟧罗马很古老。", "罗马很古老。"),  # noqa: RUF001
         ("Rome.⟦ Let me know. Thank you.⟧", "Rome."),
         ("One. ⟦In short, ⟧two.\n", "One. Two.\n"),
+        ("Rest, and ⟦I would suggest you to ⟧drink water.", "Rest, and drink water."),
+        ("Rest, and ⟦it is important to note that ⟧fever is common.", "Rest, and fever is common."),
+        ("If it hurts, ⟦as I have said before, ⟧rest.", "If it hurts, rest."),
+        ("If it hurts, ⟦as I have said before⟧, rest.", "If it hurts, rest."),
+        ("Rest twice a day, ⟦and I hope that this helps⟧.", "Rest twice a day."),
+        ("Rest twice a day⟦, and I hope that this helps.⟧", "Rest twice a day."),
+        ("Rest a day, ⟦hope this helps you. Take care and be well.⟧", "Rest a day."),
+        ("It hurts; ⟦please do consult your doctor.⟧\nNext.", "It hurts.\nNext."),
+        ("⟦I would advise you to ⟧drink water.", "Drink water."),
+        ("We do some tests⟦ to make sure of the cause.⟧", "We do some tests."),
+        ("Take it⟦ until all of it is gone⟧. Rest.", "Take it. Rest."),
     ],
 )
 def test_what_is_left_reads_on(text: str, rest: str) -> None:
@@ -59,6 +71,10 @@ def test_what_is_left_reads_on(text: str, rest: str) -> None:
         "⟦The capital city of the ⟧country is old.",
         "Rome is old⟦ which is what the question was about.⟧",
         "⟦All of it is said here.⟧",  # nothing is left
+        "You need⟦ to see the doctor about it.⟧",
+        "I advise you⟦ to see the doctor about it.⟧",
+        "It is best⟦ to see the doctor about it.⟧",
+        "The capital⟦ of the whole country.⟧",
         "⟦\\boxed{⟧42}",  # a bracket loses its partner
         "⟦<answer> ⟧Rome</answer>",
         "Rome is old.",  # there is nothing to cut
