@@ -260,7 +260,7 @@ def test_a_frame_of_mixed_types_rejects_single_rows() -> None:
     frame = pd.DataFrame(
         {
             "question": ["q0", "q1", None, "q3", "q4"],
-            "answer": ["a0", 1, "a2", "\ud800", "a4"],
+            "answer": ["a0", {1}, "a2", "\ud800", "a4"],
             "embedding": [[0.5], [0.5], [0.5], [0.5], [0.5]],
         },
         dtype=object,
@@ -270,7 +270,7 @@ def test_a_frame_of_mixed_types_rejects_single_rows() -> None:
     assert [row for batch in batches for row in batch.column("row").to_pylist()] == [0, 4]
     assert [(r.file, r.row) for r in rejected] == [("<DataFrame>", n) for n in (1, 2, 3)]
     assert [r.reason for r in rejected] == [
-        "answer is int, not text",
+        "answer is set, not text",
         "question is null",
         "answer holds a lone surrogate",
     ]

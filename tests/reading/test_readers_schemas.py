@@ -287,7 +287,11 @@ def test_messages_as_json_text_in_csv(tmp_path: Path) -> None:
         ([], "messages is an empty conversation"),
         (None, "messages is null"),
         (5, "messages is int, not a list of messages"),
-        ([message("user", "q")], "messages holds no answer: no message of the assistant"),
+        (
+            [message("user", "q")],
+            "messages holds no answer: no message of the assistant (say who it is: --roles "
+            "assistant=NAME)",
+        ),
         (["hi"], "messages[0] is str, not a message"),
         (
             [{"content": "q"}],
@@ -295,7 +299,7 @@ def test_messages_as_json_text_in_csv(tmp_path: Path) -> None:
             "--message-keys",
         ),
         ([message("user", None)], "messages[0] has no content"),
-        ([message("user", 5)], "messages[0] has content of type int, not text"),
+        ([message("user", [[5]])], "messages[0] has a part without text"),
         ([message("user", [{"type": "text"}])], "messages[0] has a part without text"),
         ([message("user", "q"), message("assistant", " ")], "answer is empty"),
     ],

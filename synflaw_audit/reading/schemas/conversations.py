@@ -25,7 +25,7 @@ from synflaw_audit.reading.schemas.vocabulary import (
     SYSTEMS,
     Vocabulary,
     all_named,
-    folded,
+    is_named,
     named,
 )
 
@@ -55,7 +55,7 @@ class Conversation:
         names = {options.answer} if options.answer else set(row) - _sides(row)
         for name in (name for name in row if name in names):
             value = row[name]
-            if (folded(name) in CONVERSATIONS and _looks_like_messages(value)) or (
+            if (is_named(name, CONVERSATIONS) and _looks_like_messages(value)) or (
                 not _is_plain(value) and is_conversation(value, words, asked=True)
             ):
                 yield cls(name, vocabulary=words)

@@ -15,10 +15,18 @@ from typing import Any
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.rows import Fields, RowError
 from synflaw_audit.reading.schemas.base import Schema
+from synflaw_audit.reading.schemas.conversations import Conversation
 from synflaw_audit.reading.schemas.nested import Nested, widened
 from synflaw_audit.reading.schemas.options import SchemaOptions, options_of, schema_name
+from synflaw_audit.reading.schemas.pairs import Pair
 from synflaw_audit.reading.schemas.registry import SCHEMAS
-from synflaw_audit.reading.schemas.vocabulary import ANSWERS, TEXTS, all_named, named
+from synflaw_audit.reading.schemas.vocabulary import (
+    ANSWERS,
+    ROLE_KEYS,
+    TEXTS,
+    all_named,
+    named,
+)
 from synflaw_audit.settings import Reading
 
 _NUMBER = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
@@ -188,6 +196,11 @@ def _best(
         )
         for number, each in enumerate(given)
     ]
+    asked = [each for each in given if isinstance(each.schema, Conversation)]
+    pairs = [each for each in given if isinstance(each.schema, Pair)]
+    beside = len(asked) == 1 and len(pairs) == len(given) - 1
+    if beside and all(asked[0].asks_as(each) for each in pairs):
+        return asked[0].schema  # beside a conversation stand answers to compare its own with
     tied = [each.schema for each in given]
     winners = [schema for schema, done in zip(tied, covered, strict=True) if not done]
     if len(winners) == 1:
@@ -226,6 +239,13 @@ class _Given:
 
     schema: Schema
     rows: list[frozenset[tuple[str, str]]]
+
+    def asks_as(self, other: _Given) -> bool:
+        """Whether this asks in each row all that another reading does."""
+        return all(
+            {question for question, _ in few} <= {question for question, _ in own}
+            for own, few in zip(self.rows, other.rows, strict=True)
+        )
 
     def cover(self, few: _Given, *, strictly: bool) -> bool:
         """Whether this gives all that another reading does, and more if ``strictly``.
@@ -266,6 +286,11 @@ def _nothing_found(rows: Sequence[Fields], schema: str | None) -> str:
         return f"no row is one of the schema {schema!r}. {_found(rows)} Other schemas: {others}."
     foreign = [f"{name} ({SCHEMAS.origin(name)})" for name in SCHEMAS if name not in SCHEMAS.own]
     added = f" Other packages add, with --schema: {', '.join(foreign)}." if foreign else ""
+    if any(named(row, ROLE_KEYS) and named(row, ("parent_id", "message_id")) for row in rows):
+        return (
+            f"each row is one message. {_found(rows)} Join those of a conversation into one row "
+            "first: a list of messages."
+        )
     texts = named((n for row in rows for n, v in row.items() if isinstance(v, str)), TEXTS)
     hint = f" To read {texts!r} as plain text: --answer {texts}." if texts else ""
     return (

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from synflaw_audit.reading.rows import NoAnswerError, RowError
 from synflaw_audit.reading.schemas.exchange import Exchange, Path, Segment, structured
 from synflaw_audit.reading.schemas.reasoning import thought
+from synflaw_audit.reading.schemas.values import number_text
 from synflaw_audit.reading.schemas.vocabulary import (
     ANSWERS,
     MASKED,
@@ -103,7 +104,8 @@ def exchanges_of(read: Sequence[Message], column: str) -> list[Exchange]:
         column: Where they stand, for the error messages.
 
     Raises:
-        NoAnswerError: There is none.
+        NoAnswerError: None of its answers is learned.
+        RowError: Nobody answers in it.
     """
     found: list[Exchange] = []
     system = _GAP.join(m.text for m in read if m.role == "system" and m.text) or None
@@ -120,7 +122,8 @@ def exchanges_of(read: Sequence[Message], column: str) -> list[Exchange]:
     if open_one.answered:
         found += open_one.closed(system)
     if not found:
-        raise NoAnswerError(f"{column} holds no answer: {_why_none(read)}")
+        fault, why = _why_none(read)
+        raise fault(f"{column} holds no answer: {why}")
     return found
 
 
@@ -197,13 +200,13 @@ class _Open:
         yield Exchange(self.turn, question, answer, system, reasoning, None, tuple(segments))
 
 
-def _why_none(read: Sequence[Message]) -> str:
+def _why_none(read: Sequence[Message]) -> tuple[type[RowError], str]:
     answers = [message for message in read if message.role == "assistant"]
     if not answers:
-        return "no message of the assistant"
+        return RowError, "no message of the assistant (say who it is: --roles assistant=NAME)"
     if all(message.text is None for message in answers):
-        return "the assistant only calls tools"
-    return "every message of the assistant is masked from the loss"
+        return NoAnswerError, "the assistant only calls tools"
+    return NoAnswerError, "every message of the assistant is masked from the loss"
 
 
 class _Entry(NamedTuple):
@@ -233,6 +236,11 @@ def _entries(value: object, path: Path, words: Vocabulary) -> Iterator[_Entry]:
         if inner is not None:
             yield from _entries(value[inner], (*path, inner), words)
             return
+        if by_role := _by_roles(value, words):
+            for key, side in by_role:
+                said = {"role": side, "content": value[key]}
+                yield _Entry(said, f"{column}.{key}", path, (*path, key))
+            return
         yield from _transposed(value, path, words)
         return
     if value is None:
@@ -247,14 +255,25 @@ def _entries(value: object, path: Path, words: Vocabulary) -> Iterator[_Entry]:
     for number, item in enumerate(value):
         place = (*path, number)
         name = f"{column}[{number}]"
-        if isinstance(item, list | tuple) and len(item) == 2:
+        if isinstance(item, list | tuple) and len(item) == 2 and not any(map(_is_number, item)):
             yield from _by_turns(item, place)
         elif isinstance(item, Mapping) and (pair := _pair(item, words)):
             for role, key in zip(("user", "assistant"), pair, strict=True):
                 message = {"role": role, "content": item[key]}
                 yield _Entry(message, name, place, (*place, key))
+        elif isinstance(item, Mapping) and isinstance(item.get("kwargs"), Mapping):
+            yield _constructed(item, item["kwargs"], name, place)
         else:
             yield _Entry(item, name, place)
+
+
+def _by_roles(value: Mapping[Any, Any], words: Vocabulary) -> list[tuple[Any, Role]]:
+    """The keys and roles of an object that has each side's text under its name; none if not."""
+    found = [(key, words.role(key)) for key, text in value.items() if isinstance(text, str)]
+    named_ones = [(key, role) for key, role in found if role is not None]
+    roles = {role for _, role in named_ones}
+    whole = len(found) == len(value) and {"user", "assistant"} <= roles
+    return named_ones if whole and len(named_ones) == len(found) == len(roles) else []
 
 
 def _transposed(value: Mapping[Any, Any], path: Path, words: Vocabulary) -> Iterator[_Entry]:
@@ -271,6 +290,10 @@ def _transposed(value: Mapping[Any, Any], path: Path, words: Vocabulary) -> Iter
         message = {key: item[number] for key, item in lists.items()}
         place = (*path, content, number)
         yield _Entry(message, f"{column}[{number}]", (*path, number), place)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, bool | int | float)
 
 
 def _by_turns(texts: Sequence[object], path: Path) -> Iterator[_Entry]:
@@ -325,6 +348,15 @@ def _message(entry: _Entry, words: Vocabulary) -> Message:
     return _answer(text, segments, _thoughts(value, read), trained=_trained(value))
 
 
+def _constructed(
+    item: Mapping[Any, Any], fields: Mapping[Any, Any], name: str, place: Path
+) -> _Entry:
+    """A message as LangChain serializes one: its class tells the role."""
+    kind = item.get("id")
+    role = kind[-1] if isinstance(kind, list) and kind else None
+    return _Entry({**fields, "role": role}, name, (*place, "kwargs"))
+
+
 def _answer(text: str, segments: tuple[Segment, ...], reasoning: str, *, trained: bool) -> Message:
     """An answer, and what stands before it that is marked as reasoning."""
     if _CALLED.fullmatch(text):
@@ -361,6 +393,8 @@ def _role(message: Mapping[str, Any], name: str, words: Vocabulary) -> Role:
     written = named(message, map(folded, words.role_keys)) if said is None else None
     if written not in (None, *words.role_keys):
         return _role({words.role_keys[0]: message[str(written)]}, name, words)
+    if said is None and isinstance(message.get("label"), bool):  # axolotl's segments
+        return "assistant" if message["label"] else "user"
     if said is None:
         keys = " nor ".join(map(repr, words.role_keys[:2]))
         neither = f"neither {keys}" if len(words.role_keys) > 1 else f"no {keys}"
@@ -426,6 +460,8 @@ class _Content:
                 if not isinstance(part, str | Mapping):
                     raise RowError(f"{self._name} has a part without text")
                 self.add(part, (*path, number), depth + 1)
+        elif isinstance(content, bool | int | float):
+            self.add(number_text(content, self._name), path, depth)
         else:
             kind = type(content).__name__
             raise RowError(f"{self._name} has content of type {kind}, not text")

@@ -26,6 +26,7 @@ from synflaw_audit.reading.schemas.vocabulary import (
     HISTORIES,
     QUESTIONS,
     REASONINGS,
+    ROLE_KEYS,
     SYSTEMS,
     Vocabulary,
     all_named,
@@ -35,6 +36,8 @@ from synflaw_audit.reading.schemas.vocabulary import (
 
 # What a schema is said to read so, and the report repeats.
 NUMBERS_AS_TEXT = "numbers as text"
+# Where an object has the messages of a request.
+_HOLDERS = ("messages", "contents", "conversations")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Pair:
         history: The turns before the question, which are learned as well.
         reasoning: What is thought before the answer.
         late: Those columns that no row of the sample has: rows that are objects may yet bring them.
-        numbers: Answers, or questions, are numbers, and are read as texts.
+        numbers: All answers, or questions, of the first rows are numbers; they are read as texts,
+            as every number is that stands where a text should.
         vocabulary: How messages are read.
     """
 
@@ -82,7 +86,8 @@ class Pair:
             questions = questions or [""]
         for question in questions:
             for answer in answers:
-                if question or told or not isinstance(row[answer], int | float):
+                empty = not told and row[answer] in ([], {})
+                if not empty and (question or told or not isinstance(row[answer], int | float)):
                     yield cls(question or None, answer, vocabulary=options.vocabulary)
 
     def fitted(self, sample: Sequence[Fields], options: SchemaOptions) -> Pair:
@@ -156,11 +161,12 @@ class Pair:
         answer = present(row, self.answer)
         if self._alone and isinstance(question, str) and isinstance(answer, str):  # as nearly all
             return (_exchange(0, question, answer, (self.answer,), None, ""),)
-        if isinstance(question, list) or (
-            isinstance(answer, list) and is_conversation(answer, self.vocabulary)
-        ):
+        asks = isinstance(question, list | Mapping) and _holds_messages(question)
+        if asks or (isinstance(answer, list) and is_conversation(answer, self.vocabulary)):
             return self._completed(row, question, answer)
-        asked = text_of(question, self.question or "", numbers=self.numbers)
+        if isinstance(question, list | Mapping):
+            question = "\n\n".join(_texts_asked(question, self.question or ""))
+        asked = text_of(question, self.question or "", numbers=True)
         context = self._optional(row, self.context)
         if context:
             asked = f"{asked}\n\n{context}" if asked else context
@@ -180,7 +186,7 @@ class Pair:
             return ((answer, (self.answer,)),)
         if isinstance(answer, list | Mapping):
             return texts_in(answer, (self.answer,))
-        return ((text_of(answer, self.answer, numbers=self.numbers), (self.answer,)),)
+        return ((text_of(answer, self.answer, numbers=True), (self.answer,)),)
 
     def _completed(self, row: Fields, question: object, answer: object) -> list[Exchange]:
         """The exchanges of a conversational prompt and its completion."""
@@ -194,6 +200,9 @@ class Pair:
     def _messages(self, value: object, role: Any, column: str) -> list[Message]:
         if isinstance(value, str):
             return messages([{"role": role, "content": value}], (column,), self.vocabulary)
+        if isinstance(value, Mapping) and not _holds_messages(value):
+            texts = [{"role": role, "content": text} for text, _ in texts_in(value, (column,))]
+            return messages(texts, (column,), self.vocabulary)
         return messages(value, (column,), self.vocabulary)
 
     def _optional(self, row: Fields, column: str | None) -> str | None:
@@ -221,6 +230,24 @@ def _exchange(
     segment = Segment(path, parts.start, parts.end, 0)
     answer = text[parts.start : parts.end]
     return Exchange(turn, question, answer, system, thoughts, None, (segment,))
+
+
+def _holds_messages(value: object) -> bool:
+    """Whether a value is a list of messages, or an object with one."""
+    if isinstance(value, Mapping):
+        return any(map(_holds_messages, (value.get(name) for name in _HOLDERS)))
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(m, Mapping) and named(m, ROLE_KEYS) is not None for m in value)
+    )
+
+
+def _texts_asked(value: Mapping[str, object] | list[object], column: str) -> Iterator[str]:
+    """The texts of a question that is held in an object, or in a list of such."""
+    if isinstance(value, Mapping) and (names := all_named(value, QUESTIONS)):
+        value = {"text": value[names[0]]}
+    yield from (text for text, _ in texts_in(value, (column,)))
 
 
 def _beside(names: Iterator[str] | Sequence[str] | Fields, column: str) -> list[str]:

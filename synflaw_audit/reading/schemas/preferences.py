@@ -13,12 +13,15 @@ from synflaw_audit.reading.schemas.reasoning import thought
 from synflaw_audit.reading.schemas.rendered import format_of, parsed
 from synflaw_audit.reading.schemas.values import present
 from synflaw_audit.reading.schemas.vocabulary import (
+    ANSWERS,
     CHOSEN,
+    CONVERSATIONS,
     QUESTIONS,
     REJECTED,
     SYSTEMS,
     Vocabulary,
     all_named,
+    is_named,
     named,
 )
 
@@ -51,9 +54,13 @@ class Preference:
         if options.answer is not None and options.rejected is None:
             return
         chosen = options.answer or named(row, CHOSEN)
+        if chosen is None and rejected is not None:
+            chosen = _beside_rejected(row, rejected)
         if chosen is None or rejected is None:
             return
         prompts = [options.question] if options.question is not None else all_named(row, QUESTIONS)
+        if not prompts:
+            prompts = [n for n in row if is_named(n, CONVERSATIONS) and n not in (chosen, rejected)]
         for prompt in prompts or [""]:
             yield cls(prompt or None, chosen, rejected, vocabulary=options.vocabulary)
 
@@ -120,13 +127,21 @@ class Preference:
         )
 
     def _messages(self, value: object, column: str, role: str = "assistant") -> list[Message]:
-        if isinstance(value, str):
+        if isinstance(value, str) and not value.lstrip().startswith("["):
             if found := parsed(value, (column,)):
                 return found
             value = [{"role": role, "content": value}]
-        elif isinstance(value, Mapping) and "role" in value:
+        elif isinstance(value, Mapping) and named(value, self.vocabulary.role_keys) is not None:
             value = [value]
         return messages(value, (column,), self.vocabulary)
+
+
+def _beside_rejected(row: Fields, rejected: str) -> str | None:
+    """The answer that a rejected one stands beside: a conversation by one, or a text by a text."""
+    if isinstance(row[rejected], list):
+        return named(row, CONVERSATIONS)
+    answers = [name for name in all_named(row, ANSWERS) if isinstance(row[name], str)]
+    return answers[0] if isinstance(row[rejected], str) and len(answers) == 1 else None
 
 
 def _shared(one: Sequence[Message], other: Sequence[Message]) -> int:

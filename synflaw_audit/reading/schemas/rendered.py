@@ -23,6 +23,7 @@ _ROLES: Mapping[str, Role] = {
     **dict.fromkeys(("[/system_prompt]", "[available_tools]", "[/available_tools]"), "context"),
     **dict.fromkeys(("[tool_calls]", "[tool_results]", "[/tool_results]"), "context"),
 }
+_MARKED = {folded(name): role for name, role in _ROLES.items()}
 _WORDS = Vocabulary()
 # Tokens that begin or end a whole text, whatever the format.
 _TOKENS = r"(?:<s>|</s>|<bos>|<eos>|<pad>|<\|begin_of_text\|>|<\|endoftext\|>|<\|end_of_text\|>)"
@@ -84,8 +85,7 @@ class ChatFormat:
 def _role(mark: re.Match[str]) -> Role | None:
     if "channel" in mark.groupdict() and mark["channel"] not in (None, "final"):
         return "reasoning" if mark["channel"] == "analysis" else "context"
-    name = folded(mark["role"])
-    return _ROLES.get(name) or _WORDS.role(name)
+    return _MARKED.get(folded(mark["role"])) or _WORDS.role(mark["role"])
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:

@@ -75,11 +75,19 @@ def number_text(value: float, name: str) -> str:
         raise RowError(f"{name} is a number of too many digits") from None
 
 
+# What holds an answer in what a service answers: OpenAI's choices, Gemini's candidates.
+_WRAPPERS = (
+    *("body", "choices", "candidates", "message", "messages", "content", "parts", "outputs"),
+    *("generations", "result", "results", "data"),
+)
+
+
 def texts_in(value: Any, path: Path) -> Iterator[tuple[str, Path]]:
     """Each answer of a value that holds several, and where it stands.
 
     Args:
-        value: A list of texts, or of objects that hold one; an object with such a list ("text").
+        value: A list of texts, or of objects that hold one; an object with such a list ("text"), or
+            with what holds an answer ("choices", "message").
         path: Where the value stands.
 
     Raises:
@@ -87,7 +95,8 @@ def texts_in(value: Any, path: Path) -> Iterator[tuple[str, Path]]:
     """
     name = ".".join(map(str, path))
     if isinstance(value, Mapping):
-        if (key := named(value, _TEXT_KEYS)) is None:
+        filled = [key for key, inner in value.items() if inner is not None]
+        if (key := named(filled, _TEXT_KEYS) or named(filled, _WRAPPERS)) is None:
             raise RowError(f"{name} is an object, not text")
         inner = value[key]
         if isinstance(inner, str):

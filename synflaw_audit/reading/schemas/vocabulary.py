@@ -1,6 +1,7 @@
 """The names that corpora give to roles, to the keys of messages and to columns.
 
-They are compared without case, hyphens and spaces: "Tool-Call" is "tool_call".
+They are compared without case, hyphens, underscores and spaces: "Tool-Call", "toolCall" and
+"tool_call" are one name.
 """
 
 from __future__ import annotations
@@ -49,8 +50,11 @@ REASONING_KEYS = ("reasoning_content", "reasoning", "thinking", "thought", "thou
 # "user" may be a name, "input" a context.
 QUESTIONS = (
     ("question", "prompt", "instruction", "query", "problem"),
-    ("input", "inputs", "user", "human", "text_input", "input_text", "instructions"),
-    ("context", "source"),
+    (
+        *("input", "inputs", "user", "human", "text_input", "input_text", "instructions"),
+        *("user_input", "user_query", "user_prompt", "user_message", "user_question"),
+    ),
+    ("context", "source", "message", "title", "request", "body", "q"),
 )
 ANSWERS = (
     ("answer", "completion", "response", "output", "solution"),
@@ -60,14 +64,16 @@ ANSWERS = (
         *("model_response", "assistant_response", "gpt_answer", "bot", "gpt", "answer_text"),
         *("answers", "responses", "completions", "generations", "label_text", "llm_answer"),
         *("model_completion", "prediction", "final_answer", "gold_answer", "reference_answer"),
+        *("bot_response", "llm_response", "assistant_answer", "assistant_reply", "ai_response"),
     ),
+    ("a",),
 )
 CONVERSATIONS = (
     *("messages", "conversations", "conversation", "contents", "chat", "dialog", "dialogue"),
     *("dialogs", "dialogues", "turns", "chats", "message", "conversation_history"),
 )
 CONTEXTS = ("input", "context", "inputs")  # what an instruction may come with
-SYSTEMS = ("system", "system_prompt", "system_message", "sys_prompt", "systeminstruction")
+SYSTEMS = ("system", "system_prompt", "system_message", "sys_prompt", "system_instruction")
 HISTORIES = ("history", "chat_history", "conversation_history")
 REASONINGS = (
     *("reasoning_content", "reasoning", "complex_cot", "cot", "chain_of_thought", "thinking"),
@@ -77,11 +83,12 @@ REASONINGS = (
 CHOSEN = (
     *("chosen", "preferred", "accepted", "chosen_response", "response_chosen", "answer_chosen"),
     *("preferred_output", "chosen_answer", "preferred_response", "response_j", "winner_response"),
+    *("chosen_messages", "chosen_conversations"),
 )
 REJECTED = (
     *("rejected", "dispreferred", "non_preferred", "rejected_response", "response_rejected"),
     *("answer_rejected", "non_preferred_output", "rejected_answer", "dispreferred_response"),
-    *("response_k", "loser_response"),
+    *("response_k", "loser_response", "rejected_messages", "rejected_conversations"),
 )
 TEXTS = ("text", "content", "formatted", "formatted_text", "full_text", "sample", "document")
 # What says of a message whether it is trained on, and of one whether it is not.
@@ -96,7 +103,10 @@ LOSS_MASKS = ("loss_mask", "loss_masks", "weights", "loss_weights")
 @lru_cache(maxsize=4096)
 def folded(name: str) -> str:
     """A name as it is compared."""
-    return name.strip().rstrip(":").casefold().replace("-", "_").replace(" ", "_")
+    return name.strip().rstrip(":").casefold().translate(_JOINTS)
+
+
+_JOINTS = str.maketrans("", "", "-_ ")
 
 
 def named(names: Iterable[object], known: Iterable[str]) -> str | None:
@@ -105,7 +115,7 @@ def named(names: Iterable[object], known: Iterable[str]) -> str | None:
     Args:
         names: Of fields, such as the keys of a row. Of a path ("data.answer") the last name counts
             where no field has the name by itself.
-        known: The names that are looked for, folded.
+        known: The names that are looked for.
     """
     whole: dict[str, str] = {}
     last: dict[str, str] = {}
@@ -115,7 +125,7 @@ def named(names: Iterable[object], known: Iterable[str]) -> str | None:
             if "." in name:
                 last.setdefault(folded(name.rpartition(".")[2]), name)
     present = last | whole
-    return next((present[name] for name in known if name in present), None)
+    return next((present[key] for name in known if (key := folded(name)) in present), None)
 
 
 def all_named(names: Iterable[object], groups: Sequence[tuple[str, ...]]) -> list[str]:
@@ -123,10 +133,20 @@ def all_named(names: Iterable[object], groups: Sequence[tuple[str, ...]]) -> lis
     listed = [name for name in names if isinstance(name, str)]
     for shown in (listed, [name for name in listed if "." in name]):
         for group in groups:
-            last = shown is not listed
-            if found := [n for n in shown if folded(n.rpartition(".")[2] if last else n) in group]:
+            known, last = _folded(group), shown is not listed
+            if found := [n for n in shown if folded(n.rpartition(".")[2] if last else n) in known]:
                 return found
     return []
+
+
+def is_named(name: str, known: tuple[str, ...]) -> bool:
+    """Whether a field has one of the known names."""
+    return folded(name) in _folded(known)
+
+
+@lru_cache(maxsize=64)
+def _folded(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(folded, names))
 
 
 @dataclass(frozen=True)
@@ -156,9 +176,8 @@ class Vocabulary:
     @cached_property
     def known(self) -> Mapping[str, Role]:
         """Every role by its folded name; what a caller adds goes before what is known."""
-        return {name: role for role, names in _KNOWN.items() for name in names.split()} | {
-            folded(name): role for name, role in self.roles
-        }
+        known = ((name, role) for role, names in _KNOWN.items() for name in names.split())
+        return {folded(name): role for name, role in (*known, *self.roles)}
 
     def role(self, name: object) -> Role | None:
         """What a name of a role stands for; None if it is not known, or no name."""
