@@ -26,11 +26,12 @@ from synflaw_audit.engines.base import (
     SecondPass,
     silent,
 )
-from synflaw_audit.engines.local.engine import sketched
+from synflaw_audit.engines.local.engine import LocalEngine, sketched
 from synflaw_audit.engines.local.memory import Memory, memory_plan, parsed
 from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.groups import Groups
+from synflaw_audit.findings.leakage import Leakage
 from synflaw_audit.findings.report import AllowedFormat, Dataset, Finding, Flagged, Report
 from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.groups import By
@@ -42,6 +43,7 @@ from synflaw_audit.outputs.manifest import manifest_of
 from synflaw_audit.outputs.names import ROW_FILES, SPLIT_FILES
 from synflaw_audit.reading import Source, SourceLike, open_source
 from synflaw_audit.sample.corpus import Corpus, distinct_rows
+from synflaw_audit.sample.repeats import Repeats
 from synflaw_audit.sample.sketch import Sketch
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.embedders import embedder_named
@@ -58,6 +60,8 @@ from synflaw_audit.verdicts.judge import (
     summaries,
     with_reference,
 )
+from synflaw_audit.verdicts.leakage import leakage, split_records
+from synflaw_audit.verdicts.near_leakage import with_near
 from synflaw_audit.verdicts.risk import risk
 from synflaw_audit.verdicts.what_if import Sample
 
@@ -169,6 +173,7 @@ def audit(
                     measured.first.fields, measured.corpus, known, judgement.findings
                 )
             report = replace(report, fields=beside_them)
+        report = replace(report, leakage=measured.leakage(second))
         report = _with_pictures(report, measured)
         if folder is not None and folder is not out:
             folder.publish(manifest_of(report, "audited"))
@@ -188,6 +193,7 @@ class MeasuredCorpus:
         first: What that pass found.
         scores: Of every check.
         compared: The findings of the reference, in the same order; empty where there is none.
+        reference: Which questions it holds; None where there is none.
         config: The options, as the report names them.
         clock: Takes the seconds of each stage.
         tell: Is told of the progress.
@@ -198,6 +204,7 @@ class MeasuredCorpus:
     first: FirstPass
     scores: tuple[Scored, ...]
     compared: tuple[Finding, ...]
+    reference: Repeats | None
     config: Mapping[str, Any]
     clock: Clock
     tell: Progress
@@ -219,6 +226,15 @@ class MeasuredCorpus:
         checks = [one.check for one in self.scores]
         with self.clock("groups"):
             return judged_groups(second.groups, self.corpus, checks, judgement.findings)
+
+    def leakage(self, second: SecondPass) -> Leakage:
+        """What splits of the corpus share, and what a reference shares with it."""
+        records = split_records([(f.file, f.records) for f in self.first.accounts.files])
+        with self.clock("leakage"):
+            found = leakage(self.first.repeats, self.reference, second.tally.worded, records)
+            if len(records) > 1 and isinstance(self.engine, LocalEngine):
+                found = with_near(found, self.engine.source)
+        return found
 
     def report(self, judgement: Judgement, second: SecondPass | None) -> Report:
         """What was found.
@@ -304,10 +320,12 @@ def measure(
     embedding = embedder_named(embedder, seed)
     corpus = Corpus(first.sketch, embedding, language_model=model, allowed=allowed)
     compared: tuple[Finding, ...] = ()
+    asked: Repeats | None = None
     if reference is not None:
         with clock("reference"):
-            sketch = sketched(reference, tell, empty, allowed=allowed).sketch
-            other = Corpus(sketch, corpus.embedder, language_model=model)
+            read = sketched(reference, tell, empty, allowed=allowed)
+            asked = read.repeats
+            other = Corpus(read.sketch, corpus.embedder, language_model=model)
             corpus = replace(corpus, reference=other)
             compared = judge(other, checks).findings
     tell("measuring", 0)
@@ -321,7 +339,7 @@ def measure(
         "reference": None if reference is None else list(reference.files),
         "sample": {"rows": len(corpus), "complete": first.sketch.complete},
     }
-    return MeasuredCorpus(engine, corpus, first, scores, compared, config, clock, tell)
+    return MeasuredCorpus(engine, corpus, first, scores, compared, asked, config, clock, tell)
 
 
 @contextmanager

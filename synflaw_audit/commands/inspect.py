@@ -64,8 +64,9 @@ def _show(found: Preview, console: Console) -> None:
 
 
 def _sentences(file: FilePreview) -> list[str]:
+    unreadable = [f"row {each.row} cannot be read: {each.reason}" for each in file.rejected]
     if file.reading is None:
-        return ["holds no rows"]
+        return ["no row of it can be read", *unreadable] if unreadable else ["holds no rows"]
     lines = [f"read as {file.reading.schema}; to say so: {file.reading.options}"]
     lines += [f"could be {each.schema}: {each.options}" for each in file.others]
     if file.unread:
@@ -73,8 +74,9 @@ def _sentences(file: FilePreview) -> list[str]:
     for row, turns in file.context.items():
         named = ", ".join(map(str, turns))
         lines.append(f"row {row}: turn {named} is context, and not learned")
-    lines += [f"row {each.row} cannot be read: {each.reason}" for each in file.rejected]
-    return lines
+    if file.unanswered:
+        lines.append(f"{file.unanswered} of the first rows hold no answer that is learned")
+    return lines + unreadable
 
 
 def _records(file: FilePreview) -> Table:

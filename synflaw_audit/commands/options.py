@@ -28,7 +28,7 @@ Paths = Annotated[
     list[str],
     typer.Argument(
         metavar="PATH...",
-        help="Files, directories, globs, or a data set's name; for Spark URIs and tables too.",
+        help="Files, directories, globs, URIs, or a data set's name; for Spark tables too.",
         show_default=False,
     ),
 ]

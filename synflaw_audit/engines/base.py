@@ -19,6 +19,7 @@ from synflaw_audit.flagging.groups import By, GroupSketches
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.records import FLAGGED, FLAGGED_AND_INDEX
 from synflaw_audit.sample.fields import merged_fields
+from synflaw_audit.sample.repeats import Repeats
 from synflaw_audit.sample.sketch import EMPTY, Sketch, merge
 from synflaw_audit.settings import AuditSettings, Running
 
@@ -99,6 +100,7 @@ class FirstPass:
         contents: The hash of what was read, by file, where one engine reads files whole.
         content: The digest of what was read, where engines read parts of it.
         fields: Of the texts beside the answers, a sketch of each field that some record has.
+        repeats: Which questions stand in several places.
     """
 
     sketch: Sketch = field(default_factory=Sketch)
@@ -108,6 +110,7 @@ class FirstPass:
     contents: Mapping[str, str] = field(default_factory=dict)
     content: int = 0
     fields: Mapping[str, Sketch] = field(default_factory=dict)
+    repeats: Repeats = field(default_factory=Repeats)
 
     @property
     def rejected(self) -> int:
@@ -123,6 +126,7 @@ class FirstPass:
             added(self.allowed, other.allowed),
             content=combined(self.content, other.content),
             fields=merged_fields(self.fields, other.fields),
+            repeats=self.repeats.merged(other.repeats),
         )
 
 

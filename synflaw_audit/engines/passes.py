@@ -27,6 +27,7 @@ from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.reading.source import records_of
 from synflaw_audit.records import FLAGGED_AND_INDEX
 from synflaw_audit.sample.fields import FieldSketcher
+from synflaw_audit.sample.repeats import RepeatsSketcher
 from synflaw_audit.sample.sketch import EMPTY, Sketch, Sketcher
 from synflaw_audit.text.tokens import Mask
 
@@ -100,11 +101,12 @@ def sketch_rows(
         return ledgers[-1]
 
     sketcher, beside = Sketcher(empty), FieldSketcher(empty, allowed or Allowances())
-    remainder, content = Remainder(allowed or Allowances()), 0
+    remainder, content, repeats = Remainder(allowed or Allowances()), 0, RepeatsSketcher()
     for batch in _gathered(_records(tables, schema, ledger)):
         content = combined(content, content_of(batch))
         sketcher.add(remainder.of(batch))
         beside.add(batch)
+        repeats.add(batch)
     accounts = Accounts()
     for read in ledgers:
         accounts = accounts.merged(Accounts((read.account(),)))
@@ -117,6 +119,7 @@ def sketch_rows(
         remainder.counts,
         content=content,
         fields=beside.sketches(),
+        repeats=repeats.repeats(),
     )
 
 

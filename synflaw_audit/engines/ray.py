@@ -57,6 +57,8 @@ class RayEngine(distributed.DistributedEngine):
             raise InputError(
                 "the engine ray reads data sets of Ray, in Python; --engine spark reads files"
             )
+        if settings.encoding is not None:
+            raise InputError("--encoding (encoding= in Python) is not for the engine ray")
         return cls(source, reading=settings, rows=settings.rows)
 
     def schemas(self) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """What became of every row of a corpus: read, rejected or lost to damage; and what was not read.
 
-Per file, the rows seen are those that made records and those rejected: none vanishes. What damage
-took is no row that was seen; where nothing tells how much that is, the count is "at least".
+Per file, the rows seen are those that made records, those in which nothing is answered that is
+learned, and those rejected: none vanishes. What damage took is no row that was seen; where nothing
+tells how much that is, the count is "at least".
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ class FileAccount:
     """What became of the rows of one file or table.
 
     Every record has its ``row``: the different rows among a file's clean and quarantined records,
-    and its ``rejected`` rows, are its ``rows``.
+    its ``rejected`` rows and its ``unanswered`` ones are its ``rows``.
 
     Attributes:
         file: Named as in the records.
-        rows: Rows seen: those that made records, and those rejected.
+        rows: Rows seen, whatever became of them.
         records: That they made; a conversation makes several.
         rejected: Rows that made no record.
         rejections: Entries in ``rejected.jsonl``: rejected rows, and turns of rows that made
@@ -34,6 +35,11 @@ class FileAccount:
             these.
         damage: Where the file is damaged and what that took; empty if it is sound.
         unread: Columns that hold text and that the audit does not read, by its first rows.
+        size: Of a file that is not on this machine, in bytes.
+        version: Of such a file: its ETag, or when it was last changed, as its store tells.
+        unanswered: Rows that are whole and in which nothing is answered that is learned: the
+            assistant only calls tools, or its answers are masked from the loss.
+        numbers: Rows whose answer is a number, and is read as text.
     """
 
     file: str
@@ -45,6 +51,10 @@ class FileAccount:
     exact: bool = True
     damage: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    size: int | None = None
+    version: str | None = None
+    unanswered: int = 0
+    numbers: int = 0
 
     def merged(self, other: FileAccount) -> FileAccount:
         """The account of two parts of one file."""
@@ -58,6 +68,8 @@ class FileAccount:
             exact=self.exact and other.exact,
             damage=limited((*self.damage, *other.damage)),
             unread=tuple(dict.fromkeys((*self.unread, *other.unread))),
+            unanswered=self.unanswered + other.unanswered,
+            numbers=self.numbers + other.numbers,
         )
 
 
@@ -100,6 +112,16 @@ class Accounts:
     def rejections(self) -> int:
         """Rows and turns rejected, in all files."""
         return sum(file.rejections for file in self.files)
+
+    @property
+    def unanswered(self) -> int:
+        """Rows in which nothing is answered that is learned, in all files."""
+        return sum(file.unanswered for file in self.files)
+
+    @property
+    def numbers_among_texts(self) -> int:
+        """Rows that answer with a number, in files in which others answer with a text."""
+        return sum(file.numbers for file in self.files if file.numbers < file.records)
 
     @property
     def rejected_share(self) -> float:

@@ -1,4 +1,4 @@
-"""What of a corpus was not judged, in sentences: rejected, damaged, skipped and unread."""
+"""What of a corpus was not judged, in sentences: rejected, unanswered, damaged, skipped, unread."""
 
 from __future__ import annotations
 
@@ -16,23 +16,35 @@ class Losses:
 
     Attributes:
         rejected: Rows that could not be read.
+        unanswered: Rows in which nothing is answered that is learned.
+        numbers: Answers that are numbers among texts.
         damaged: Files that are damaged.
         skipped: What was found beside the files and not read.
         unread: Columns that hold text and are not read.
     """
 
     rejected: str = ""
+    unanswered: str = ""
+    numbers: str = ""
     damaged: str = ""
     skipped: str = ""
     unread: str = ""
 
     def __iter__(self) -> Iterator[str]:
-        yield from filter(None, (self.rejected, self.damaged, self.skipped, self.unread))
+        told = (self.rejected, self.unanswered, self.numbers, self.damaged, self.skipped)
+        yield from filter(None, (*told, self.unread))
 
 
 def losses_of(accounts: Accounts) -> Losses:
     """The losses that the accounts tell of."""
-    return Losses(_rejected(accounts), _damaged(accounts), _skipped(accounts), _unread(accounts))
+    return Losses(
+        _rejected(accounts),
+        _unanswered(accounts),
+        _numbers(accounts),
+        _damaged(accounts),
+        _skipped(accounts),
+        _unread(accounts),
+    )
 
 
 def _rejected(accounts: Accounts) -> str:
@@ -44,6 +56,24 @@ def _rejected(accounts: Accounts) -> str:
         f"{accounts.rejected:,} of {_count(accounts.rows, 'row')}{of_turns} "
         f"({accounts.rejected_share:.2%}) could not be read; see rejected.jsonl."
     )
+
+
+def _unanswered(accounts: Accounts) -> str:
+    if not accounts.unanswered:
+        return ""
+    return (
+        f"{accounts.unanswered:,} of {_count(accounts.rows, 'row')} hold no answer that is learned "
+        "(tools are called and nothing is said, or every answer is masked from the loss), and were "
+        "not judged."
+    )
+
+
+def _numbers(accounts: Accounts) -> str:
+    numbers = accounts.numbers_among_texts
+    if not numbers:
+        return ""
+    share = f"{numbers:,} of {_count(accounts.rows, 'row')} ({numbers / accounts.rows:.2%})"
+    return f"{share} answer with a number where others do with a text; they are read as texts."
 
 
 def _damaged(accounts: Accounts) -> str:

@@ -27,6 +27,7 @@ from synflaw_audit.findings.finding import (
     WhatIf,
 )
 from synflaw_audit.findings.groups import Groups
+from synflaw_audit.findings.leakage import Leakage
 from synflaw_audit.findings.picture import Density, Picture
 
 if TYPE_CHECKING:
@@ -175,6 +176,8 @@ class Report:
         groups: The parts of the corpus, where it was audited by parts.
         fields: The reasoning and the rejected answers, where records have such, each judged as a
             corpus of its own; the verdict and the risk speak of the answers alone.
+        leakage: What its splits share, and questions that are answered otherwise elsewhere; None
+            where nobody looked.
         picture: The corpus and its reference in the plane, where there is a reference.
         token_frequencies: The density of token frequencies, as log10 of occurrences an answer.
         perplexities: The density of the answers' perplexities, in bits a token.
@@ -195,6 +198,7 @@ class Report:
     seconds: dict[str, float]
     groups: Groups | None = None
     fields: tuple[FieldFindings, ...] = ()
+    leakage: Leakage | None = None
     picture: Picture | None = None
     token_frequencies: Density | None = None
     perplexities: Density | None = None
@@ -261,6 +265,7 @@ class Report:
             "seconds": self.seconds,
             "groups": _dict(self.groups),
             "fields": [asdict(each) for each in self.fields],
+            "leakage": _dict(self.leakage),
             "picture": _dict(self.picture),
             "token_frequencies": _dict(self.token_frequencies),
             "perplexities": _dict(self.perplexities),

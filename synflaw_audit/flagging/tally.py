@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from synflaw_audit.findings.finding import ExampleRow, Implicated, Span, clipped
+from synflaw_audit.reading.splits import split_of
 from synflaw_audit.text.tokens import Mask
 
 EXAMPLES = 5
@@ -22,6 +23,12 @@ class Tally:
     def __init__(self) -> None:
         self._records: Counter[str] = Counter()
         self._examples: dict[str, tuple[ExampleRow, ...]] = {}
+        self._worded: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def worded(self) -> Mapping[tuple[str, str], int]:
+        """How many flagged records follow a template, by the split of their file and template."""
+        return self._worded
 
     def write(self, records: pa.RecordBatch, mask: Mask, flagged: pa.RecordBatch) -> None:
         """See ``Sink.write``."""
@@ -29,6 +36,7 @@ class Tally:
 
     def add(self, flagged: pa.RecordBatch) -> None:
         """Count some flagged rows (schema ``records.FLAGGED``), in the corpus's order."""
+        self._count_splits(flagged)
         checks = flagged.column("checks")
         names, rows = checks.flatten(), pc.list_parent_indices(checks)
         for counted in pc.value_counts(names).to_pylist():
@@ -39,10 +47,18 @@ class Tally:
                 found = rows.filter(pc.equal(names, name))[: EXAMPLES - len(known)]
                 self._examples[name] = (*known, *_examples(flagged.take(found)))
 
+    def _count_splits(self, flagged: pa.RecordBatch) -> None:
+        for file in pc.unique(flagged.column("file")).to_pylist():
+            if (split := split_of(file)) is not None:
+                here = flagged.filter(pc.equal(flagged.column("file"), file))
+                for counted in pc.value_counts(here.column("template").drop_null()).to_pylist():
+                    self._worded[split, counted["values"]] += counted["counts"]
+
     def merged(self, later: Tally) -> Tally:
         """The counts of two stretches of a corpus together, this one's examples first."""
         both = Tally()
         both._records = self._records + later._records
+        both._worded = self._worded + later._worded
         both._examples = {
             name: (*self._examples.get(name, ()), *later._examples.get(name, ()))[:EXAMPLES]
             for name in both._records

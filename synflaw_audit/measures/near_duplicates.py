@@ -93,7 +93,7 @@ def clusters(tokens: Tokens, similarity: float, seed: int = 0) -> Ints:
     """
     if not len(tokens):
         return np.empty(0, dtype=np.int64)
-    shingle, row = _shingles(tokens)
+    shingle, row = shingles(tokens)
     bounds = np.searchsorted(row, np.arange(len(tokens) + 1))
     digests = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
         shingle, bounds.tolist(), BANDS * BAND, seed % 2**63
@@ -113,7 +113,7 @@ def clusters(tokens: Tokens, similarity: float, seed: int = 0) -> Ints:
             if not pairs.shape[1]:
                 break
             pairs = pairs[:, group[pairs[0]] != group[pairs[1]]]
-            alike = pairs[:, _similarity(shingle, bounds, pairs) >= similarity]
+            alike = pairs[:, similarity_of(shingle, bounds, pairs) >= similarity]
             if alike.shape[1]:
                 edges = (np.ones(alike.shape[1]), (group[alike[0]], group[alike[1]]))
                 graph = coo_matrix(edges, shape=(len(tokens), len(tokens)))
@@ -121,7 +121,7 @@ def clusters(tokens: Tokens, similarity: float, seed: int = 0) -> Ints:
     return np.unique(group, return_inverse=True)[1].astype(np.int64)
 
 
-def _shingles(tokens: Tokens) -> tuple[Ids, Places]:
+def shingles(tokens: Tokens) -> tuple[Ids, Places]:
     """The distinct shingles of each row, ascending in it, and the row of each."""
     last = tokens.offsets[1:] - 1
     head = np.ones(len(tokens.ids), dtype=bool)
@@ -139,7 +139,7 @@ def _shingles(tokens: Tokens) -> tuple[Ids, Places]:
     return gram[fresh], row[fresh]
 
 
-def _similarity(shingle: Ids, bounds: Ints, pairs: Ints) -> npt.NDArray[np.float64]:
+def similarity_of(shingle: Ids, bounds: Ints, pairs: Ints) -> npt.NDArray[np.float64]:
     """Jaccard similarity of the shingles of each pair of rows, int64 [2, pairs]."""
     numbers = np.arange(pairs.shape[1])
     size = np.diff(bounds)[pairs]

@@ -20,13 +20,18 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A file's size in bytes and the XXH3 hash of its content, 128 bits as hexadecimal digits.
+    """What tells whether a file is the same.
 
-    Of a folder, which is what a cluster writes: of all files in it, by name.
+    Attributes:
+        size: In bytes.
+        xxh3_128: The XXH3 hash of its content, 128 bits as hexadecimal digits. Of a folder, which
+            is what a cluster writes: of all files in it, by name. "" of a file elsewhere.
+        version: Of a file that is not on this machine: its ETag, or when it was last changed.
     """
 
     size: int
-    xxh3_128: str
+    xxh3_128: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Manifest:
     Attributes:
         outcome: "audited"; of a gate "pass", "fail" or "undecided".
         inputs: By role ("corpus", "reference", "policy", "checks") and by file, as named in the
-            report: its fingerprint; null of what is no file of this machine.
+            report: its fingerprint; null of what is no file, such as a table.
         options: Of the run, by name.
         versions: Of this package and of the libraries that a score may depend on.
         counts: Of records and rows, by what became of them.
@@ -81,10 +86,18 @@ def manifest_of(
         "reference": report.config.get("reference") or (),
         **(inputs or {}),
     }
+    elsewhere = {
+        account.file: Fingerprint(account.size or 0, version=account.version)
+        for account in dataset.accounts.files
+        if account.version is not None
+    }
     return Manifest(
         outcome=outcome,
         inputs={
-            role: {str(file): _fingerprint_of_input(Path(file)) for file in files}
+            role: {
+                str(file): elsewhere.get(str(file)) or _fingerprint_of_input(Path(file))
+                for file in files
+            }
             for role, files in read.items()
         },
         options={**report.config, **(options or {})},

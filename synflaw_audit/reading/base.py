@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from synflaw_audit.reading.rows import Piece
+from synflaw_audit.remote import FilePath
 
 
 class Input(Protocol):
@@ -33,7 +33,7 @@ class FileInput(Input, Protocol):
     """A file; a frozen dataclass, so that it can be sent to where it is read."""
 
     @property
-    def path(self) -> Path:
+    def path(self) -> FilePath:
         """Where it is."""
 
 
@@ -44,5 +44,5 @@ class Reader(Protocol):
     ``x.jsonl``, because it is read with ``containers.open_stream``.
     """
 
-    def __call__(self, name: str, path: Path, ending: str, /) -> FileInput:
+    def __call__(self, name: str, path: FilePath, ending: str, /) -> FileInput:
         """The file, whose name has this ending, in lower case and without its dot."""

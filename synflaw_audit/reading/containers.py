@@ -11,7 +11,6 @@ import bz2
 import codecs
 import io
 import lzma
-import os
 import re
 import stat
 import zlib
@@ -25,6 +24,7 @@ import zstandard
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading import limits
 from synflaw_audit.reading.signatures import disguise
+from synflaw_audit.remote import FilePath, why
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -103,7 +103,7 @@ class Stream(io.BufferedReader):
         return self.raw.damage
 
 
-def open_stream(name: str, path: Path, encoding: str | None = None) -> Stream:
+def open_stream(name: str, path: FilePath, encoding: str | None = None) -> Stream:
     """Opens a file for reading, unpacked by its last suffix, as UTF-8, without a byte order mark.
 
     Args:
@@ -117,10 +117,11 @@ def open_stream(name: str, path: Path, encoding: str | None = None) -> Stream:
     """
     require_regular(name, path)
     try:
-        file = path.open("rb", buffering=0)
+        size, file = path.stat().st_size, path.open("rb", buffering=0)
     except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror}") from error
-    stream = Stream(_Contents(file, COMPRESSIONS.get(path.suffix.lower()), encoding), BUFFER)
+        raise InputError(f"{name}: cannot be read: {why(error)}") from error
+    unpack = COMPRESSIONS.get(path.suffix.lower())
+    stream = Stream(_Contents(file, size, unpack, encoding), BUFFER)
     start = stream.peek(8)[:8]
     try:
         if stream.damage and not start:
@@ -163,7 +164,7 @@ def pass_blank_lines(stream: Stream, *, spaces: bool = True) -> int:
     return passed
 
 
-def require_regular(name: str, path: Path) -> None:
+def require_regular(name: str, path: FilePath) -> None:
     """Refuses what is no regular file before it is opened: a pipe may wait, a device may act.
 
     Raises:
@@ -172,7 +173,7 @@ def require_regular(name: str, path: Path) -> None:
     try:
         kind = path.stat().st_mode
     except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{name}: cannot be read: {why(error)}") from error
     if not stat.S_ISREG(kind):
         raise InputError(f"{name}: is {kind_of(kind)}, not a file; write what it gives to one")
 
@@ -189,6 +190,19 @@ def kind_of(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "something else")
 
 
+class _Bytes(Protocol):
+    """An open file, as far as it is read here."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """So many bytes, or fewer."""
+
+    def seek(self, offset: int, /) -> int:
+        """Goes to a place."""
+
+    def close(self) -> None:
+        """Closes it."""
+
+
 class _DamagedError(Exception):
     """There are no more bytes, though there should be."""
 
@@ -197,13 +211,17 @@ class _Contents(io.RawIOBase):
     """The raw stream under a ``Stream``: a file that is given up where damage begins."""
 
     def __init__(
-        self, file: io.FileIO, unpack: Callable[[], Decompressor] | None, encoding: str | None
+        self,
+        file: _Bytes,
+        size: int,
+        unpack: Callable[[], Decompressor] | None,
+        encoding: str | None,
     ) -> None:
         self.damage = ""
         self._file = file
-        self._parts = iter(lambda: file.read(BUFFER), b"")
+        self._parts = iter(lambda: file.read(BUFFER) or b"", b"")
         if unpack is not None:
-            self._parts = _unpacked(file, unpack)
+            self._parts = _unpacked(file, size, unpack)
         if encoding is not None:
             self._parts = _transcoded(self._parts, encoding)
         self._part = memoryview(b"")
@@ -227,7 +245,7 @@ class _Contents(io.RawIOBase):
         except _DamagedError as error:
             self.damage = str(error)
         except OSError as error:
-            self.damage = f"no more of it can be read: {error.strerror}"
+            self.damage = f"no more of it can be read: {why(error)}"
         self._parts = iter(())
         return b""
 
@@ -255,14 +273,17 @@ def _transcoded(parts: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Text as UTF-8; what does not decode stays invalid there, and its row is rejected."""
     wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
     decoder = codecs.getincrementaldecoder(encoding)("replace" if wide else "surrogateescape")
-    for part in parts:
-        yield decoder.decode(part).encode("utf-8", "surrogateescape")
-    yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
+    try:
+        for part in parts:
+            yield decoder.decode(part).encode("utf-8", "surrogateescape")
+        yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
+    except UnicodeError as error:
+        raise _DamagedError(f"it is no {encoding}: {error}") from error
 
 
-def _unpacked(file: io.FileIO, unpack: Callable[[], Decompressor]) -> Iterator[bytes]:
+def _unpacked(file: _Bytes, size: int, unpack: Callable[[], Decompressor]) -> Iterator[bytes]:
     """Yields what a packed file holds, up to the last byte that can be unpacked."""
-    most = max(limits.EXPANDS_FREELY, limits.MOST_EXPANSION * os.fstat(file.fileno()).st_size)
+    most = max(limits.EXPANDS_FREELY, limits.MOST_EXPANSION * size)
     members = _Members(unpack)
     steps = given = 0
     waiting = bytearray()
@@ -291,13 +312,13 @@ def _unpacked(file: io.FileIO, unpack: Callable[[], Decompressor]) -> Iterator[b
     yield bytes(waiting)
 
 
-def _steps(file: io.FileIO) -> Iterator[bytes]:
-    for block in iter(lambda: file.read(_BLOCK), b""):
+def _steps(file: _Bytes) -> Iterator[bytes]:
+    for block in iter(lambda: file.read(_BLOCK) or b"", b""):
         for start in range(0, len(block), _STEP):
             yield block[start : start + _STEP]
 
 
-def _last_bytes(file: io.FileIO, unpack: Callable[[], Decompressor], steps: int) -> bytes:
+def _last_bytes(file: _Bytes, unpack: Callable[[], Decompressor], steps: int) -> bytes:
     """What the step after so many gives before it fails, by taking it byte by byte."""
     file.seek(0)
     members, packed = _Members(unpack), _steps(file)

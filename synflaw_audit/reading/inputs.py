@@ -22,12 +22,22 @@ from synflaw_audit.outputs.manifest import read_manifest
 from synflaw_audit.outputs.names import MANIFEST_FILE
 from synflaw_audit.reading.base import FileInput, Input
 from synflaw_audit.reading.containers import COMPRESSIONS, kind_of, require_regular
+from synflaw_audit.reading.descriptions import described
 from synflaw_audit.reading.refused import advice, reason_not_read
 from synflaw_audit.reading.registry import READERS
 from synflaw_audit.reading.splits import known_split, split_of
 from synflaw_audit.reading.stdin import NAME as STDIN
 from synflaw_audit.reading.stdin import spooled
 from synflaw_audit.reading.tables import DataFrameInput, TableInput
+from synflaw_audit.remote import (
+    FilePath,
+    RemotePath,
+    is_remote,
+    local_path,
+    remote_path,
+    shown,
+    why,
+)
 
 if TYPE_CHECKING:
     import datasets
@@ -38,10 +48,6 @@ SourceLike: TypeAlias = (
     "datasets.Dataset | datasets.DatasetDict"
 )
 
-# What `datasets`, and programs that train on many data sets, keep beside the rows.
-_REGISTRIES = frozenset(
-    {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
-)
 _BEHIND_LINK = "a link to a folder; name it to have it read"
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:/([\w.-]+))?(?::([\w.-]+))?")
 
@@ -60,7 +66,8 @@ class FoundInputs:
 
     def skip(self, path: str | os.PathLike[str], reason: str) -> None:
         """Notes something that is not read."""
-        self.skipped.append(Skipped(_name(Path(path)), reason))
+        at = path if isinstance(path, RemotePath) else Path(path)
+        self.skipped.append(Skipped(_name(at), reason))
 
 
 def find_inputs(source: SourceLike) -> FoundInputs:
@@ -97,7 +104,7 @@ def _each_once(found: FoundInputs) -> FoundInputs:
     """Leaves out a file that was found before, under this or another name."""
     kept: dict[object, Input] = {}
     for item in found.inputs:
-        key = item.path.resolve() if isinstance(item, FileInput) else item.name
+        key = _identity(item.path) if isinstance(item, FileInput) else item.name
         known = kept.setdefault(key, item)
         if known.name != item.name:
             found.skip(item.name, f"the same file as {known.name}")
@@ -106,7 +113,15 @@ def _each_once(found: FoundInputs) -> FoundInputs:
     return FoundInputs(list(kept.values()), list(skipped.values()))
 
 
+def _identity(path: FilePath) -> object:
+    return path if isinstance(path, RemotePath) else path.resolve()
+
+
 def _add_named(name: str | os.PathLike[str], found: FoundInputs) -> None:
+    if is_remote(name):
+        _add_remote(os.fspath(name), found)
+        return
+    name = local_path(name) if isinstance(name, str) else name
     path = Path(name)
     if name == "-":
         found.inputs.append(_stdin())
@@ -114,10 +129,7 @@ def _add_named(name: str | os.PathLike[str], found: FoundInputs) -> None:
         _add_all(str(path), _walk(path, found), found)
     elif _is_there(path):
         require_regular(_name(path), path)
-        if (file := _file_input(path)) is None:
-            reason = reason_not_read(path)
-            raise InputError(f"{path}: {reason}; {advice(path)}readable are {_readable()}")
-        found.inputs.append(file)
+        found.inputs.append(_readable_file(path))
     elif glob.has_magic(str(name)):
         _add_all(str(name), _matched(str(name), found), found)
     elif (part := _split_named(str(name))) is not None:
@@ -128,6 +140,55 @@ def _add_named(name: str | os.PathLike[str], found: FoundInputs) -> None:
         if not hub or _ending(path) or path.parent.exists():
             raise InputError(f"{name}: no such file or directory")
         found.inputs += _hub_inputs(str(name), *hub.groups())
+
+
+def _readable_file(path: FilePath) -> FileInput:
+    if (file := _file_input(path)) is None:
+        reason = reason_not_read(path)
+        raise InputError(f"{path}: {reason}; {advice(path)}readable are {_readable()}")
+    if reason := described(path):
+        raise InputError(f"{path}: {reason}; name a file of rows, or the folder")
+    return file
+
+
+def _add_remote(name: str, found: FoundInputs) -> None:
+    """Adds what a URI names: a file, a folder with all below it, a pattern, or a split of one.
+
+    Raises:
+        InputError: There is no such thing, nothing in it is readable, or it cannot be reached.
+    """
+    path = remote_path(name)
+    try:
+        kind = "folder" if path.pattern else path.kind()
+        if kind == "file":
+            found.inputs.append(_readable_file(path))
+        elif kind == "folder":
+            _add_remote_files(shown(name), path, found)
+        elif ":" in path.name:
+            uri, mark, query = name.partition("?")
+            whole, _, split = uri.rpartition(":")
+            part = FoundInputs()
+            _add_remote(whole + mark + query, part)
+            _add_chosen(shown(whole), split, part, found)
+        else:
+            raise InputError(f"{shown(name)}: no such file or folder")
+    except OSError as error:
+        raise InputError(f"{shown(name)}: cannot be read: {why(error)}") from error
+
+
+def _add_remote_files(where: str, folder: RemotePath, found: FoundInputs) -> None:
+    inputs, skipped = len(found.inputs), len(found.skipped)
+    for path in folder.below():
+        parts = path.uri.removeprefix(folder.uri).strip("/").split("/")
+        if any(part.startswith(".") for part in parts):
+            found.skip(path, "hidden")
+        elif (file := _file_input(path)) is None:
+            found.skip(path, reason_not_read(path))
+        elif reason := described(path):
+            found.skip(path, reason)
+        else:
+            found.inputs.append(file)
+    _require_some(where, found, inputs, skipped)
 
 
 def _stdin() -> Input:
@@ -153,11 +214,17 @@ def _add_split(path: Path, split: str, found: FoundInputs) -> None:
         return
     whole = FoundInputs()
     _add_named(path, whole)
-    splits = {item.name: split_of(os.path.relpath(item.name, path.parent)) for item in whole.inputs}
+    _add_chosen(str(path), split, whole, found)
+
+
+def _add_chosen(where: str, split: str, whole: FoundInputs, found: FoundInputs) -> None:
+    """Adds those of some files that are of one split."""
+    root = where.rstrip("/").rpartition("/")[0]
+    splits = {item.name: split_of(item.name.removeprefix(root)) for item in whole.inputs}
     chosen = [item for item in whole.inputs if splits[item.name] == known_split(split)]
     if not chosen:
         known = ", ".join(sorted({split for split in splits.values() if split})) or "none"
-        raise InputError(f"{path}:{split}: no split {split!r} in {path}; splits there: {known}")
+        raise InputError(f"{where}:{split}: no split {split!r} in {where}; splits there: {known}")
     found.inputs += chosen
     found.skipped += whole.skipped
 
@@ -169,7 +236,7 @@ def _is_there(path: Path) -> bool:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _ending(path: Path) -> str | None:
+def _ending(path: FilePath) -> str | None:
     """The ending of a file's name by which it is read; None if there is no reader for it."""
     suffix = path.suffix.lower()
     if packed := suffix in COMPRESSIONS:
@@ -184,7 +251,7 @@ def _may_be_packed(ending: str) -> bool:
     return bool(getattr(READERS[ending], "packed", False))
 
 
-def _file_input(path: Path) -> FileInput | None:
+def _file_input(path: FilePath) -> FileInput | None:
     ending = _ending(path)
     return None if ending is None else READERS[ending](_name(path), path, ending)
 
@@ -197,7 +264,7 @@ def _readable() -> str:
     return ", ".join([f"{packed} (each also {' or '.join(COMPRESSIONS)})", *plain, *foreign])
 
 
-def _name(path: Path) -> str:
+def _name(path: FilePath) -> str:
     """How records and messages name a file; one that is not UTF-8 is shown escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
@@ -218,6 +285,11 @@ def _add_all(where: str, paths: Iterable[Path], found: FoundInputs) -> None:
             found.skip(path, reason)
         elif file := _file_input(path):
             found.inputs.append(file)
+    _require_some(where, found, inputs, skipped)
+
+
+def _require_some(where: str, found: FoundInputs, inputs: int, skipped: int) -> None:
+    """Refuses a folder or a pattern by which no input was added to so many."""
     if len(found.inputs) == inputs:
         others = [f"{other.path} ({other.reason})" for other in found.skipped[skipped:]]
         shown = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
@@ -265,13 +337,11 @@ def _unreadable(path: Path) -> str:
         raise InputError(f"{_name(path)}: cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(mode):
         return kind_of(mode)
-    if path.name in _REGISTRIES:
-        return "describes a data set and holds no rows"
     if _ending(path) is None:
         return reason_not_read(path)
     if not os.access(path, os.R_OK):
         raise InputError(f"{_name(path)}: cannot be read: permission denied")
-    return ""
+    return described(path)
 
 
 def _matched(pattern: str, found: FoundInputs) -> Iterator[Path]:

@@ -18,7 +18,10 @@ class Ledger:
         file: Named as in the records.
         rows: As in ``FileAccount``, like the next two.
         records: That they made.
-        rejected: Rows that made no record.
+        rejected: Rows that made no record, because they cannot be read.
+        unanswered: Rows that made none, because nothing is answered in them that is learned.
+        numbers: Rows whose answer is a number.
+        unsaid: Why the first of these did not; "" if there is none.
         first: The first row rejected.
     """
 
@@ -26,7 +29,9 @@ class Ledger:
         self, file: str, on_reject: OnReject | None = None, unread: tuple[str, ...] = ()
     ) -> None:
         self.file = file
-        self.rows = self.records = self.rejected = 0
+        self.rows = self.records = self.rejected = self.unanswered = 0
+        self.numbers = 0
+        self.unsaid = ""
         self.first: Rejected | None = None
         self._rejections = self._lost = 0
         self._exact = True
@@ -51,6 +56,11 @@ class Ledger:
         if self._on_reject:
             self._on_reject(found)
 
+    def unanswer(self, row: int, reason: str) -> None:
+        """Takes down a row that is whole and says nothing, which must have been counted."""
+        self.unanswered += 1
+        self.unsaid = self.unsaid or f"row {row}: {reason}"
+
     def damaged(self, damage: Damage) -> None:
         """Takes down what damage took."""
         self._damage = limited((*self._damage, damage.reason))
@@ -69,4 +79,6 @@ class Ledger:
             self._exact,
             self._damage,
             self._unread,
+            unanswered=self.unanswered,
+            numbers=self.numbers,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synflaw_audit.findings.accounts import Skipped
+from synflaw_audit.reading.base import Input
 from synflaw_audit.reading.ledger import Ledger
 from synflaw_audit.reading.rows import Rejected
 from synflaw_audit.reading.schemas import Schema
@@ -45,6 +46,7 @@ class FilePreview:
         context: By row, the turns before, between or behind them that are context: masked from
             the loss, or history.
         rejected: The first rows that cannot be read among the first ones.
+        unanswered: How many rows among these hold no answer that is learned.
     """
 
     file: str
@@ -54,6 +56,7 @@ class FilePreview:
     records: tuple[dict[str, Any], ...] = ()
     context: dict[int, tuple[int, ...]] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
+    unanswered: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def _files(source: Source, rows: int) -> Iterator[FilePreview]:
     for item in source.inputs:
         recognised = source.recognition(item.name)
         if recognised is None:
-            yield FilePreview(item.name, None)
+            yield FilePreview(item.name, None, rejected=_unreadable(item))
             continue
         rejected: list[Rejected] = []
         found: list[dict[str, Any]] = []
@@ -103,7 +106,21 @@ def _files(source: Source, rows: int) -> Iterator[FilePreview]:
             tuple(found),
             _context(found),
             tuple(rejected[:_MOST_REJECTED]),
+            ledger.unanswered,
         )
+
+
+def _unreadable(item: Input) -> tuple[Rejected, ...]:
+    """The first rows of a file that has none with fields."""
+    found: list[Rejected] = []
+
+    def keep(row: Rejected) -> None:
+        if len(found) < _MOST_REJECTED:
+            found.append(row)
+
+    for _ in records_of(item, None, _PIECE_ROWS, Ledger(item.name, keep)):
+        pass
+    return tuple(found)
 
 
 def _reading(schema: Schema, rows: int | None = None) -> PossibleReading:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from synflaw_audit.remote import FilePath
+
 _PICKLE = "a pickle, and reading one runs whatever code it holds"
 _ARCHIVE = "an archive; unpack it, and name the folder"
 _TEXT = "plain text: nothing tells where a row ends"
@@ -20,7 +22,7 @@ _REASONS = {
 }
 
 
-def reason_not_read(path: Path) -> str:
+def reason_not_read(path: FilePath) -> str:
     """Why a file of no known ending is not read."""
     inner = Path(path.stem).suffix.lower()
     if inner == ".tar":
@@ -28,7 +30,7 @@ def reason_not_read(path: Path) -> str:
     return _REASONS.get(path.suffix.lower(), "unknown kind of file")
 
 
-def advice(path: Path) -> str:
+def advice(path: FilePath) -> str:
     """What to do with such a file, where its reason does not say so."""
     if reason_not_read(path) == _TEXT:
         return 'write {"text": ...} a line into a .jsonl, and read that with --answer text; '

@@ -27,6 +27,7 @@ from synflaw_audit.reading.ledger import Ledger, OnReject
 from synflaw_audit.reading.rows import (
     Columns,
     Damage,
+    NoAnswerError,
     NumberedRow,
     RowError,
     Unreadable,
@@ -44,6 +45,7 @@ from synflaw_audit.reading.schemas import (
 from synflaw_audit.reading.schemas.find import encodable
 from synflaw_audit.reading.text import TextFile
 from synflaw_audit.records import record_batch
+from synflaw_audit.remote import RemotePath, stamp, why
 from synflaw_audit.settings import Reading
 
 # A batch ends here even if it has few records, so that memory is bounded by text, not by rows.
@@ -102,6 +104,11 @@ def source_of(source: SourceLike, reading: Reading, batch_records: int = 8192) -
         raise InputError(f"batch_records must be at least 1, not {batch_records}")
     require_encoding(reading.encoding)
     found = find_inputs(source)
+    if reading.encoding and not any(isinstance(item, TextFile) for item in found.inputs):
+        raise InputError(
+            f"--encoding {reading.encoding} (encoding= in Python) is of text files (JSONL, JSON, "
+            "CSV), and there is none; leave it out"
+        )
     inputs = tuple(_encoded(item, reading.encoding) for item in found.inputs)
     return Source(inputs, reading, batch_records, tuple(found.skipped))
 
@@ -188,7 +195,7 @@ class Source:
         schema = self._schema(item)
         ledger = Ledger(item.name, on_reject, self._unread.get(item.name, ()))
         yield from records_of(item, schema, self._size, ledger)
-        account = ledger.account()
+        account = _with_version(ledger.account(), item)
         self._accounts[number] = account
         if account.records:
             return
@@ -200,11 +207,29 @@ class Source:
                 f"{item.name}: none of its {account.rows} rows can be read; the first, "
                 f"row {first.row}{line}: {first.reason}"
             )
+        if ledger.unsaid and len(self.files) == 1:
+            raise InputError(
+                f"{item.name}: none of its {account.rows} rows holds an answer that is learned; "
+                f"the first, {ledger.unsaid}"
+            )
 
     @property
     def of_files(self) -> bool:
         """Whether it reads files, whose rows have an order; those of a query may have none."""
         return all(isinstance(item, FileInput) for item in self._inputs)
+
+    def stamps(self) -> dict[str, tuple[int, int | str]]:
+        """By file, its size and what changes when the file does; see ``remote.stamp``.
+
+        Raises:
+            InputError: A file is gone.
+        """
+        try:
+            return {
+                item.name: stamp(item.path) for item in self._inputs if isinstance(item, FileInput)
+            }
+        except OSError as error:
+            raise InputError(f"a file of the corpus cannot be read: {why(error)}") from error
 
     def account(self, number: int) -> FileAccount:
         """What became of the rows of one of the ``files`` when it was last read to its end."""
@@ -302,6 +327,18 @@ def records_of(
         yield batch
 
 
+def _with_version(account: FileAccount, item: Input) -> FileAccount:
+    """The account with size and version of a file that is not on this machine."""
+    path = item.path if isinstance(item, FileInput) else None
+    if not isinstance(path, RemotePath):
+        return account
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{item.name}: cannot be read any more: {why(error)}") from error
+    return replace(account, size=status.st_size, version=status.version)
+
+
 def _batches(
     item: Input, schema: Schema | None, size: int, ledger: Ledger
 ) -> Iterator[pa.RecordBatch]:
@@ -351,9 +388,14 @@ def _records_of_rows(
         ledger.rows += 1
         try:
             found = schema.records(fields)
+        except NoAnswerError as error:
+            ledger.unanswer(number, str(error))
+            continue
         except RowError as error:
             ledger.reject(line, number, str(error), value, raw)
             continue
+        if isinstance(schema, Pair) and isinstance(fields.get(schema.answer), bool | int | float):
+            ledger.numbers += 1
         faults = 0
         for exchange in found:
             characters, reason = _looked_at(exchange)

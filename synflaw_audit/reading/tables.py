@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.containers import require_regular
 from synflaw_audit.reading.rows import Columns, Damage, NumberedRow, Piece, require_unique
+from synflaw_audit.remote import FilePath, RemotePath
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ class TableFile:
     """A file of one of the columnar formats; a ``format`` other than "parquet" is Arrow's."""
 
     name: str
-    path: Path
+    path: FilePath
     format: str
 
     def pieces(self, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
@@ -111,9 +111,23 @@ def _python_rows(part: pd.DataFrame, start: int) -> list[NumberedRow]:
     ]
 
 
+def opened_parquet(path: FilePath) -> pq.ParquetFile:
+    """A Parquet file; one on another machine is asked for all that a row group takes at once."""
+    if isinstance(path, RemotePath):
+        return pq.ParquetFile(pa.PythonFile(path.open_random(), mode="r"), pre_buffer=True)
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES)
+
+
+def opened_arrow(path: FilePath) -> pa.NativeFile:
+    """An Arrow file's bytes."""
+    if isinstance(path, RemotePath):
+        return pa.PythonFile(path.open_random(), mode="r")
+    return pa.memory_map(str(path))
+
+
 def _parquet(file: TableFile, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
     try:
-        parquet = pq.ParquetFile(file.path, pre_buffer=False, buffer_size=READ_BYTES)
+        parquet = opened_parquet(file.path)
         names = parquet.schema_arrow.names
         groups = [parquet.metadata.row_group(g) for g in range(parquet.metadata.num_row_groups)]
         counts = [group.num_rows for group in groups]
@@ -159,7 +173,7 @@ def _readable(parquet: pq.ParquetFile, group: int, names: Sequence[str], size: i
 def _arrow(file: TableFile, columns: tuple[str, ...] | None, size: int) -> Iterator[Piece]:
     """Reads the file form (Feather version 2) and the stream form (what ``datasets`` saves)."""
     try:
-        source = pa.memory_map(str(file.path))
+        source = opened_arrow(file.path)
         batches = _ipc_batches(source, columns)
     except (*_DAMAGED, UnicodeDecodeError) as error:
         raise InputError(f"{file.name}: is not a readable Arrow file: {error}") from error
@@ -188,7 +202,7 @@ def _arrow(file: TableFile, columns: tuple[str, ...] | None, size: int) -> Itera
 
 
 def _ipc_batches(
-    source: pa.MemoryMappedFile, columns: tuple[str, ...] | None
+    source: pa.NativeFile, columns: tuple[str, ...] | None
 ) -> Iterable[Callable[[], pa.RecordBatch]]:
     """What reads each batch; the last, in the stream form, raises ``StopIteration``."""
     try:

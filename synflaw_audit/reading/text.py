@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from synflaw_audit.reading import limits
@@ -27,6 +26,7 @@ from synflaw_audit.reading.json_values import parse_json
 from synflaw_audit.reading.rows import Damage, NumberedRow, Unreadable
 from synflaw_audit.reading.schemas import names_answer
 from synflaw_audit.reading.schemas.vocabulary import ROLE_KEYS, named
+from synflaw_audit.remote import FilePath
 
 # To tell a document from lines, so much of the first line is looked at.
 _LONGEST_HEAD = 1 << 25
@@ -41,7 +41,7 @@ class TextFile:
     packed: ClassVar[bool] = True
 
     name: str
-    path: Path
+    path: FilePath
     format: str
     encoding: str | None = None
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from synflaw_audit.findings.leakage import sentences
 from synflaw_audit.findings.losses import losses_of
 from synflaw_audit.findings.picture import SIDE
 from synflaw_audit.findings.report import Report
@@ -28,6 +29,7 @@ def render(report: Report) -> str:
     return _template().render(
         report=report,
         losses=list(losses_of(report.dataset.accounts)),
+        shared=sentences(report.leakage),
         templates=report.templates[: words.MOST_TEMPLATES],
         answer_templates=[t for t in report.templates if words.templated_field(t) == "answers"],
         more_templates=max(0, len(report.templates) - words.MOST_TEMPLATES),
@@ -86,6 +88,7 @@ def _template() -> Template:
         "predictions": words.predictions,
         "risk_bounds": words.risk_bounds,
         "group_name": words.group_name,
+        "field_said": words.field,
         "remainder": explanation.remainder,
         "example_characters": explanation.EXAMPLE_CHARACTERS,
     }

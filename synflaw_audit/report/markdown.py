@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from synflaw_audit.findings.leakage import sentences
 from synflaw_audit.findings.losses import losses_of
 from synflaw_audit.findings.report import Finding, Report, TemplateSummary
 from synflaw_audit.report import explanation, words
@@ -27,6 +28,7 @@ def render(report: Report) -> str:
         _allowed(report),
         _groups(report),
         _fields(report),
+        _leakage(report),
         _observed(report.checks),
         _data(report),
         _run(report),
@@ -164,6 +166,11 @@ def _fields(report: Report) -> list[str]:
         return []
     said = [f"- **{each.name}**: {escape(words.field(each))}" for each in report.fields]
     return ["## Beside the answers", "", *said]
+
+
+def _leakage(report: Report) -> list[str]:
+    told = sentences(report.leakage)
+    return ["## Between the splits", "", *(f"- {escape(each)}" for each in told)] if told else []
 
 
 def _observed(findings: Iterable[Finding]) -> list[str]:

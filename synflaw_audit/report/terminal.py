@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synflaw_audit.findings.groups import Groups
+from synflaw_audit.findings.leakage import sentences
 from synflaw_audit.findings.losses import losses_of
 from synflaw_audit.findings.report import AllowedFormat, Finding, Report, TemplateSummary, Verdict
 from synflaw_audit.report import explanation, words
@@ -44,6 +45,9 @@ def render(report: Report) -> RenderableType:
     for each in report.fields:
         said = words.one_line(words.field(each), 600)
         parts.append(Text.assemble((f"{each.name}  ", STYLES[each.verdict]), said))
+    told = sentences(report.leakage)
+    parts += [Text() for _ in told[:1]]
+    parts += [Text(words.one_line(sentence, 600)) for sentence in told]
     if report.allowed:
         parts += [Text(), *(Text(f"allowed  {_allowed(one)}") for one in report.allowed)]
     losses = list(losses_of(report.dataset.accounts))

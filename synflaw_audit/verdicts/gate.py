@@ -10,6 +10,7 @@ import orjson
 
 from synflaw_audit.errors import CatalogueError
 from synflaw_audit.findings.accounts import Accounts
+from synflaw_audit.findings.leakage import REFERENCE, Leakage, sentences
 from synflaw_audit.findings.losses import losses_of
 from synflaw_audit.findings.report import Finding, Report, Verdict
 from synflaw_audit.reading.schemas.pairs import NUMBERS_AS_TEXT
@@ -49,8 +50,9 @@ class Decision:
         """The decision as JSON; what ``gate.json`` holds.
 
         Besides the attributes "rows" (those seen, those that could not be read, their share, those
-        known to be lost to damage, and whether no more can be lost), and of the accounts those
-        files that are "damaged", what was "skipped", and by file the "unread" columns.
+        in which nothing is answered that is learned, those known to be lost to damage, and whether
+        no more can be lost), and of the accounts those files that are "damaged", what was
+        "skipped", and by file the "unread" columns.
         """
         accounts = self.accounts
         values = {
@@ -62,6 +64,7 @@ class Decision:
                 "seen": accounts.rows,
                 "rejected": accounts.rejected,
                 "rejected_share": accounts.rejected_share,
+                "unanswered": accounts.unanswered,
                 "lost": accounts.lost,
                 "exact": accounts.exact,
             },
@@ -120,13 +123,21 @@ def decide(
         (open_ones if is_open else notices).append(_near(near))
     for sentence, fails in _beside(report):
         (reasons if fails and policy.reasoning == "fail" else notices).append(sentence)
+    leaked = [] if report.leakage is None else _leaks(report.leakage, policy)
+    reasons += [sentence for sentence, fails in leaked if fails]
+    notices += [sentence for sentence, fails in leaked if not fails]
     notices += _numbers(report)
     reasons += _copies(report)
     reasons += [*_limits(report, policy), *_measured(policy, rehearsed)]
     losses = losses_of(report.dataset.accounts)
+    accounts = report.dataset.accounts
+    # A column that is now this and now that is no more of use than one that cannot be read.
+    numbers = accounts.numbers_among_texts / max(accounts.rows, 1)
     too_many = report.dataset.accounts.rejected_share > policy.max_rejected_share
     for sentence, fails in (
         (losses.rejected, too_many),
+        (losses.unanswered, False),
+        (losses.numbers, numbers > policy.max_rejected_share),
         (losses.damaged, policy.damaged == "fail"),
         (losses.skipped, policy.skipped == "fail"),
         (losses.unread, False),
@@ -152,6 +163,20 @@ def _beside(report: Report) -> Iterator[tuple[str, bool]]:
                 f"{d.name} by {d.value:.2f} ({d.low:.2f} to {d.high:.2f})" for d in higher[:3]
             )
             yield f"The preferred answers have more format than the rejected ones: {listed}.", False
+
+
+def _leaks(found: Leakage, policy: Policy) -> list[tuple[str, bool]]:
+    """What splits share, and whether it is more than the policy lets pass."""
+    limit = policy.max_leakage
+    return [
+        (
+            said,
+            limit is not None and max(one.exact.value, one.near.value if one.near else 0) > limit,
+        )
+        for one in found.shared
+        for said in sentences(Leakage((one,)))
+        if one.part != REFERENCE
+    ]
 
 
 def _numbers(report: Report) -> Iterator[str]:

@@ -9,6 +9,7 @@ max_flagged_share = 0.10      # fail when stable checks flag more of the records
 max_emission = 0.10           # fail when a rehearsal measured more (`synflaw rehearse`) ...
 max_instruction_loss = 0.20   # ... or this: both need `synflaw gate --rehearsal rehearsal.json`
 max_rejected_share = 0.01     # fail when more of the rows cannot be read (0.01 if not given)
+max_leakage = 0.01            # fail when more questions of test or validation stand in train
 damaged = "fail"              # a damaged file: "fail" (default), or "warn"
 skipped = "warn"              # files that were found and not read: "warn" (default), or "fail"
 reasoning = "fail"            # the reasoning before the answers fails: "fail" (default), or "warn"
@@ -100,6 +101,8 @@ class Policy:
         max_instruction_loss: The highest measured share of instruction following lost, beyond the
             control's, that passes; likewise.
         max_rejected_share: The highest share of rows that cannot be read that passes.
+        max_leakage: The highest share of the questions of test or validation that may stand in an
+            earlier split, exactly or nearly; no limit if not given.
         damaged: Whether a damaged file fails the gate, or only gives a notice.
         skipped: Whether files that were found beside the corpus and not read do.
         reasoning: Whether reasoning that fails by itself fails the gate.
@@ -118,6 +121,7 @@ class Policy:
     max_emission: Fraction | None = None
     max_instruction_loss: Fraction | None = None
     max_rejected_share: Fraction = 0.01
+    max_leakage: Fraction | None = None
     damaged: Literal["warn", "fail"] = "fail"
     skipped: Literal["warn", "fail"] = "warn"
     reasoning: Literal["warn", "fail"] = "fail"

@@ -18,6 +18,7 @@ from synflaw_audit.outputs.names import QUARANTINED_FILE, REJECTED_FILE
 from synflaw_audit.reading.source import source_of
 from synflaw_audit.reading.tables import TableFile
 from synflaw_audit.reading.text import TextFile
+from synflaw_audit.remote import FilePath, stamp
 from synflaw_audit.settings import Reading
 from synflaw_audit.writing.edits import Editor
 from synflaw_audit.writing.layout import place_of, root_of
@@ -91,7 +92,7 @@ class Original:
 
     files: tuple[TextFile | TableFile, ...]
     root: Path
-    _stamps: tuple[tuple[int, int], ...]
+    _stamps: tuple[tuple[int, int | str], ...]
 
     @classmethod
     def of(
@@ -121,8 +122,8 @@ class Original:
         Raises:
             InputError: Names the first of them.
         """
-        for item, stamp in zip(self.files, self._stamps, strict=True):
-            if _stamp(item.path) != stamp:
+        for item, known in zip(self.files, self._stamps, strict=True):
+            if _stamp(item.path) != known:
                 raise changed(item.name)
 
 
@@ -209,9 +210,8 @@ def _is_named(item: TextFile | TableFile) -> bool:
     return os.fsencode(item.path.name).decode("utf-8", "backslashreplace") in item.name
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: FilePath) -> tuple[int, int | str]:
     try:
-        status = path.stat()
+        return stamp(path)
     except OSError:
         return 0, 0
-    return status.st_size, status.st_mtime_ns

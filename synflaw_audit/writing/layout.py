@@ -7,8 +7,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from synflaw_audit.remote import FilePath, RemotePath, is_remote, local_path, remote_path
 
-def root_of(named: Sequence[str | os.PathLike[str]], files: Sequence[Path]) -> Path:
+
+def root_of(named: Sequence[str | os.PathLike[str]], files: Sequence[FilePath]) -> Path:
     """The folder that the places of a corpus's files are told from.
 
     Of a folder that was named it is that folder, of a file the one it stands in, of a pattern the
@@ -19,8 +21,8 @@ def root_of(named: Sequence[str | os.PathLike[str]], files: Sequence[Path]) -> P
         files: Every file of it.
     """
     # Links are not followed: a file has the place that the caller gave it.
-    roots = [root for name in named if (root := _root(Path(os.path.abspath(name))))]  # noqa: PTH100
-    absolute = [Path(os.path.abspath(file)) for file in files]  # noqa: PTH100
+    roots = [root for name in named if (root := _root(name))]
+    absolute = [_absolute(file) for file in files]
     if roots:
         root = Path(os.path.commonpath(roots))
         if all(file.is_relative_to(root) for file in absolute):
@@ -28,12 +30,20 @@ def root_of(named: Sequence[str | os.PathLike[str]], files: Sequence[Path]) -> P
     return Path(os.path.commonpath([file.parent for file in absolute]))
 
 
-def place_of(file: Path, root: Path) -> Path:
+def place_of(file: FilePath, root: Path) -> Path:
     """A file's path from the root."""
-    return Path(os.path.abspath(file)).relative_to(root)  # noqa: PTH100
+    return _absolute(file).relative_to(root)
 
 
-def _root(path: Path) -> Path | None:
+def _absolute(path: FilePath) -> Path:
+    return path.place if isinstance(path, RemotePath) else Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def _root(name: str | os.PathLike[str]) -> Path | None:
+    if is_remote(name):
+        there = remote_path(name)
+        return there.place.parent if not there.pattern and there.kind() == "file" else there.place
+    path = Path(os.path.abspath(local_path(os.fspath(name))))  # noqa: PTH100
     if path.is_dir():
         return path
     if path.exists():

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.rows import Columns
-from synflaw_audit.reading.tables import TableFile
+from synflaw_audit.reading.tables import TableFile, opened_arrow, opened_parquet
+from synflaw_audit.remote import FilePath
 from synflaw_audit.text.tokens import Mask
 from synflaw_audit.writing.edits import Editor, replaced
 from synflaw_audit.writing.rows import RowSet
@@ -112,8 +113,8 @@ def _runs(mask: Mask) -> Iterator[tuple[int, int]]:
 class _Parquet:
     """Writes Parquet files as one was written."""
 
-    def __init__(self, like: Path) -> None:
-        with pq.ParquetFile(like) as file:
+    def __init__(self, like: FilePath) -> None:
+        with opened_parquet(like) as file:
             metadata = file.metadata
             self.schema: pa.Schema = file.schema_arrow
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
@@ -176,8 +177,8 @@ def _codec(name: str) -> str:
 class _Arrow:
     """Writes Arrow files as one was written: the stream form or the file form."""
 
-    def __init__(self, like: Path) -> None:
-        with pa.memory_map(str(like)) as source:
+    def __init__(self, like: FilePath) -> None:
+        with opened_arrow(like) as source:
             try:
                 reader = pa.ipc.open_stream(source)
                 self._open: Any = pa.ipc.new_stream
@@ -197,7 +198,7 @@ class _Arrow:
         return writer
 
 
-def _buffers_packed(source: pa.MemoryMappedFile) -> str | None:
+def _buffers_packed(source: pa.NativeFile) -> str | None:
     """The compression of the buffers in an Arrow file, which no reader tells."""
     source.seek(0)
     if source.read(6) != b"ARROW1":  # the file form is a stream behind eight bytes

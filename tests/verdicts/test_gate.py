@@ -251,6 +251,7 @@ def test_all_that_was_not_judged_stands_in_the_decision() -> None:
         "seen": 10,
         "rejected": 3,
         "rejected_share": 0.3,
+        "unanswered": 0,
         "lost": 2,
         "exact": False,
     }

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -50,6 +49,7 @@ from synflaw_audit.reading.ledger import OnReject
 from synflaw_audit.reading.source import source_of
 from synflaw_audit.records import FLAGGED_AND_INDEX
 from synflaw_audit.sample.fields import FieldSketcher
+from synflaw_audit.sample.repeats import RepeatsSketcher
 from synflaw_audit.sample.sketch import EMPTY, Sketch, Sketcher
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.tokens import Mask
@@ -183,15 +183,13 @@ class LocalEngine(Engine):
             yield *pair, found
 
     def _opened(self, outputs: Outputs) -> Journal | None:
-        paths = [Path(name) for name in self.files]
         if outputs.journal is None:
             return None
-        if not all(path.is_file() for path in paths):
+        if not self.source.of_files:
             if self.resume:
                 raise InputError("only an audit of files can be resumed, not one of tables")
             return None
-        stats = [(path, path.stat()) for path in paths]
-        files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+        files = [[name, *stamp] for name, stamp in self.source.stamps().items()]
         identity = {"files": files, "schemas": self.schemas(), **outputs.settings}
         return Journal(outputs.journal, identity, resume=self.resume)
 
@@ -210,6 +208,7 @@ def sketched(
     sketcher, first = Sketcher(before.sketch), before.first_rejected
     beside = FieldSketcher(empty, allowed or Allowances(), before.fields)
     remainder = Remainder(allowed or Allowances(), before.allowed)
+    repeats = RepeatsSketcher(before.repeats)
     accounts = list(before.accounts.files)
     contents, known_contents = Contents(ordered=source.of_files), dict(before.contents)
     if journal is not None and on_reject is not None and before.rejected:
@@ -232,6 +231,7 @@ def sketched(
             remainder.counts,
             known_contents | contents.digests(),
             fields=beside.sketches(),
+            repeats=repeats.repeats(),
         )
 
     kept = sketcher.records
@@ -239,6 +239,7 @@ def sketched(
         for batch in source.file_batches(number, reject):
             sketcher.add(remainder.of(batch))
             beside.add(batch)
+            repeats.add(batch)
             contents.add(batch)
             tell("reading", sketcher.records)
         accounts.append(source.account(number))

@@ -28,6 +28,7 @@ from synflaw_audit.findings.accounts import Accounts, FileAccount
 from synflaw_audit.flagging.sinks import written
 from synflaw_audit.reading import Rejected
 from synflaw_audit.records import FLAGGED
+from synflaw_audit.sample.repeats import ARRAYS, Repeats
 from synflaw_audit.sample.sketch import ANSWER_ARRAYS, AnswerSample, Sketch
 from synflaw_audit.text.tokens import Mask, utf8
 
@@ -87,7 +88,14 @@ class Journal:
             allowed = tuple(kept["allowed"].tolist())
             contents = orjson.loads(kept["contents"].tobytes())
             fields = {name: _unpacked(kept, f"{name}_") for name in kept["fields"].tolist()}
-            found = FirstPass(_unpacked(kept), accounts, first, allowed, contents, fields=fields)
+            repeats = Repeats(
+                **{name: kept[f"repeats_{name}"] for name in ARRAYS},
+                files=tuple(orjson.loads(kept["repeats_files"].tobytes())),
+                beyond=int(kept["repeats_beyond"]),
+            )
+            found = FirstPass(
+                _unpacked(kept), accounts, first, allowed, contents, fields=fields, repeats=repeats
+            )
             return int(kept["files"]), found
 
     def rejected(self) -> Iterator[Rejected]:
@@ -128,6 +136,9 @@ class Journal:
                 first_rejected=np.frombuffer(found.first_rejected.encode(), np.uint8),
                 rejected_bytes=np.int64(rejected_bytes),
                 fields=np.array(list(found.fields), dtype=np.str_),
+                repeats_files=np.frombuffer(orjson.dumps(found.repeats.files), np.uint8),
+                repeats_beyond=np.uint64(found.repeats.beyond),
+                **{f"repeats_{name}": array for name, array in found.repeats.arrays()},
                 **_packed(found.sketch),
                 **fields,
             )
