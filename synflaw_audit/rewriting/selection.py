@@ -48,20 +48,22 @@ def object_to_credibility(
     probability = iter(said.probability.tolist())
     for each in rewrites:
         each.original_credibility = next(probability)
-        for candidate in each.candidates:
+        for candidate in _free(each):
             candidate.credibility = next(probability)
-            if not candidate.objection:
-                candidate.objection = objection(
-                    candidate.credibility, each.original_credibility, settings.most_entropy
-                )
+            candidate.objection = objection(
+                candidate.credibility, each.original_credibility, settings.most_entropy
+            )
 
 
 def asked(rewrites: Sequence[Rewritten]) -> list[tuple[str, str]]:
-    """The pairs whose credibility is to be judged: each answer's content, then its candidates."""
+    """The pairs whose credibility is to be judged: each answer's content, then its candidates.
+
+    Those that another judge has objected to are not asked about.
+    """
     return [
         (each.source.question, text)
         for each in rewrites
-        for text in (each.source.content, *(candidate.text for candidate in each.candidates))
+        for text in (each.source.content, *(candidate.text for candidate in _free(each)))
     ]
 
 
@@ -79,7 +81,7 @@ def choose(rewrites: Sequence[Rewritten], judge: FormatJudge, rounds: int) -> No
         if not found:
             return
         for each, reason in found:
-            if number < rounds and sum(not one.objection for one in each.candidates) > 1:
+            if number < rounds and len(_free(each)) > 1:
                 _give_up(each, reason)
     while found:
         by_format: defaultdict[str, list[Rewritten]] = defaultdict(list)
@@ -109,8 +111,7 @@ def _fill(rewrites: Sequence[Rewritten], number: int) -> None:
     for each in rewrites:
         neighbours = latest[each.group]
         if each.chosen is None:
-            free = [candidate for candidate in each.candidates if not candidate.objection]
-            far = [(_distance(shingles(one.text), neighbours), one) for one in free]
+            far = [(_distance(shingles(one.text), neighbours), one) for one in _free(each)]
             if far:
                 each.novelty, each.chosen = max(far, key=lambda pair: pair[0])
                 each.round = number
@@ -131,9 +132,9 @@ def _distance(one: Shingles, others: Iterable[Shingles]) -> float:
 
 
 def _open(rewrites: Sequence[Rewritten]) -> list[tuple[Rewritten, Candidate]]:
-    return [
-        (each, candidate)
-        for each in rewrites
-        for candidate in each.candidates
-        if not candidate.objection
-    ]
+    return [(each, candidate) for each in rewrites for candidate in _free(each)]
+
+
+def _free(each: Rewritten) -> list[Candidate]:
+    """The candidates that nothing speaks against so far."""
+    return [candidate for candidate in each.candidates if not candidate.objection]

@@ -36,6 +36,11 @@ def test_the_corpus_own_wordings_are_drawn() -> None:
     }
 
 
+def test_fillers_go_and_none_comes_for_another() -> None:
+    texts = {exchanged("Well, it rains.", Natural(), chance(seed), 1.0) for seed in range(20)}
+    assert texts == {"It rains."}
+
+
 def test_what_is_no_phrase_of_the_list_stays() -> None:
     for text in ("approx. five in all. e.g. this", "true", "I think so, based on nothing."):
         assert exchanged(text, Natural(), chance(0), 1.0) == text

@@ -15,7 +15,7 @@ _SHORT = re.compile(
 )
 # What says that a sentence is about the one before, or the next.
 _BOUND = re.compile(
-    r"\b(?:this|that|these|those|it|its|they|them|their|he|him|his|she|her|such|so|thus|then|"
+    r"\b(?:this|that|these|those|it|its|they|them|their|he|him|his|she|her|such|so|and|or|thus|then|"
     r"therefore|hence|however|but|also|additionally|moreover|furthermore|besides|first|second|"
     r"third|next|finally|lastly|last|another|other|others|both|former|latter|above|below|"
     r"following|once|after|before|now|still|instead|otherwise|because|too|same|again|if|when)\b|"

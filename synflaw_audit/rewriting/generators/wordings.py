@@ -29,6 +29,7 @@ class Group:
         phrases: In small letters.
         follows: A pattern of the words that must follow; any if it is empty.
         may_go: Whether a phrase may be left out altogether.
+        may_come: Whether a phrase may be put in another one's place.
         first: Whether it is looked for at the beginning of a sentence only.
     """
 
@@ -37,6 +38,7 @@ class Group:
     phrases: tuple[str, ...]
     follows: str = ""
     may_go: bool = False
+    may_come: bool = True
     first: bool = False
 
     @property
@@ -90,13 +92,13 @@ def exchanged(text: str, natural: Natural, chance: Random, share: float) -> str:
 
 
 def _drawn(group: Group, said: str, natural: Natural, chance: Random) -> str:
-    others = [phrase for phrase in group.phrases if phrase != said]
+    others = [phrase for phrase in group.phrases if group.may_come and phrase != said]
     known = {phrase: natural.count(phrase.rstrip(",")) for phrase in others}
     used = [phrase for phrase in others if known[phrase]]
     choices = used if len(used) > 1 else others
     weights = [1.0 + known[phrase] ** 0.5 for phrase in choices]
     if group.may_go:
-        choices, weights = [*choices, ""], [*weights, sum(weights) / 2]
+        choices, weights = [*choices, ""], [*weights, max(sum(weights) / 2, 1.0)]
     return chance.choices(choices, weights)[0]
 
 
