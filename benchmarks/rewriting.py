@@ -97,9 +97,10 @@ def reason(why: str) -> str:
     return next((name for name, begins in REASONS.items() if why.startswith(begins)), "other")
 
 
-def facts_of(rows: Sequence[dict[str, Any]]) -> tuple[int, int, int]:
+def facts_of(rows: Sequence[dict[str, Any]], corpus: Path) -> tuple[int, int, int]:
     """Facts of the accepted answers' contents; those their rewrites have; those that are new."""
-    facts = Facts.of(text for row in rows for text in (row["question"], row["original"]))
+    columns = pq.read_table(corpus, columns=["question", "answer"]).to_pydict()
+    facts = Facts.of(text or "" for texts in columns.values() for text in texts)
     had = lost = new = 0
     for row in rows:
         spans = tuple((span["start"], span["end"]) for span in row["template_spans"])
@@ -113,12 +114,12 @@ def facts_of(rows: Sequence[dict[str, Any]]) -> tuple[int, int, int]:
     return had, had - lost, new
 
 
-def line(name: str, out: Path, seconds: float) -> str:
+def line(corpus: Path, out: Path, seconds: float) -> str:
     """One line of the table."""
     rows = pq.read_table(out / "rewrites.parquet").to_pylist()
     told = orjson.loads((out / "fix.json").read_bytes())
     accepted = [row for row in rows if row["accepted"]]
-    had, kept, new = facts_of(accepted)
+    had, kept, new = facts_of(accepted, corpus)
     why = Counter(reason(row["why"]) for row in rows if not row["accepted"])
     texts = [[row[side] for row in accepted] for side in ("original", "rewritten")]
     before, after = told["before"], told["after"]
@@ -127,7 +128,7 @@ def line(name: str, out: Path, seconds: float) -> str:
         for kind in ("lost", "invented", "format", "shared", "doubted")
     )
     return (
-        f"| {name} | {len(rows)} | {len(accepted) / len(rows):.0%} "
+        f"| {corpus.stem} | {len(rows)} | {len(accepted) / len(rows):.0%} "
         f"| {kept:,} of {had:,} | {new} | {shares} | {why['other'] / len(rows):.0%} "
         f"| {after['flagged'] / max(after['records'], 1):.1%} "
         f"| {before['risk']['score']:.2f} to {after['risk']['score']:.2f} ({told['outcome']}) "
@@ -149,7 +150,7 @@ def lines(args: argparse.Namespace, folder: Path) -> Iterator[str]:
         out.mkdir(parents=True, exist_ok=True)
         corpus = part(args.data / f"{name}.parquet", args.rows, out)
         seconds = rewritten(corpus, args.rewriter, out / "out", args.candidates)
-        yield line(name, out / "out", seconds)
+        yield line(corpus, out / "out", seconds)
 
 
 def main() -> None:

@@ -89,15 +89,13 @@ def main() -> None:
         print(f"| exit codes, when it died and when it went on | {died}, {ended} |")
         print(f"| rows lost | {len(one) - len(set(places))} |")
         print(f"| rows doubled | {len(places) - len(set(places))} |")
-        print(
-            f"| prompts answered again, the first answer being too late | {len(asked) - len(set(asked))} |"
-        )
+        again = len(asked) - len(set(asked))
+        print(f"| prompts answered again, the first answer being too late | {again} |")
         print(f"| rows that differ from the run without faults | {_differing(one, other)} |")
         folders = (Path(scratch) / name / "fixed" for name in ("calm", "out"))
         texts = {(folder / corpus.name).read_bytes() for folder in folders}
-        print(
-            f"| the fixed corpus is the same to the byte | {'yes' if len(texts) == 1 else 'no'} |"
-        )
+        same = "yes" if len(texts) == 1 else "no"
+        print(f"| the fixed corpus is the same to the byte | {same} |")
 
 
 def _differing(one: list[dict[str, object]], other: list[dict[str, object]]) -> int:
