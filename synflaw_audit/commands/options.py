@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, fields, is_dataclass
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
@@ -98,7 +98,7 @@ def _group_in(hint: Any) -> Any:
 
 def _options(group: Any) -> list[inspect.Parameter]:
     """A parameter in typer's words for each field that says something of itself."""
-    kinds, hints = get_type_hints(group), get_type_hints(group, include_extras=True)
+    kinds, hints = get_type_hints(group), _hints(group)
     parameters = []
     for field in _offered(group):
         metas = list(metas_of(hints[field.name]))
@@ -126,9 +126,16 @@ def _options(group: Any) -> list[inspect.Parameter]:
     return parameters
 
 
+@cache
+def _hints(group: Any) -> dict[str, Any]:
+    """The annotations of a group's fields, whole; several commands ask for the same."""
+    return get_type_hints(group, include_extras=True)
+
+
+@cache
 def _offered(group: Any) -> list[Field[Any]]:
     """The fields of a group that can be given as options."""
-    hints = get_type_hints(group, include_extras=True)
+    hints = _hints(group)
     return [
         field
         for field in fields(group)
