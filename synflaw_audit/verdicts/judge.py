@@ -50,8 +50,8 @@ class Judgement:
     @cached_property
     def flagger(self) -> Flagger:
         """Marks the rows of the checks that flag any."""
-        marked = ((one.check.name, one.measure.marker(self.corpus)) for one in self.flagging)
-        binding = (one.check.name for one in self.flagging if one.check.status != "experimental")
+        marked = [(one.check.name, one.measure.marker(self.corpus)) for one in self.flagging]
+        binding = [one.check.name for one in self.flagging if one.check.status != "experimental"]
         return Flagger.of(self.corpus, marked, binding)
 
     def finding(self, check: str) -> Finding | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import pytest
 import typer
+from msgspec import Meta
 from reports import report
 from typer.testing import CliRunner, Result
 
@@ -16,6 +18,7 @@ from synflaw_audit.commands.main import app
 from synflaw_audit.commands.options import with_settings
 from synflaw_audit.findings.report import Report
 from synflaw_audit.settings import AuditSettings
+from synflaw_audit.settings.base import choices_of, metas_of
 from synflaw_audit.settings.repair import RepairSettings
 
 
@@ -118,16 +121,21 @@ def test_what_no_option_says_is_not_given() -> None:
 def test_every_setting_of_a_repair_is_an_option_even_with_its_default(
     field: dataclasses.Field[Any],
 ) -> None:
-    options = {
-        parameter.name: parameter
-        for parameter in typer.main.get_command(app).commands["repair"].params
-    }  # type: ignore[attr-defined]
-    option = options[field.name]
+    (option,) = (each for each in repair_options() if each.name == field.name)
     if option.is_flag:
         assert given(option.opts[0]) == {field.name: True}
         assert given(option.secondary_opts[0]) == {field.name: False}
-    else:
-        value = {"scope": "answer", "bias_rows": "both", "reference": "live", "load_in": "4bit"}
-        chosen = value.get(field.name, "1" if field.default is None else str(field.default))
-        ((name, value),) = given(option.opts[0], chosen).items()
-        assert (name, str(value).removesuffix(".0")) == (field.name, chosen.removesuffix(".0"))
+        return
+    hint = get_type_hints(RepairSettings, include_extras=True)[field.name]
+    least = next((m.ge for m in metas_of(hint) if isinstance(m, Meta) and m.ge is not None), 1)
+    word = (*choices_of(hint), str(least if field.default is None else field.default))[0]
+    ((name, value),) = given(option.opts[0], word).items()
+    assert name == field.name
+    assert str(value[0] if option.multiple else value).removesuffix(".0") == word.removesuffix(".0")
+
+
+@cache
+def repair_options() -> list[Any]:
+    """Those of the command itself."""
+    command: Any = typer.main.get_command(app)
+    return list(command.commands["repair"].params)
