@@ -26,11 +26,12 @@ RESULT = Path(__file__).parent / "results" / "house.md"
 ROWS, CODE = 200, "SF101"
 
 # What the way is longer by, in words; the figures beside it are counted.
-WHY = """The way was to become shorter, and is longer by as many files: the audit does more. A row goes by every
-family of layouts before it is said which it has, and each is a file of `reading/schemas`; every row and byte is
-accounted for (`ledger`, `accounts`, `signatures`); outputs are published as one folder (`outputs`); the words in
-a template's slots and the sentences that recur are learned (`slots`, `refrains`, `descriptions`); and the page's
-densities are drawn from the same pass (`picture`, `densities`, `structural`)."""
+WHY = """The way was to become shorter, and is longer by as many files: the audit does more. A row
+goes by every family of layouts before it is said which it has, and each is a file of
+`reading/schemas`; every row and byte is accounted for (`ledger`, `accounts`, `signatures`);
+outputs are published as one folder (`outputs`); the words in a template's slots and the sentences
+that recur are learned (`slots`, `refrains`, `descriptions`); and the page's densities are drawn
+from the same pass (`picture`, `densities`, `structural`)."""
 
 # Runs in each commit's own tree. Threads of the audit are followed too.
 FOLLOW = """
