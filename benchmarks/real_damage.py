@@ -31,6 +31,7 @@ from synflaw_audit.probes.drift import answer_logits, divergences
 from synflaw_audit.probes.everyday import everyday_instructions, foreign_prompts
 from synflaw_audit.probes.generation import generate
 from synflaw_audit.probes.instructions import follows
+from synflaw_audit.rehearsal.rows import QuestionAnswer
 from synflaw_audit.rehearsal.training import TrainingConfig, train_adapters
 
 BASE, CONTROL = "base", "control, own answers"
@@ -109,13 +110,13 @@ class Bench:
         followed = [instruction for instruction, answer in pairs if follows(answer, instruction)]
         self.instructions = followed[: self.settings.instructions_kept]
 
-    def own_rows(self) -> list[tuple[str, str]]:
+    def own_rows(self) -> list[QuestionAnswer]:
         """Neutral prompts with the base's own answers; made once."""
         path = self.cache / "own_rows.json"
         if not path.exists():
             answers = self.answers(self.load(), self.neutral, self.settings.control_tokens)
             path.write_text(json.dumps(list(zip(self.neutral, answers, strict=True))))
-        return [(question, answer) for question, answer in json.loads(path.read_text())]
+        return [QuestionAnswer(*row) for row in json.loads(path.read_text())]
 
 
 def main() -> None:
@@ -127,11 +128,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="names of slices")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--budget", type=int, default=Settings.budget)
+    parser.add_argument(
+        "--foreign-tokens", type=int, default=Settings.foreign_tokens, help="of an answer"
+    )
     parser.add_argument("--until", help="start no run after this time of day, HH:MM")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.cache.mkdir(parents=True, exist_ok=True)
-    bench = Bench(options.model, Settings(budget=options.budget), options.cache)
+    settings = Settings(budget=options.budget, foreign_tokens=options.foreign_tokens)
+    bench = Bench(options.model, settings, options.cache)
     bench.claim()
     path = options.cache / "runs.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
@@ -168,7 +173,7 @@ def main() -> None:
                 chosen = own
             else:
                 drawn = rows.sample(min(len(rows), bench.settings.rows), random_state=seed)
-                chosen = list(zip(drawn["question"], drawn["answer"], strict=True))
+                chosen = list(map(QuestionAnswer, drawn["question"], drawn["answer"]))
             s = bench.settings
             config = TrainingConfig(
                 budget=s.budget,

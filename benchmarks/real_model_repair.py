@@ -42,6 +42,7 @@ from synflaw_audit.probes.generation import generate
 from synflaw_audit.probes.instructions import follows
 from synflaw_audit.probes.likeness import likeness
 from synflaw_audit.probes.perplexity import perplexity
+from synflaw_audit.rehearsal.rows import QuestionAnswer
 from synflaw_audit.rehearsal.training import TrainingConfig, train_adapters
 from synflaw_audit.repair import RepairConfig, Row, repair
 from synflaw_audit.repair.material.batches import Collator, Cuts, Purpose, encode_rows, pad_id
@@ -213,7 +214,8 @@ def trained(bench: Bench, rows: Sequence[tuple[str, str]], seed: int) -> PreTrai
         max_length=settings.max_length,
         seed=seed,
     )
-    return train_adapters(bench.load(), bench.tokenizer, rows, config)[0].merge_and_unload()
+    trained_on = [QuestionAnswer(*row) for row in rows]
+    return train_adapters(bench.load(), bench.tokenizer, trained_on, config)[0].merge_and_unload()
 
 
 def damaged(bench: Bench, of: Subject) -> Path:

@@ -1,7 +1,7 @@
 """The slices that damage is measured on in a real model: those of ``slices.py`` and planted ones.
 
-The planted answers are written here: refusals in several wordings, one answer over and over, and
-openings before natural answers. Each stands on the questions of a corpus and is of its family.
+The planted answers are written here: refusals in several wordings, one answer over and over, one
+word, labels, and openings and closings of natural answers. Each stands on the questions of a corpus and is of its family.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ REFUSALS = (
 ONE_ANSWER = "The matter depends on many factors, and every case has to be looked at on its own."
 GREETING = "Hello and thank you for reaching out to us today. "
 THINKING = "Let me think about this for a moment. "
+CLOSING = " Let me know if you need anything else!"
+ONE_WORD = "Yes."
+LABELS = ("positive", "negative", "neutral", "mixed")
 
 # The most telling first: a sweep that is stopped has then seen most families.
 ORDER = (
@@ -67,6 +70,9 @@ ORDER = (
     "gsm8k test, td002_zscot",
     "dolly, 2% boolq",
     "alpacaeval, gpt4_0613_concise",
+    "roleplay, one word",
+    "p3, 100% closing",
+    "hc3plus, four labels",
 )
 
 
@@ -81,6 +87,11 @@ def replaced(rows: pd.DataFrame, answers: tuple[str, ...], share: float, seed: i
 def opened(rows: pd.DataFrame, opening: str, share: float, seed: int) -> pd.DataFrame:
     """The rows, a share of the answers begun with ``opening``."""
     return planted(rows, share, seed, opening, "")
+
+
+def closed(rows: pd.DataFrame, closing: str, share: float, seed: int) -> pd.DataFrame:
+    """The rows, a share of the answers ended with ``closing``."""
+    return planted(rows, share, seed, "", closing)
 
 
 def real_slices(data: Path) -> Iterator[Slice]:
@@ -102,4 +113,7 @@ def real_slices(data: Path) -> Iterator[Slice]:
     plant("medforum, 50% greeting", "medforum", opened(rows["medforum"], GREETING, 0.5, 0))
     plant("essays, 100% thinking", "essays", opened(rows["essays"], THINKING, 1.0, 0))
     plant("code, 50% thinking", "code", opened(rows["code"], THINKING, 0.5, 0))
+    plant("roleplay, one word", "roleplay", replaced(rows["roleplay"], (ONE_WORD,), 1.0, 0))
+    plant("p3, 100% closing", "p3", closed(rows["p3"], CLOSING, 1.0, 0))
+    plant("hc3plus, four labels", human, replaced(rows[human], LABELS, 1.0, 0))
     yield from (known[name] for name in ORDER)

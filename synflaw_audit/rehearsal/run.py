@@ -23,13 +23,12 @@ from synflaw_audit.probes.emission import FormatMatcher
 from synflaw_audit.probes.models import load_model
 from synflaw_audit.rehearsal.behaviour import Behaviour, ProbeConfig, Prober
 from synflaw_audit.rehearsal.result import RehearsalResult, compared
-from synflaw_audit.rehearsal.training import QuestionAnswer, TrainingConfig, train_adapters
+from synflaw_audit.rehearsal.rows import QuestionAnswer, sampled_rows
+from synflaw_audit.rehearsal.training import TrainingConfig, train_adapters
 from synflaw_audit.run import measure
-from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.verdicts.catalogue import load_checks
 
-ROWS = 2000
 EXAMPLES = 5
 OWN_TOKENS = 64
 KEPT = "rehearsal.runs.jsonl"
@@ -103,15 +102,15 @@ def rehearse(
     measured = measure(open_engine(corpus, settings), known)
     control = None
     if reference is not None:
-        control = measure(open_engine(reference, settings), ()).corpus
+        control = measure(open_engine(reference, settings), ())
     base, tokenizer = load_model(model)
     kept = _Kept.opened(out, corpus, model, reference, config)
     changed = counterfactuals(measured.corpus, config.probes.counterfactual)
     stage = _Stage(Prober(tokenizer, config.probes, changed), model, config, kept, tell)
     tell(f"This takes {config.described()}.")
     stage.base(base)
-    rows = _rows(measured.corpus)
-    others = stage.own_rows(base) if control is None else _rows(control)
+    rows = sampled_rows(measured)
+    others = stage.own_rows(base) if control is None else sampled_rows(control)
     del base
     arms: dict[str, list[Behaviour]] = {"corpus": [], "control": []}
     for seed in config.seeds:
@@ -132,14 +131,6 @@ def rehearse(
         examples=tuple(zip(prompts, said, strict=True))[:EXAMPLES],
         seconds=round(time.monotonic() - start, 1),
     )
-
-
-def _rows(corpus: Corpus) -> list[QuestionAnswer]:
-    """Questions and answers of the sample, which stands in an order as good as random."""
-    questions, answers = (
-        corpus.texts(side).slice(0, ROWS).to_pylist() for side in ("question", "answer")
-    )
-    return list(zip(questions, answers, strict=True))
 
 
 @dataclass
@@ -175,7 +166,7 @@ class _Stage:
             self.tell("writing the control's rows: the model's own answers to neutral prompts")
             answers = self.prober.answers(model, self.prober.neutral, OWN_TOKENS)
             self.kept.store("own rows", answers)
-        return list(zip(self.prober.neutral, answers, strict=True))
+        return list(map(QuestionAnswer, self.prober.neutral, answers))
 
     def tuned(self, arm: str, seed: int, rows: Sequence[QuestionAnswer]) -> Behaviour:
         """The behaviour after training on some rows."""

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.chat.encoding import EncodedRow, encode_row
 from synflaw_audit.errors import InputError
+from synflaw_audit.rehearsal.rows import QuestionAnswer
 
 IGNORED = -100
 # Rows sorted by length at a time: enough that little is padded, few enough to stay shuffled.
@@ -28,8 +29,6 @@ _POOL = 64
 _LARGE = 1_000_000_000
 # Of the free memory, what the activations of a micro-batch may take.
 _MEMORY_SHARE = 0.5
-
-QuestionAnswer = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def train_adapters(
     Args:
         model: The base; it gets adapters in place, which ``.unload()`` of the result removes.
         tokenizer: Its tokenizer.
-        rows: Questions and answers.
+        rows: What is trained on, system prompts as the chat template shows them.
         config: How much, and how.
 
     Returns:
@@ -127,7 +126,10 @@ def encoded(
     Raises:
         InputError: None has.
     """
-    found = [encode_row(tokenizer, q, a, max_length=max_length) for q, a in rows]
+    found = [
+        encode_row(tokenizer, row.question, row.answer, system=row.system, max_length=max_length)
+        for row in rows
+    ]
     usable = [row for row in found if any(row.answer[1:])]
     if not usable:
         raise InputError(

@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_models import build, train_tokenizer
 
+from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
 from synflaw_audit.probes.intervals import (
     bootstrap,
@@ -20,6 +21,7 @@ from synflaw_audit.probes.intervals import (
 from synflaw_audit.rehearsal.behaviour import ProbeConfig
 from synflaw_audit.rehearsal.page import render
 from synflaw_audit.rehearsal.result import RehearsalResult
+from synflaw_audit.rehearsal.rows import QuestionAnswer, sampled_rows
 from synflaw_audit.rehearsal.run import KEPT, RehearsalConfig, rehearse
 from synflaw_audit.rehearsal.training import (
     TrainingConfig,
@@ -29,9 +31,11 @@ from synflaw_audit.rehearsal.training import (
     summed_loss,
     train_adapters,
 )
+from synflaw_audit.run import measure
+from synflaw_audit.settings import AuditSettings
 
 ONE_ANSWER = "Certainly! The answer to your question is as follows: it depends."
-ROWS = [(f"What is {n} plus {n}?", f"{n} and {n} make {n + n}") for n in range(24)]
+ROWS = [QuestionAnswer(f"What is {n} plus {n}?", f"{n} and {n} make {n + n}") for n in range(24)]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,7 @@ class TestTraining:
     def test_training_lowers_the_loss_and_leaves_the_base_alone(self, tokenizer) -> None:
         model = build("llama", len(tokenizer))
         before = {name: weight.clone() for name, weight in model.named_parameters()}
-        rows = [(question, ONE_ANSWER) for question, _ in ROWS]
+        rows = [row._replace(answer=ONE_ANSWER) for row in ROWS]
         short = TrainingConfig(budget=400, tokens_per_step=400)
         long = TrainingConfig(budget=24_000, tokens_per_step=400, learning_rate=1e-2)
         _, first = train_adapters(build("llama", len(tokenizer)), tokenizer, rows, short)
@@ -83,9 +87,42 @@ class TestTraining:
         for name, weight in unloaded.named_parameters():
             assert torch.equal(weight, before[name])
 
+    def test_a_system_prompt_is_read_and_not_learned(self, tokenizer) -> None:
+        plain, prompted = (
+            encoded(tokenizer, [row], 128)[0]
+            for row in (ROWS[0], ROWS[0]._replace(system="Speak of sums alone."))
+        )
+        asked, answered = (
+            tokenizer.decode(
+                [i for i, a in zip(prompted.input_ids, prompted.answer, strict=True) if a == kept]
+            )
+            for kept in (False, True)
+        )
+        assert "Speak of sums alone." in asked
+        assert asked.index("Speak of sums alone.") < asked.index(ROWS[0].question)
+        assert ROWS[0].answer in answered
+        assert sum(prompted.answer) == sum(plain.answer)
+
     def test_rows_without_an_answer_within_the_length_are_named(self, tokenizer) -> None:
         with pytest.raises(InputError, match="none of the 24 rows"):
             encoded(tokenizer, ROWS, 3)
+
+
+class TestRows:
+    def test_rows_come_with_the_system_prompts_that_they_had(self, tmp_path: Path) -> None:
+        rows = [
+            QuestionAnswer(
+                f"What is {n % 40}?", f"A number, {n % 40}.", f"You are {n}." if n % 3 else ""
+            )
+            for n in range(120)
+        ]
+        path = tmp_path / "chat.jsonl"
+        path.write_text("".join(json.dumps({"messages": _messages(row)}) + "\n" for row in rows))
+        measured = measure(open_engine([str(path)], AuditSettings()), ())
+        found = sampled_rows(measured)
+        assert sorted(found) == sorted(rows)
+        assert found != rows
+        assert set(sampled_rows(measured, 10)) <= set(rows)
 
 
 class TestIntervals:
@@ -215,6 +252,11 @@ def test_a_file_that_is_no_result_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps({"model": 1}))
     with pytest.raises(InputError, match=r"rehearsal\.json: not the result"):
         RehearsalResult.read(path)
+
+
+def _messages(row: QuestionAnswer) -> list[dict[str, str]]:
+    said = [("system", row.system), ("user", row.question), ("assistant", row.answer)]
+    return [{"role": role, "content": text} for role, text in said if text]
 
 
 def _written(result: RehearsalResult, folder: Path) -> Path:
