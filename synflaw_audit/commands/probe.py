@@ -58,6 +58,13 @@ def probe(
     counterfactual: Annotated[
         int, typer.Option(min=0, help="Prompts of each kind made from the corpus's own rows.")
     ] = 24,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of the instructions: en, de, fr, es or it; may be given several times.",
+            show_default="all",
+        ),
+    ] = None,
     tokens: Annotated[int, typer.Option(min=1, help="Of each answer, at most.")] = 64,
     decode: Annotated[
         Decode,
@@ -113,6 +120,7 @@ def probe(
         corpus=corpus,
         prompts=prompts,
         instructions=instructions,
+        languages=language,
         counterfactual=counterfactual,
         max_new_tokens=tokens,
         out=out,
@@ -204,7 +212,9 @@ def _show(result: ProbeResult, out: Path) -> None:
         table.add_row(one.title, *row)
     console = stdout()
     console.print(table)
-    for format_ in result.formats[:5]:
+    # What a few answers have in common as well is of no interest beside what nearly all have.
+    most = max((one.answers for one in result.formats), default=0)
+    for format_ in [one for one in result.formats if one.answers >= most / 10][:5]:
         console.print(Text(f"  {format_.answers} answers: {format_.text}"), soft_wrap=True)
     style = "green" if result.outcome == "pass" else "bold red"
     console.print(Text(f"Probe: {result.outcome}", style=style))

@@ -32,6 +32,10 @@ def rehearse(
         int, typer.Option(min=1, help="Training tokens of each arm, padding included.")
     ] = 11_200,
     seeds: Annotated[int, typer.Option(min=1, help="How many pairs of arms.")] = 1,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(help="Of the instructions: en, de, fr, es or it; may be given several times."),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute in.")] = None,
     question: Annotated[str | None, typer.Option(help="The questions' column.")] = None,
     answer: Annotated[str | None, typer.Option(help="The answers' column.")] = None,
@@ -58,6 +62,8 @@ def rehearse(
         raise InputError(f"{out}: is a file; --out needs a directory")
     config = RehearsalConfig(seeds=tuple(range(seeds)), threads=threads)
     config = replace(config, training=replace(config.training, budget=budget))
+    if language:
+        config = replace(config, probes=replace(config.probes, languages=tuple(language)))
     silent = quiet or as_json
     result = run(
         corpus,
@@ -82,7 +88,7 @@ def _show(result: RehearsalResult, out: Path) -> None:
 
     table = Table(box=None, header_style="dim")
     table.add_column("")
-    for title in ("corpus", "control", "damage", "95% interval"):
+    for title in ("corpus", "control", "difference", "95% interval"):
         table.add_column(title, justify="right")
     for axis in result.axes:
         form = axis.written

@@ -87,6 +87,7 @@ def probe(
     corpus: Any = None,
     prompts: int = 212,
     instructions: int = 140,
+    languages: Sequence[str] | None = None,
     counterfactual: int = 24,
     max_new_tokens: int = 64,
     out: Path | None = None,
@@ -100,6 +101,7 @@ def probe(
         corpus: A corpus whose formats are looked for; without it, those that the answers share.
         prompts: Open prompts, at most as many as there are.
         instructions: Prompts with a verifiable instruction; 0 leaves them out.
+        languages: Codes of the languages of those; all that there are if not given.
         counterfactual: Prompts of each kind that are made from the corpus's own rows, if there is
             one; 0 leaves them out.
         max_new_tokens: Of each answer.
@@ -110,10 +112,11 @@ def probe(
         The result, and the audit of the answers.
 
     Raises:
-        InputError: A model cannot be asked, answers nothing, or the corpus cannot be read.
+        InputError: A model cannot be asked, answers nothing, or the corpus cannot be read; there
+            are no prompts in one of the languages.
     """
     foreign = foreign_prompts()[:prompts]
-    asked = everyday_instructions(instructions) if instructions else []
+    asked = everyday_instructions(instructions, languages=languages) if instructions else []
     known = load_checks()
     sketched = None if corpus is None else _sketched(corpus, known)
     made = [] if sketched is None else counterfactuals(sketched, counterfactual)
@@ -204,11 +207,10 @@ def _reasons(emission: Probed, formats: tuple[Format, ...], of_corpus: bool) -> 
     found = emission.model if emission.difference is None else emission.difference
     if not found.low > MAX_EMISSION:
         return ()
-    beyond = "" if emission.difference is None else " more than of its base's"
-    whose = "a format of the corpus" if of_corpus else "a format that they share"
-    reason = (
-        f"{found.value:.0%}{beyond} of its answers to open prompts ({found.low:.0%} to "
-        f"{found.high:.0%}) carry {whose}; {MAX_EMISSION:.0%} is allowed"
-    )
-    first = f": {formats[0].text}" if formats else ""
-    return (f"{reason}{first}.",)
+    share, gap = emission.model, emission.difference
+    bounds = f"{found.low:.0%} to {found.high:.0%}"
+    said = f"{share.value:.0%} of its answers to open prompts carry "
+    said += "a format of the corpus" if of_corpus else "a format that they share"
+    said += f", {gap.value:.0%} more than of its base's" if gap is not None else ""
+    first = f". Most often an answer {formats[0].text}" if formats else ""
+    return (f"{said} ({bounds}; {MAX_EMISSION:.0%} is allowed){first}.",)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from measured import corpus_of
 
-from synflaw_audit.measures.template_openings import TemplateOpening
+from synflaw_audit.measures.template_openings import TemplateOpening, recurring
 
 FRAME = "Certainly ! Here is what you should know about it :"
 CLOSING = "I hope that this will be of some help to you ."
@@ -53,6 +53,36 @@ def test_content_before_the_template_does_not_count() -> None:
     assert opening([f"{free(rng, 2)} {FRAME} {free(rng)}" for _ in range(400)]) == 0
 
 
-def test_words_are_at_least_one() -> None:
-    with pytest.raises(ValueError, match="words must be at least 1"):
-        TemplateOpening(words=0)
+@pytest.mark.parametrize("labels", [("Yes.",), ("yes", "No"), ("A", "B", "C", "D")])
+def test_labels_that_come_back_count(labels: tuple[str, ...]) -> None:
+    answers = [labels[n % len(labels)] for n in range(300)]
+    assert opening(answers) == pytest.approx(1.0)
+    assert recurring(corpus_of(answers), 0.01)[1] == sorted(map(str.lower, labels))
+
+
+def test_an_answer_to_one_question_over_and_over_does_not_come_back() -> None:
+    rng = np.random.default_rng(3)
+    answers = [free(rng) for _ in range(300)] + ["Yes."] * 12
+    questions = [f"q{n}" for n in range(300)] + ["Is it so?"] * 12
+    assert recurring(corpus_of(answers, questions), 0.01)[1] == []
+    assert recurring(corpus_of(answers), 0.01)[1] == ["yes."]
+
+
+def test_what_is_said_to_a_form_of_asking_alone_hardly_counts() -> None:
+    rng = np.random.default_rng(4)
+    form = "Read the passage and say whether it is so , true or false :"
+    asked = [f"{form} {free(rng)}" for _ in range(200)] + [free(rng) for _ in range(200)]
+    framed, plain = [f"{FRAME} {free(rng)}" for _ in range(200)], [free(rng) for _ in range(200)]
+    tied = TemplateOpening().score(corpus_of(framed + plain, asked)).value
+    mixed = [*framed[:100], *plain[:100], *framed[100:], *plain[100:]]
+    apart = TemplateOpening().score(corpus_of(mixed, asked)).value
+    assert tied < 0.15
+    assert apart == pytest.approx(0.5, abs=0.02)
+    # Where every question is asked so, nothing tells what would be said to others.
+    assert TemplateOpening().score(corpus_of(framed, asked[:200])).value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("wrong", [{"words": 0}, {"recurring": 0.0}, {"hedge": 0.0}])
+def test_parameters_out_of_range_are_named(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
+        TemplateOpening(**wrong)

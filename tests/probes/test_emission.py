@@ -37,6 +37,16 @@ def test_an_answer_in_the_corpus_s_format_is_found_and_named(matcher: FormatMatc
     assert found.formats[0].answers == 1
 
 
+def test_a_label_that_the_corpus_gives_is_its_format(natural) -> None:
+    rows = natural.head(300).assign(answer=["Yes.", "No.", "Perhaps."] * 100)
+    table = pa.Table.from_pandas(rows[["question", "answer"]], preserve_index=False)
+    corpus = measure(open_engine(table, AuditSettings()), ()).corpus
+    answers = ["Yes.", " no. ", "Yes. I think so.", ""]
+    found = FormatMatcher.of(corpus).match(foreign_prompts()[:4], answers)
+    assert found.said.tolist() == [True, True, False, False]
+    assert "“Yes.”" in found.formats[0].text
+
+
 def test_an_answer_that_echoes_its_prompt_says_nothing_of_its_own(matcher: FormatMatcher) -> None:
     text = OPENING + "It bends."
     assert not matcher.match([text], [text]).said.any()
