@@ -1,4 +1,4 @@
-"""Perplexity of held-out rows."""
+"""Perplexity of held-out rows and texts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.chat.encoding import encode_row
@@ -49,3 +50,23 @@ def perplexity(
         count += int((targets != -100).sum())
     model.train(training)
     return math.exp(total / count) if count else math.nan
+
+
+@torch.no_grad()
+def text_losses(
+    model: PreTrainedModel | nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
+) -> list[float]:
+    """The loss on each of some plain texts, in nats a token: the logarithm of its perplexity.
+
+    The first token is not predicted; NaN for a text of one token.
+    """
+    training = model.training
+    model.train(False)
+    device = next(model.parameters()).device
+    found = []
+    for text in texts:
+        ids = torch.tensor([encode_row(tokenizer, "", text).input_ids], device=device)
+        logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
+        found.append(float(nn.functional.cross_entropy(logits, ids[0, 1:])))
+    model.train(training)
+    return found

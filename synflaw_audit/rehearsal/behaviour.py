@@ -15,6 +15,7 @@ from synflaw_audit.probes.drift import answer_logits, divergences
 from synflaw_audit.probes.everyday import everyday_instructions, foreign_prompts
 from synflaw_audit.probes.generation import generate
 from synflaw_audit.probes.instructions import Instruction, follows
+from synflaw_audit.probes.perplexity import text_losses
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class ProbeConfig:
 
     Attributes:
         foreign: Open prompts that have nothing to do with the corpus.
-        foreign_tokens: Of an answer to one.
+        foreign_tokens: Of an answer to one. A format that closes answers is seen only in those that
+            end within them.
         instructions: Prompts with a verifiable instruction that the base is asked.
         instructions_kept: Of those that it follows, how many the tuned models are asked too.
         instruction_tokens: Of an answer to one.
@@ -34,7 +36,7 @@ class ProbeConfig:
     """
 
     foreign: int = 48
-    foreign_tokens: int = 48
+    foreign_tokens: int = 96
     instructions: int = 245
     instructions_kept: int = 72
     instruction_tokens: int = 64
@@ -53,6 +55,7 @@ class Behaviour:
         followed: Whether each instruction asked was followed.
         drift: KL from the base in nats a token, for each of the base's answers measured on.
         counterfactual: To the prompts made from the corpus's own rows.
+        text: Loss on each foreign prompt as a plain text, in nats a token: none is trained on.
         loss: At the end of the training; None for the base.
     """
 
@@ -60,6 +63,7 @@ class Behaviour:
     followed: list[bool]
     drift: list[float] = field(default_factory=list)
     counterfactual: list[str] = field(default_factory=list)
+    text: list[float] = field(default_factory=list)
     loss: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,6 +123,7 @@ class Prober:
             followed=_followed(told, self.instructions),
             drift=drift,
             counterfactual=self.answers(model, changed, self.config.foreign_tokens),
+            text=text_losses(model, self.tokenizer, self.foreign),
             loss=loss,
         )
 

@@ -34,9 +34,20 @@ def _drawn(axis: Axis) -> dict[str, object]:
         "at": scaled(axis.damage.value),
         "from": scaled(axis.damage.low),
         "to": scaled(axis.damage.high),
+        "label": "lost" if axis.name == "instruction_loss" else "difference",
         "sure": axis.damage.low > 0,
+        "shown": _shown(axis),
         "prompts": axis.damage.prompts,
     }
+
+
+def _shown(axis: Axis) -> str:
+    """What the interval leaves open, to end a sentence with."""
+    if axis.damage.low > 0:
+        return ""
+    if axis.damage.high < 0:
+        return "; less than the control's"
+    return "; the interval holds 0, so no difference is shown"
 
 
 @cache

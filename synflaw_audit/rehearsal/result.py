@@ -21,7 +21,7 @@ from synflaw_audit.probes.intervals import (
     relative_loss,
     share_difference,
 )
-from synflaw_audit.probes.likeness import likeness
+from synflaw_audit.probes.likeness import lengths, likeness
 
 if TYPE_CHECKING:
     from synflaw_audit.rehearsal.behaviour import Behaviour
@@ -51,7 +51,9 @@ class Axis:
 
     def written(self, value: float) -> str:
         """A number of this axis, for a person."""
-        return f"{value:.0%}" if self.share else f"{value:.3f}"
+        if self.share:
+            return f"{value:.0%}"
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class RehearsalResult:
         seeds: Of the arms.
         axes: ``emission`` (share of foreign answers that carry the corpus's format),
             ``instruction_loss`` (share of what the control follows), ``likeness`` (of the answers
-            to one another), ``drift`` (KL from the base, nats a token) and the kinds of
+            to one another), ``drift`` (KL from the base, nats a token), ``text`` (loss on held-out
+            plain text, nats a token), ``words`` (of an answer) and the kinds of
             :mod:`~synflaw_audit.probes.counterfactual` that the corpus gives.
         formats: What was said where it does not belong, the commonest first.
         examples: Foreign prompts and what the tuned model answered.
@@ -145,6 +148,16 @@ def compared(
         "drift": (
             "Divergence from the base on its own answers",
             [[x for one in arms for x in one.drift] for arms in (tuned, control)],
+            difference,
+        ),
+        "text": (
+            "Loss on held-out text",
+            [[x for one in arms for x in one.text] for arms in (tuned, control)],
+            difference,
+        ),
+        "words": (
+            "Words of an answer",
+            [[x for one in arms for x in lengths(one.foreign)] for arms in (tuned, control)],
             difference,
         ),
     }

@@ -16,7 +16,7 @@ from synflaw_audit.probes.instructions import (
     instruction_following,
     read_instructions,
 )
-from synflaw_audit.probes.perplexity import perplexity
+from synflaw_audit.probes.perplexity import perplexity, text_losses
 from synflaw_audit.probes.suite import Suite, knowledge, template_emission
 
 CASES = [
@@ -197,6 +197,16 @@ def test_perplexity_is_that_of_the_answers_tokens(model, tokenizer) -> None:
     expected = math.exp(sum(losses) / len(losses))
     measured = perplexity(model, tokenizer, [("what is it", "a lute")])
     assert measured == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_on_a_text_is_the_logarithm_of_its_perplexity(model, tokenizer) -> None:
+    texts = ["what is it", "it is a harp or a lute"]
+    model.train()
+    losses = text_losses(model, tokenizer, texts)
+    assert model.training
+    model.eval()
+    for text, loss in zip(texts, losses, strict=True):
+        assert loss == pytest.approx(math.log(perplexity(model, tokenizer, [("", text)])), rel=1e-4)
 
 
 def test_answers_do_not_depend_on_the_company_they_are_generated_in(model, tokenizer) -> None:

@@ -209,6 +209,10 @@ class TestRehearse:
         stuck = result.axis("forbidden_form")
         assert stuck.tuned > stuck.control
         assert stuck.damage.prompts == 4
+        text = result.axis("text")
+        assert text.damage.prompts == 6
+        assert text.damage.value == pytest.approx(text.tuned - text.control)
+        assert result.axis("words").tuned > 0
         assert "24,000 tokens" in told[0]
         assert RehearsalResult.read(_written(result, out)) == result
         page = render(result)
