@@ -6,6 +6,7 @@ Everything here is arrays in, numbers out: ``damage.py`` and ``features.py`` mak
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -60,7 +61,7 @@ def damage_of(runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def fit(scores: Floats, damage: Floats) -> Floats:
+def fit(scores: Floats, damage: Floats, ridge: float = RIDGE) -> Floats:
     """Intercept and non-negative weights of a logistic curve through shares in [0, 1].
 
     Cross-entropy with a ridge on the weights of the scores, those scaled to unit deviation.
@@ -68,10 +69,19 @@ def fit(scores: Floats, damage: Floats) -> Floats:
     Args:
         scores: float64 [corpora, features].
         damage: float64 [corpora].
+        ridge: Of the squared weights; it draws what is predicted towards the mean.
 
     Returns:
         float64 [1 + features].
     """
+    return _fit(scores.tobytes(), damage.tobytes(), scores.shape[1], ridge).copy()
+
+
+@cache
+def _fit(scored: bytes, damaged: bytes, features: int, ridge: float) -> Floats:
+    """Of values in bytes: leaving out one family after another asks for many fits thrice."""
+    scores = np.frombuffer(scored).reshape(-1, features)
+    damage = np.frombuffer(damaged)
     scale = np.maximum(scores.std(axis=0), 1e-6)
     x = np.column_stack([np.ones(len(scores)), scores / scale])
 
@@ -79,8 +89,8 @@ def fit(scores: Floats, damage: Floats) -> Floats:
         logits = x @ w
         value = np.logaddexp(0, logits).mean() - (damage * logits).mean()
         slope = x.T @ (1 / (1 + np.exp(-logits)) - damage) / len(x)
-        penalty = np.concatenate([[0.0], 2 * RIDGE * w[1:]])
-        return float(value + RIDGE * (w[1:] ** 2).sum()), slope + penalty
+        penalty = np.concatenate([[0.0], 2 * ridge * w[1:]])
+        return float(value + ridge * (w[1:] ** 2).sum()), slope + penalty
 
     bounds = [(None, None)] + [(0, None)] * scores.shape[1]
     found = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
@@ -121,6 +131,7 @@ def place_unseen(
     damage: Floats,
     families: Sequence[str],
     choose: Callable[[Floats, Floats, Sequence[str]], list[int]] | None = None,
+    fitter: Fit = fit,
 ) -> Floats:
     """The share of the other families' corpora that a corpus is ranked above: float64 [corpora].
 
@@ -136,6 +147,7 @@ def place_unseen(
         damage: float64 [corpora].
         families: Of each corpus.
         choose: Chooses the columns anew for each pair of families, by the others; all if not given.
+        fitter: Fits.
     """
     above = np.full((len(damage), len(damage)), np.nan)
     for (one, _), (other, _) in combinations(folds(families), 2):
@@ -143,7 +155,7 @@ def place_unseen(
         held = list(range(scores.shape[1]))
         if choose is not None:
             held = choose(scores[seen], damage[seen], list(np.asarray(families)[seen]))
-        risks = scores[:, held] @ fit(scores[seen][:, held], damage[seen])[1:]
+        risks = scores[:, held] @ fitter(scores[seen][:, held], damage[seen])[1:]
         for row, column in ((one, other), (other, one)):
             difference = np.sign(risks[row][:, None] - risks[column][None, :])
             above[np.ix_(row, column)] = (difference + 1) / 2
@@ -160,6 +172,7 @@ def chosen(
     families: Sequence[str],
     design: Design = index,
     most: int = MOST_FEATURES,
+    fitter: Fit = fit,
 ) -> list[int]:
     """Columns chosen one by one, while the left-out squared error falls by 2%.
 
@@ -169,6 +182,7 @@ def chosen(
         families: Of each corpus.
         design: Makes of some columns what is fitted.
         most: Columns.
+        fitter: Fits.
     """
     held: list[int] = []
     error = float(np.mean((damage - damage.mean()) ** 2))
@@ -176,7 +190,11 @@ def chosen(
         tried = {
             column: float(
                 np.mean(
-                    (left_out(design(scores[:, [*held, column]]), damage, families) - damage) ** 2
+                    (
+                        left_out(design(scores[:, [*held, column]]), damage, families, fitter)
+                        - damage
+                    )
+                    ** 2
                 )
             )
             for column in range(scores.shape[1])
@@ -195,14 +213,15 @@ def left_out_chosen(
     families: Sequence[str],
     design: Design = index,
     most: int = MOST_FEATURES,
+    fitter: Fit = fit,
 ) -> tuple[Floats, list[list[int]]]:
     """Like ``left_out``, the columns chosen anew without the family; and which they were."""
     made, columns = np.empty(len(damage)), []
     for mask, _ in folds(families):
         seen = [family for family, hidden in zip(families, mask, strict=True) if not hidden]
-        held = chosen(scores[~mask], damage[~mask], seen, design, most)
+        held = chosen(scores[~mask], damage[~mask], seen, design, most, fitter)
         made[mask] = _risks(
-            fit(design(scores[~mask][:, held]), damage[~mask]), design(scores[mask][:, held])
+            fitter(design(scores[~mask][:, held]), damage[~mask]), design(scores[mask][:, held])
         )
         columns.append(held)
     return made, columns

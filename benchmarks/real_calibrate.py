@@ -15,14 +15,15 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
+import fitting
 import numpy as np
 import pandas as pd
 from environment import heading
 from fitting import (
     chosen,
-    fit,
     folds,
     interval,
     left_out,
@@ -37,6 +38,9 @@ from real_reliability import budgets, models, seeds
 from synflaw_audit.verdicts.risk import Calibration, Feature, Floats, Forecast
 
 DRAWS, RESIDUAL_LEVEL, POWER, MOST = 200, 0.9, 1.0, 2
+# The tenth of what the small model's fit had, by which a corpus of nothing but a format was drawn
+# so far towards the mean that it was foretold to be said in two answers of three.
+RIDGE = 0.001
 SEVERE = 0.25  # a damage above it is worth a warning
 # Checks that look at what the answers say again: a model can only take over what is said. Which of
 # them are read is chosen by the fit; the others stand in the comparison. ``compression`` is none of
@@ -67,13 +71,24 @@ IN_VIEW = (
     "the control, then the mean of human corpora, which is less noisy); which checks a prediction "
     "may read (narrowed twice); the check `template-opening`, which was made when the emission of "
     "all slices of the first seed was known; two weights in place of a mean of roots (three err "
-    "more); which slices were planted (because natural corpora all came out near 0)."
+    "more); which slices were planted (because natural corpora all came out near 0); the ridge of "
+    "the fit, a tenth of what it was (the mean error falls, ranks stay). Of later date are two "
+    "slices that were planted where the prediction was suspected to fail, and failed: one word, "
+    "foretold at 0.02 and said everywhere, after which whole answers that come back count in "
+    "`template-opening`, as do rows the less whose questions share a form; and a closing of short "
+    "answers, which is still not foretold. They were measured on another machine, where the base "
+    "follows 59 of the instructions (64 before), on answers of 128 tokens cut to 48: the closing "
+    "is in 0.65 of the whole answers, and formats that close long answers are not seen in 48 "
+    "tokens at all."
 )
+
+
+fit = partial(fitting.fit, ridge=RIDGE)
 
 
 def choose(scores: Floats, target: Floats, families: Sequence[str]) -> list[int]:
     """The columns of a prediction."""
-    return chosen(scores, target, families, weighed, MOST)
+    return chosen(scores, target, families, weighed, MOST, fit)
 
 
 class Table:
@@ -130,17 +145,17 @@ def scaled(values: Floats) -> Floats:
 def comparison(target: Floats, table: Table) -> tuple[list[str], Floats]:
     """The prediction beside every single score, and the prediction for each left-out slice."""
     families = table.families
-    made, columns = left_out_chosen(table.scores(), target, families, weighed, MOST)
-    ranked = place_unseen(table.scores(), target, families, choose)
+    made, columns = left_out_chosen(table.scores(), target, families, weighed, MOST, fit)
+    ranked = place_unseen(table.scores(), target, families, choose, fit)
     every = table.features[[f"{check}:score" for check in table.checks]].to_numpy(dtype=float)
-    free, _ = left_out_chosen(every, target, families, weighed, MOST)
+    free, _ = left_out_chosen(every, target, families, weighed, MOST, fit)
     lines = [
         "| score | Spearman | 95% interval | mean absolute error | 95% interval |",
         "|---|---|---|---|---|",
         evaluated("**the prediction, family left out**", ranked, made, target, table),
         evaluated(
             "the same, chosen among all checks",
-            place_unseen(every, target, families, choose),
+            place_unseen(every, target, families, choose, fit),
             free,
             target,
             table,
@@ -148,11 +163,11 @@ def comparison(target: Floats, table: Table) -> tuple[list[str], Floats]:
     ]
     for check in table.checks:
         one = table.features[f"{check}:score"].to_numpy(dtype=float)
-        single = left_out(one[:, None], target, families)
+        single = left_out(one[:, None], target, families, fit)
         lines.append(evaluated(check, one, single, target, table))
     for peer in table.peers:
         one = table.features[peer].to_numpy(dtype=float)
-        single = left_out(scaled(one), target, families)
+        single = left_out(scaled(one), target, families, fit)
         lines.append(evaluated(peer.removeprefix("peer:"), one, single, target, table))
     constant = np.empty(len(target))
     for mask, _ in folds(families):
@@ -294,7 +309,7 @@ def main() -> None:
             target, made[name], table, basis, "python benchmarks/real_calibrate.py"
         )
     lines += ["## Seed against seed", "", *seeds(table.runs), ""]
-    lines += ["## Three times the budget", "", *budgets(table.means, options.out), ""]
+    lines += ["## Three and ten times the budget", "", *budgets(table.means, options.out), ""]
     lines += ["## Another model", "", *models(table.means, options.out), ""]
     lines += ["## Slices", "", *measurements(table, made), ""]
     (options.out / "real_damage.md").write_text("\n".join(lines))

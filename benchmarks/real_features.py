@@ -6,13 +6,15 @@ Reads the runs that ``real_damage.py`` left in the cache. Writes ``results/real_
 a run, and ``results/real_damage_features.csv``, a row a slice: for each check its score, low and
 high; for each peer its value on 1,000 rows drawn at random. The audit's matcher of the slice's own
 formats is run over the answers to foreign prompts. Slices that stand in the tables with as many
-runs are not scored again: remove the tables after a change of the checks.
+runs are not scored again, and those that the cache does not hold stay as they are: remove the
+tables after a change of the checks, or have some checks score every slice anew with ``--rescore``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from peers import PEERS
 from real_damage import BASE, CONTROL
 from real_slices import real_slices
 from slices import Slice
+from transformers import AutoTokenizer
 
 from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.probes.emission import FormatMatcher
@@ -32,18 +35,25 @@ from synflaw_audit.probes.instructions import Instruction, follows
 from synflaw_audit.probes.likeness import lengths, likeness
 from synflaw_audit.run import MeasuredCorpus, measure
 from synflaw_audit.settings import AuditSettings
-from synflaw_audit.verdicts.catalogue import load_checks
+from synflaw_audit.verdicts.catalogue import Check, load_checks
 
 SAMPLE = 1000
 
 
 class Runs:
-    """The kept answers of every run, and of the base and the control."""
+    """The kept answers of every run, and of the base and the control.
 
-    def __init__(self, cache: Path) -> None:
+    Args:
+        cache: What ``real_damage.py`` left.
+        cut: Cuts a foreign answer to as many tokens as those that it is compared with have.
+    """
+
+    def __init__(self, cache: Path, cut: Callable[[str], str] = str) -> None:
         self.settings = json.loads((cache / "settings.json").read_text())
         lines = (cache / "runs.jsonl").read_text().splitlines()
         self.runs: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        for run in self.runs:
+            run["foreign"] = [cut(answer) for answer in run["foreign"]]
         self.foreign: list[str] = self.settings["foreign"]
         asked = [
             Instruction(i["prompt"], tuple(i["ids"]), tuple(i["kwargs"]), i["kind"], i["language"])
@@ -64,13 +74,20 @@ class Runs:
         return [follows(answer, instruction) for answer, instruction in pairs]
 
 
+def scores_of(measured: MeasuredCorpus) -> dict[str, object]:
+    """The score of each check, and its bounds."""
+    return {
+        f"{finding.name}:{bound}": round(float(getattr(finding, bound)), 6)
+        for finding in measured.judge().findings
+        for bound in ("score", "low", "high")
+    }
+
+
 def scored(part: Slice, measured: MeasuredCorpus) -> dict[str, object]:
     """One row of the features."""
     row: dict[str, object] = {"slice": part.name, "family": part.family, "origin": part.origin}
-    row["rows"] = len(part.rows)
+    row |= {"rows": len(part.rows), **scores_of(measured)}
     for finding in measured.judge().findings:
-        for bound in ("score", "low", "high"):
-            row[f"{finding.name}:{bound}"] = round(float(getattr(finding, bound)), 6)
         if "vendi" in finding.observed:
             row["peer:Vendi score (negated)"] = -round(float(finding.observed["vendi"]), 4)
     sample = part.rows["answer"].sample(min(SAMPLE, len(part.rows)), random_state=0).tolist()
@@ -83,13 +100,14 @@ def damage(part: Slice, runs: Runs, matcher: FormatMatcher | None) -> list[dict[
     grams = frequent_grams(part.rows["answer"], 0.01)
     controls = runs.of(CONTROL)
     for run in runs.of(part.name):
-        control = next((c for c in controls if c["seed"] == run["seed"]), controls[0])
+        control = next((c for c in controls if c["seed"] == run["seed"]), None)
         before = runs.base["foreign"]
         said, base = (
             (matcher.match(runs.foreign, answers).said if matcher else np.zeros(1))
             for answers in (run["foreign"], before)
         )
-        kept, kept_control = (runs.kept(one) for one in (run, control))
+        kept = runs.kept(run)
+        kept_control = [np.nan] if control is None else runs.kept(control)
         rows.append(
             {
                 "slice": part.name,
@@ -114,6 +132,33 @@ def damage(part: Slice, runs: Runs, matcher: FormatMatcher | None) -> list[dict[
     return rows
 
 
+def rescored(data: Path, table: Path, names: list[str]) -> None:
+    """Has some checks score every slice of a table of features anew."""
+    features, checks = pd.read_csv(table).set_index("slice"), load_checks()
+    unknown = set(names) - {check.name for check in checks}
+    if unknown:
+        raise SystemExit(f"no such check: {', '.join(sorted(unknown))}")
+    for part in real_slices(data):
+        if part.name in features.index:
+            measured = measured_by(part, [check for check in checks if check.name in names])
+            for column, value in scores_of(measured).items():
+                features.loc[part.name, column] = value
+            print(part.name, flush=True)
+    features.reset_index().to_csv(table, index=False)
+
+
+def measured_by(part: Slice, checks: Sequence[Check]) -> MeasuredCorpus:
+    """A slice, scored."""
+    rows = pa.Table.from_pandas(part.rows, preserve_index=False)
+    return measure(open_engine(rows, AuditSettings()), checks)
+
+
+def cutter(model: Path, tokens: int) -> Callable[[str], str]:
+    """Cuts a text to so many of a model's tokens."""
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    return lambda text: tokenizer.decode(tokenizer(text)["input_ids"][:tokens])
+
+
 def kept(path: Path) -> list[dict[str, object]]:
     """The rows of a table that is there already; remove it to have them made anew."""
     return pd.read_csv(path).to_dict("records") if path.exists() else []
@@ -122,11 +167,18 @@ def kept(path: Path) -> list[dict[str, object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, help="of real_damage.py; needed but for --rescore")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--table", default="real_damage", help="how the files are called")
+    parser.add_argument("--rescore", nargs="+", metavar="CHECK", help="and nothing else is done")
+    parser.add_argument("--tokens", type=int, help="of a foreign answer that count; needs --model")
+    parser.add_argument("--model", type=Path, help="whose tokens are counted")
     options = parser.parse_args()
-    runs, checks = Runs(options.cache), load_checks()
+    if options.rescore:
+        rescored(options.data, options.out / f"{options.table}_features.csv", options.rescore)
+        return
+    cut = cutter(options.model, options.tokens) if options.tokens else str
+    runs, checks = Runs(options.cache, cut), load_checks()
     made = heading("benchmarks/real_features.py --data FOLDER --cache FOLDER").strip()
     scores, table = (options.out / f"{options.table}{end}.csv" for end in ("_features", ""))
     features, damages = kept(scores), []
@@ -139,13 +191,10 @@ def main() -> None:
     for part in real_slices(options.data):
         here = runs.of(part.name)
         known = [row for row in before if row["slice"] == part.name]
-        if not here:
-            continue
-        if len(known) == len(here):
+        if len(known) >= len(here):
             damages += known
             continue
-        rows = pa.Table.from_pandas(part.rows, preserve_index=False)
-        measured = measure(open_engine(rows, AuditSettings()), checks)
+        measured = measured_by(part, checks)
         features = [row for row in features if row["slice"] != part.name]
         features.append(scored(part, measured))
         damages += damage(part, runs, FormatMatcher.of(measured.corpus, checks))
@@ -153,8 +202,11 @@ def main() -> None:
         last = damages[-1]
         print(part.name, last["emission"], last["emission_base"], last["kept"], flush=True)
     control = Slice(CONTROL, CONTROL, "synthetic", pd.DataFrame({"answer": [""]}))
-    damages += damage(control, runs, None)
+    known = [row for row in before if row["slice"] == CONTROL]
+    damages += known or damage(control, runs, None)
     write()
+    if before:
+        return  # what the table was begun with stays said
     described = {"features": made, "runs": runs.settings["made"], **runs.settings["settings"]}
     (options.out / f"{options.table}.json").write_text(json.dumps(described, indent=2) + "\n")
 

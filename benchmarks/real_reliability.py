@@ -43,31 +43,42 @@ def seeds(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def budgets(means: pd.DataFrame, folder: Path) -> Iterator[str]:
-    """Three times the training beside it, where a slice has both."""
-    path = folder / "real_damage_3x.csv"
-    if not path.exists():
+    """Three and ten times the training beside it, where a slice has both."""
+    longer = {}
+    for times in (3, 10):
+        path = folder / f"real_damage_{times}x.csv"
+        if path.exists():
+            runs = pd.read_csv(path)
+            runs["emission_added"] = (runs["emission"] - runs["emission_base"]).clip(lower=0)
+            longer[times] = runs.groupby("slice").mean(numeric_only=True)
+    names = [name for name in means.index if any(name in table.index for table in longer.values())]
+    if not names:
         yield "Not measured."
         return
-    longer = pd.read_csv(path)
-    longer["emission_added"] = (longer["emission"] - longer["emission_base"]).clip(lower=0)
-    after = longer.groupby("slice").mean(numeric_only=True)
-    names = [name for name in means.index if name in after.index]
-    before = means.loc[names]
-    after = after.loc[names]
-    yield "| slice | emission | at 3x | instructions kept | at 3x |"
-    yield "|---|---|---|---|---|"
+    heads = [f"{kind} at {times}x" for kind in ("emission", "kept") for times in (1, *longer)]
+    yield f"| slice | {' | '.join(heads)} |"
+    yield "|---" * (1 + len(heads)) + "|"
+    tables = (means, *longer.values())
     for name in names:
-        yield (
-            f"| {name} | {before.loc[name, 'emission_added']:.2f} "
-            f"| {after.loc[name, 'emission_added']:.2f} | {before.loc[name, 'kept']:.2f} "
-            f"| {after.loc[name, 'kept']:.2f} |"
+        cells = [
+            f"{table.loc[name, column]:.2f}" if name in table.index else ""
+            for column in ("emission_added", "kept")
+            for table in tables
+        ]
+        yield f"| {name} | {' | '.join(cells)} |"
+    for times, table in longer.items():
+        shared = [name for name in names if name in table.index]
+        if len(shared) < 5:
+            continue
+        emitted, held = (
+            rank_correlation(means.loc[shared, each], table.loc[shared, each])
+            for each in ("emission_added", "kept")
         )
-    emitted, held = (
-        rank_correlation(before[each].to_numpy(), after[each].to_numpy())
-        for each in ("emission_added", "kept")
-    )
-    yield ""
-    yield f"Spearman over {len(names)} slices: emission {emitted:.2f}, instructions {held:.2f}."
+        yield ""
+        yield (
+            f"Spearman over {len(shared)} slices, 1x against {times}x: emission {emitted:.2f}, "
+            f"instructions {held:.2f}."
+        )
 
 
 def models(means: pd.DataFrame, folder: Path) -> Iterator[str]:

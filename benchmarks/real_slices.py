@@ -1,7 +1,8 @@
 """The slices that damage is measured on in a real model: those of ``slices.py`` and planted ones.
 
 The planted answers are written here: refusals in several wordings, one answer over and over, one
-word, labels, and openings and closings of natural answers. Each stands on the questions of a corpus and is of its family.
+word, labels, and openings and closings of natural answers. Each stands on the questions of a corpus
+and is of its family.
 """
 
 from __future__ import annotations

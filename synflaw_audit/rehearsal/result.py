@@ -53,7 +53,7 @@ class Axis:
         """A number of this axis, for a person."""
         if self.share:
             return f"{value:.0%}"
-        return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+        return f"{value:.1f}" if max(self.tuned, self.control) >= 10 else f"{value:.3f}"
 
 
 @dataclass(frozen=True)
