@@ -197,6 +197,14 @@ def rehearsed(base, tmp_path_factory):
 
 
 class TestRehearse:
+    def test_the_time_it_takes_grows_with_seeds_and_budget(self) -> None:
+        one, two = RehearsalConfig(), RehearsalConfig(seeds=(0, 1))
+        longer = RehearsalConfig(TrainingConfig(budget=112_000))
+        assert two.remaining(60) == pytest.approx(2 * one.remaining(60))
+        assert one.remaining(120) == pytest.approx(2 * one.remaining(60))
+        assert longer.remaining(60) > 2 * one.remaining(60)
+        assert "4 trainings" in two.described()
+
     def test_a_corpus_of_one_answer_is_said_everywhere(self, rehearsed, base) -> None:
         corpus, out, config = rehearsed
         told: list[str] = []
