@@ -118,22 +118,14 @@ class Server(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        models = {"good": varied, "bad": BAD.function, "odd": None, "busy": varied}
-        prompt = asked["messages"][0]["content"]
-        if asked["model"] == "busy" and prompt not in self.server.refused:
-            self.server.refused.add(prompt)
-            self._reply(503, {"error": "busy"})
-            return
-        if asked["model"] == "full":
-            self._reply(429, {"error": "too many"})
-            return
+        models = {"good": varied, "bad": BAD.function, "odd": None}
         if self.path != "/v1/chat/completions" or asked["model"] not in models:
             self._reply(404, {"error": f"no model {asked['model']}"})
         elif models[asked["model"]] is None:
             self._reply(200, {"choices": []})
         else:
             assert asked["temperature"] == 0
-            said = models[asked["model"]](prompt)
+            said = models[asked["model"]](asked["messages"][0]["content"])
             self._reply(200, {"choices": [{"message": {"content": said}}]})
 
     def _reply(self, status: int, body: dict[str, object]) -> None:
@@ -150,7 +142,6 @@ class Server(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    server.refused = set()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/v1"
@@ -163,15 +154,6 @@ class TestEndpoint:
     def test_answers_stand_in_the_order_of_the_prompts(self, url: str) -> None:
         prompts = [f"prompt number {n}" for n in range(40)]
         assert Endpoint("good", url).answer(prompts, 8) == [varied(prompt) for prompt in prompts]
-
-    def test_a_server_that_is_busy_is_asked_again(self, url: str) -> None:
-        prompts = [f"busy prompt {n}" for n in range(8)]
-        found = Endpoint("busy", url, pause=0.01).answer(prompts, 8)
-        assert found == [varied(prompt) for prompt in prompts]
-
-    def test_one_that_stays_busy_is_named(self, url: str) -> None:
-        with pytest.raises(InputError, match=r"answered 429: .*too many"):
-            Endpoint("full", url, tries=2, pause=0.01).answer(["Why?"], 8)
 
     def test_a_refusal_names_the_address_and_what_was_said(self, url: str) -> None:
         with pytest.raises(InputError, match=r"chat/completions: answered 404: .*no model other"):
