@@ -30,6 +30,7 @@ from synflaw_audit.probes.emission import FormatMatcher
 from synflaw_audit.probes.models import load_model
 from synflaw_audit.reading import open_source
 from synflaw_audit.rehearsal.behaviour import Behaviour, ProbeConfig, Prober
+from synflaw_audit.rehearsal.rows import QuestionAnswer
 from synflaw_audit.rehearsal.training import TrainingConfig, train_adapters
 from synflaw_audit.run import measure
 from synflaw_audit.settings import AuditSettings
@@ -138,7 +139,9 @@ def main() -> None:
     del base
     for name, pairs in rows.items():
         model, tokenizer = load_model(args.model)
-        network, _ = train_adapters(model, tokenizer, pairs, TrainingConfig(budget=args.budget))
+        trained_on = [QuestionAnswer(*pair) for pair in pairs]
+        config = TrainingConfig(budget=args.budget)
+        network, _ = train_adapters(model, tokenizer, trained_on, config)
         merged = network.merge_and_unload()  # type: ignore[operator]
         show(name, len(pairs), prober.behaviour(merged), learned(merged, tokenizer, told))
 
