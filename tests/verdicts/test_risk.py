@@ -166,3 +166,11 @@ class TestShipped:
         assert high.score > low.score
         assert low.score < 0.25
         assert high.basis == forecast().emission.basis
+
+    @pytest.mark.parametrize("answer", ["Yes.", "It depends on many things, as ever in life."])
+    def test_one_answer_over_and_over_is_a_risk_near_one(
+        self, natural: pd.DataFrame, answer: str
+    ) -> None:
+        found = audit(natural.head(300).assign(answer=answer)).risk
+        assert found.score > 0.8
+        assert found.emission.value > 0.8
