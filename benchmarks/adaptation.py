@@ -28,7 +28,7 @@ from synflaw_audit.text.adaptation import AdaptConfig
 from synflaw_audit.text.embedders import adapt, embedder_named
 
 CORPORA = ("dolly_3k.parquet", "alpaca_td003_9k.parquet")
-PLAIN = AdaptConfig(steps=40, rows=12, max_length=96, drop=0.0)
+PLAIN = AdaptConfig(steps=20, rows=8, max_length=64, drop=0.0)
 ARMS = {
     "not adapted": None,
     "plain (drop 0)": PLAIN,
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=250, help="answers of each corpus")
     parser.add_argument("--train", type=int, default=1000, help="answers of each corpus")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=PLAIN.steps)
     given = parser.parse_args()
     torch.set_num_threads(1)
     trained, held = [], []
@@ -63,7 +64,9 @@ def main() -> None:
                     folder, loss, seconds = str(model), "", ""
                     if config:
                         out = Path(scratch) / "out"
-                        done = adapt(model, trained, out, replace(config, seed=seed))
+                        done = adapt(
+                            model, trained, out, replace(config, seed=seed, steps=given.steps)
+                        )
                         folder = done.folder
                         loss = f"{np.mean(done.losses[-10:]):.2f}"
                         seconds = f"{done.seconds:.0f}"
