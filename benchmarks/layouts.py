@@ -158,7 +158,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=3000, help="So many rows of each.")
     options = parser.parse_args()
     print("# The same rows in eight layouts\n")
-    print(heading("benchmarks/layouts.py --data FOLDER --only NAME ..."))
+    names = " ".join(options.only)
+    print(heading(f"benchmarks/layouts.py --data FOLDER --only {names} --rows {options.rows}"))
     print(
         "`apart` is the largest difference of any check's score from that of the plain pairs; "
         "beside it, how many checks judge otherwise, and how many rows only one of both flags.\n"
