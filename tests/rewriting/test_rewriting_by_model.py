@@ -86,3 +86,14 @@ def test_both_propose_the_same_and_only_what_is_proven_is_written(
     assert written == [
         {**row, "answer": accepted.get(number, row["answer"])} for number, row in enumerate(rows)
     ]
+
+
+def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from synflaw_audit.errors import MissingExtraError
+    from synflaw_audit.rewriting import RewriteSettings
+    from synflaw_audit.rewriting.generators import prompted
+    from synflaw_audit.rewriting.natural import Natural
+
+    monkeypatch.setattr(prompted, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"synflaw-audit\[repair\]"):
+        prompted.prompted("some/model", Natural(), RewriteSettings())

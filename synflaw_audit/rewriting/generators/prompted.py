@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
 import xxhash
 
 from synflaw_audit.chat.endpoint import ChatServer, EndpointError, about_tokens
+from synflaw_audit.errors import MissingExtraError
 from synflaw_audit.rewriting.base import Rewriter, RewriteRow
 from synflaw_audit.rewriting.mixture import WantedForm
 from synflaw_audit.rewriting.natural import Natural
@@ -246,12 +248,15 @@ def prompted(name: str, corpus: Natural, settings: RewriteSettings) -> Prompted:
     """A rewriter for an address or the name of a model.
 
     Raises:
+        MissingExtraError: A model is named, and transformers is not installed.
         EndpointError: The endpoint does not say which model it serves.
         CatalogueError: A prompt of one's own is not valid.
     """
     domain = corpus.domain
     prompt = prompt_for(load_prompts(settings.prompts), domain)
     if not name.startswith(("http://", "https://")):
+        if find_spec("transformers") is None or find_spec("torch") is None:
+            raise MissingExtraError(f"rewriting with the model {name!r} on this machine", "repair")
         return ModelRewriter(prompt, domain, settings.price_per_million, settings.model or name)
     server = ChatServer(
         name,
