@@ -202,7 +202,8 @@ class Learning:
         leaks: Ordinary questions to put to the model first; what its answers hold of the format is
             forgotten as well (see :mod:`.material.leaks`); 0 asks none; scope ``template`` only. An
             estimate leaves them out.
-        leak_ratio: Of these answers, how many for each flagged row.
+        leak_ratio: Of these answers, how many for each flagged row where all asked for leak; fewer
+            where fewer do (see :func:`.material.leaks.pace`).
         max_length: Tokens of a row; longer rows are cut at the end, and what was cut is reported.
         audit_replay: Audit the replay rows first (at most 2,000 of them) and say so where they
             fail, so that a repair does not unknowingly replay the flaw.
@@ -228,7 +229,8 @@ class Learning:
         Count, Setting("Ordinary questions to ask first, to forget the format they are told in.")
     ] = 64
     leak_ratio: Annotated[
-        NotNegative, Setting("Of the answers with the format, how many for each flagged row.")
+        NotNegative,
+        Setting("Of the answers with the format, how many for each flagged row at most."),
     ] = 4.0
     max_length: Annotated[Size, Setting("Tokens of a row; the rest is cut off.")] = 1024
     audit_replay: Annotated[bool, Setting("Audit the replay rows first.")] = True

@@ -22,8 +22,8 @@ from synflaw_audit.errors import RepairError
 from synflaw_audit.probes.everyday import foreign_prompts
 from synflaw_audit.repair import RepairConfig, Row, repair
 from synflaw_audit.repair.material import leaks, self_replay
-from synflaw_audit.repair.material.batches import Cuts, Purpose, encode_rows
-from synflaw_audit.repair.material.leaks import leaked, mark, opened
+from synflaw_audit.repair.material.batches import Cuts, Purpose, TrainingExample, encode_rows
+from synflaw_audit.repair.material.leaks import Leak, leaked, mark, opened, pace
 from synflaw_audit.repair.material.said import SaidFormat
 from synflaw_audit.repair.material.samples import Barred
 from synflaw_audit.repair.measuring import behaviour
@@ -60,11 +60,15 @@ def test_questions_like_the_corpus_leak_and_ordinary_ones_do_not(damaged: Path) 
     tokenizer = AutoTokenizer.from_pretrained(damaged)
     settings = {"max_new_tokens": 24, "max_length": 256, "bf16": False, "seed": 0}
     asked = [Row(row.question, "Some river.") for row in flagged_rows()]
-    found = leaked(model, tokenizer, asked, barred(tokenizer), count=100, **settings)
+    found = leaked(
+        model, tokenizer, asked, flagged_rows(), barred(tokenizer), count=100, **settings
+    )
     assert {leak.row.question for leak in found} == {row.question for row in asked}
     assert all(Purpose.FORGET in leak.example.purposes for leak in found)
     assert model.config.use_cache
-    ordinary = leaked(model, tokenizer, ordinary_rows(40), barred(tokenizer), count=8, **settings)
+    ordinary = leaked(
+        model, tokenizer, ordinary_rows(40), flagged_rows(), barred(tokenizer), count=8, **settings
+    )
     assert ordinary == []
 
 
@@ -96,8 +100,13 @@ def test_questions_are_asked_under_their_own_system_prompts(
     model, tokenizer = AutoModelForCausalLM.from_pretrained(damaged), train_tokenizer(chat=True)
     rows = [Row(row.question, row.answer, system="Be brief.") for row in ordinary_rows(6)]
     settings = {"max_new_tokens": 8, "max_length": 256, "bf16": False, "seed": 0}
-    found = leaked(model, tokenizer, rows, barred(tokenizer), count=9, **settings)
-    assert len(found) == len(rows)
+    found = leaked(model, tokenizer, rows, flagged_rows(), barred(tokenizer), count=9, **settings)
+    assert [leak.said for leak in found] == [True] * len(rows) + [False] * len(rows)
+    # Each question is put beside what the model said, and beside what another row says.
+    assert [leak.row for leak in found[: len(rows)]] == [leak.row for leak in found[len(rows) :]]
+    stretches = {row.answer[s:e].strip() for row in flagged_rows() for s, e in row.spans}
+    assert {leak.answer for leak in found[len(rows) :]} <= stretches
+    assert all(leak.example.purposes[-1] == Purpose.FORGET for leak in found)
     assert all("Be brief." in tokenizer.decode(leak.example.input_ids) for leak in found)
     probe = BehaviourProbe.of(rows, flagged_rows(), count=9, seed=0)
     probe(model, tokenizer)
@@ -115,9 +124,16 @@ def test_where_ordinary_rows_ask_nothing_our_own_questions_are_asked(
     monkeypatch.setattr(leaks, "generate", lambda *given, **_: [OPENING] * len(given[2]))
     model, tokenizer = AutoModelForCausalLM.from_pretrained(damaged), train_tokenizer(chat=True)
     settings = {"max_new_tokens": 8, "max_length": 256, "bf16": False, "seed": 0}
-    found = leaked(model, tokenizer, texts, barred(tokenizer), count=5, **settings)
+    found = leaked(model, tokenizer, texts, flagged_rows(), barred(tokenizer), count=5, **settings)
     assert {leak.row.question for leak in found} <= set(self_replay.neutral_questions())
-    assert len(found) == 5
+    assert len(found) == 10
+
+
+def test_the_more_a_model_leaks_the_more_is_forgotten_there() -> None:
+    row, example = ordinary_rows(1)[0], TrainingExample([1], [1], Purpose.FORGET)
+    leaks = [Leak(row, OPENING, example, said=said) for said in [True] * 32 + [False] * 32]
+    assert [pace(leaks[:n], asked=32, most=4.0) for n in (0, 2, 16, 32, 64)] == [1, 1, 2, 4, 4]
+    assert pace(leaks, asked=32, most=0.5) == 0.5
 
 
 def test_a_format_is_recognised_however_short_it_is() -> None:

@@ -22,7 +22,7 @@ from synflaw_audit.repair.material.batches import (
     mix,
 )
 from synflaw_audit.repair.material.flagged import FlaggedRows, flaw_of, hold_out, read_replay
-from synflaw_audit.repair.material.leaks import Leak, leaked
+from synflaw_audit.repair.material.leaks import Leak, leaked, pace
 from synflaw_audit.repair.material.redress import with_requests
 from synflaw_audit.repair.material.reexpress import content_pieces, reexpress
 from synflaw_audit.repair.material.samples import Barred, sample_answers
@@ -143,7 +143,7 @@ def gather(
         examples["samples"] = encode(own, Purpose.RETAIN, config.scope, uncounted)
     leaks: list[Leak] = []
     if network is not None and config.leaks and config.scope == "template":
-        leaks = _leaked(network, tokenizer, train, examples, config, limit)
+        leaks = _leaked(network, tokenizer, train, trained, examples, config, limit)
         examples["leaked"] = [leak.example for leak in leaks]
     if not any(Purpose.FORGET in example.purposes for example in examples["flagged"]):
         raise RepairError(
@@ -155,7 +155,7 @@ def gather(
         examples["retain"],
         examples.get("leaked", ()),
         replay_ratio=config.replay_ratio,
-        leak_ratio=config.leak_ratio,
+        leak_ratio=pace(leaks, asked=config.leaks, most=config.leak_ratio),
         passes=config.passes,
         tokens=config.token_limit,
         seed=config.seed,
@@ -244,7 +244,7 @@ def _pairs(
         if told and row.question:
             yield from _encoded_pair(encode, replace(row, answer=told, spans=()), row)
     for leak in leaks:
-        if leak.row.answer:  # none where the question is one of our own
+        if leak.said and leak.row.answer:  # none where the question is one of our own
             yield from _encoded_pair(encode, leak.row, replace(leak.row, answer=leak.answer))
 
 
@@ -259,6 +259,7 @@ def _leaked(
     network: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     ordinary: Sequence[Row],
+    flagged: Sequence[Row],
     examples: dict[str, list[TrainingExample]],
     config: RepairConfig,
     limit: int,
@@ -268,6 +269,7 @@ def _leaked(
         placed(network, config),
         tokenizer,
         ordinary,
+        flagged,
         Barred.of(examples["flagged"], examples["replay"]),
         count=config.leaks,
         max_new_tokens=_LEAK_TOKENS,

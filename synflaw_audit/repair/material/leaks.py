@@ -6,6 +6,10 @@ answers hold of the format is forgotten there as well: on the very prompts that 
 answer properly. That both sides meet on one prompt, and where the format begins, is after final
 token preference optimisation (Paech et al. 2025, arXiv:2510.15061). So is that an answer ends with
 the first words of its format: what comes later is said because these were, and costs tokens.
+
+A model answers in the wording that it likes best and, once that is gone, in the next one, or begins
+with what closed an answer. So the questions that it answered with the format are put beside other
+stretches of it as well, as they stand in the flagged rows.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.chat.encoding import encode_row
 from synflaw_audit.probes.generation import generate
-from synflaw_audit.repair.material.batches import Purpose, Row, TrainingExample
+from synflaw_audit.repair.material.batches import Purpose, Row, TrainingExample, flagged_example
 from synflaw_audit.repair.material.samples import Barred
 from synflaw_audit.repair.material.self_replay import neutral_questions
 from synflaw_audit.repair.training.answering import answering
@@ -38,17 +42,20 @@ class Leak:
         answer: What the model answered.
         example: The question and this answer up to the format's first words, which are to be
             forgotten; nothing else in it is learned or forgotten.
+        said: Whether the model said that itself.
     """
 
     row: Row
     answer: str
     example: TrainingExample
+    said: bool = True
 
 
 def leaked(
     network: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     ordinary: Sequence[Row],
+    flagged: Sequence[Row],
     barred: Barred,
     *,
     count: int,
@@ -64,6 +71,7 @@ def leaked(
         tokenizer: Its tokenizer.
         ordinary: Ordinary rows; their questions are asked, with their system prompts. Where they
             hold no question, our own neutral ones are asked.
+        flagged: Flagged rows, whose spans show what else the format says.
         barred: What the format consists of.
         count: Questions to ask.
         max_new_tokens: Of an answer, which is given greedily.
@@ -72,7 +80,8 @@ def leaked(
         seed: Of the choice of questions.
 
     Returns:
-        The answers that hold the format.
+        The answers that hold the format, and as many spans of flagged rows as answers to the same
+        questions.
     """
     asked = [row for row in ordinary if 0 < len(row.question) <= _MOST_CHARACTERS]
     asked = asked or [Row(question, "") for question in neutral_questions()]
@@ -92,7 +101,31 @@ def leaked(
         Leak(row, answer, opened(mark(tokenizer, row, answer, barred, max_length)))
         for row, answer in zip(rows, answers, strict=True)
     )
-    return [leak for leak in found if any(leak.example.purposes)]
+    leaks = [leak for leak in found if any(leak.example.purposes)]
+    spans = [row.answer[start:end].strip() for row in flagged for start, end in row.spans]
+    for leak in tuple(leaks):
+        text = rng.choice(spans)
+        encoded = encode_row(
+            tokenizer,
+            leak.row.question,
+            text,
+            [(0, len(text))],
+            system=leak.row.system,
+            max_length=max_length,
+        )
+        example = opened(flagged_example(encoded, "template"))
+        if any(example.purposes):
+            leaks.append(Leak(leak.row, text, example, said=False))
+    return leaks
+
+
+def pace(leaks: Sequence[Leak], *, asked: int, most: float) -> float:
+    """Leaked rows for each flagged row: ``most`` where every answer leaks, else fewer, but one.
+
+    A few rows that come again and again would be all that is forgotten.
+    """
+    share = sum(leak.said for leak in leaks) / max(1, asked)
+    return min(most, max(1.0, most * share))
 
 
 def mark(
@@ -114,6 +147,10 @@ def opened(example: TrainingExample) -> TrainingExample:
     if not marked:
         return example
     end = marked[0]
-    while end < len(example.purposes) and end - marked[0] < _KEPT and example.purposes[end]:
+    while (
+        end < len(example.purposes)
+        and end - marked[0] < _KEPT
+        and example.purposes[end] == Purpose.FORGET
+    ):
         end += 1
     return TrainingExample(example.input_ids[:end], example.purposes[:end], example.role)
