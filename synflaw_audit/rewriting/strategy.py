@@ -8,6 +8,7 @@ A row of which an answer has no such rewrite is capped like any other: nothing i
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -140,10 +141,14 @@ class Rewrite(Strategy):
             for reason, count in reasons.most_common(4)
         ]
         if not self.credibility.decides and self.settings.credibility != "none":
-            told.append(
-                "Credibility decides nothing here: mismatched answers are not told from the "
-                f"corpus's own ({self.credibility.pairs:,} pairs, AUC {self.credibility.auc:.2f})."
+            said = self.credibility
+            why = (
+                f"{said.pairs:,} pairs that could be told apart are too few"
+                if math.isnan(said.auc)
+                else "mismatched answers are not told from the corpus's own "
+                f"({said.pairs:,} pairs, AUC {said.auc:.2f})"
             )
+            told.append(f"Credibility decides nothing here: {why}.")
         return (*told, *(() if self._rewriter is None else self._rewriter.notices()))
 
     def _accepted(self, row: FlaggedRow) -> bool:

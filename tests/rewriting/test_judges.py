@@ -39,6 +39,10 @@ TOPICS = ("harbour", "violin", "glacier", "sourdough", "satellite", "orchard", "
         ("In Oslo it often rains.", "lost: name Rome"),
         ("In Rome it rains 5 days often.", "invented: number 5"),
         ("In Rome.", "of 50% needed"),
+        (
+            "In Rome it often rains.\n\nThe answer is: in Rome it often rains.",
+            "says the same twice",
+        ),
         ("In Rome it often \x1b[1mrains.", "control characters"),
     ],
 )

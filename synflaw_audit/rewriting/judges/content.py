@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
@@ -14,6 +15,7 @@ from synflaw_audit.untrusted import visible
 _WORD = re.compile(r"[^\W_]+")
 _STEM = 5  # letters of a word that must be the same: "diagnose" and "diagnosis"
 _ENDS = re.compile(r"[.!?…。！？:)\]}>`*|\"'”’]\s*\Z")  # noqa: RUF001
+_CLAUSE_END, _CLAUSE = re.compile(r"[.!?:;\n]+"), 4  # words, of a clause that may not come twice
 _BRIEF = 6  # words; a brief answer may end without a stop
 
 
@@ -29,6 +31,8 @@ class ContentScore:
         finished: Whether it ends as a text does, or as the answer did.
         visible: Whether all of it shows: it has no character that a terminal would obey or that
             turns what is shown around, unless the answer has such.
+        repeats: Whether it says a clause twice that the answer says once, as models do that have
+            lost their way.
     """
 
     kept: int
@@ -37,6 +41,7 @@ class ContentScore:
     coverage: float
     finished: bool
     visible: bool = True
+    repeats: bool = False
 
     def objection(self, least_coverage: float) -> str:
         """Why the rewrite is not accepted; "" if nothing speaks against it."""
@@ -50,6 +55,8 @@ class ContentScore:
             return (
                 f"says {self.coverage:.0%} of the content's words, of {least_coverage:.0%} needed"
             )
+        if self.repeats:
+            return "says the same twice"
         return "" if self.finished else "breaks off"
 
 
@@ -71,7 +78,15 @@ def judge_content(facts: Facts, row: RewriteRow, rewritten: str) -> ContentScore
         coverage=len(told & _stems(rewritten)) / len(told) if told else 1.0,
         finished=finished,
         visible=visible(rewritten) == rewritten or visible(row.answer) != row.answer,
+        repeats=bool(_twice(rewritten) - _twice(row.answer)),
     )
+
+
+def _twice(text: str) -> set[str]:
+    """The clauses of some length that a text has more than once."""
+    clauses = (" ".join(_WORD.findall(part.lower())) for part in _CLAUSE_END.split(text))
+    counts = Counter(clause for clause in clauses if clause.count(" ") >= _CLAUSE - 1)
+    return {clause for clause, count in counts.items() if count > 1}
 
 
 def _stems(text: str) -> frozenset[str]:
