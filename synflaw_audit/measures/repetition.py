@@ -9,6 +9,7 @@ import numpy as np
 from synflaw_audit.measures.base import Marker, Score, inclusion_chance
 from synflaw_audit.measures.intervals import estimate
 from synflaw_audit.sample.corpus import Corpus
+from synflaw_audit.text.copies import firsts
 from synflaw_audit.text.kernels.phrases import grouped, holders
 from synflaw_audit.text.phrases import Floats, numbered
 from synflaw_audit.text.tokens import (
@@ -20,7 +21,6 @@ from synflaw_audit.text.tokens import (
     Tokens,
     extended,
     factorized,
-    firsts,
 )
 
 TOKENS = 500_000  # of answers looked at; the rows are in random order

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from synflaw_audit.text.descriptions import described
 from synflaw_audit.text.phrases import Floats, Phrases, frequent, mine, numbered
-from synflaw_audit.text.refrains import Refrains, refrains
+from synflaw_audit.text.refrains import Refrains, refrains, told_by
 from synflaw_audit.text.slots import learned
 from synflaw_audit.text.templates import (
     Occurrences,
@@ -65,7 +65,7 @@ def fit(texts: pa.Array, tokens: Tokens, unit: Ints, prefix: str = "A") -> Templ
             phrases = mine(tokens, levels, content)
             book = _fitted(tokens, phrases)
     said = refrains(tokens, unit)
-    known = _known(book, said.phrases, tokens)
+    known = told_by(book, said.phrases, tokens)
     if not known.all():
         book = _fitted(tokens, phrases, said, known)
     found = book.occurrences(tokens)
@@ -143,24 +143,6 @@ def _found(phrases: Phrases, tokens: Tokens, ids: Ids) -> Occurrences:
     """Where each of the phrases occurs in the tokens they were mined from."""
     everything = np.ones((len(phrases), 1), dtype=bool)
     return _book(phrases, ids, everything[:, 0], everything).occurrences(tokens)
-
-
-def _known(book: TemplateBook, said: Phrases, tokens: Tokens) -> Mask:
-    """Which refrains hold a formulaic phrase of a template, so that it finds them: bool [refrains].
-
-    The marks and line breaks around a sentence may belong to the phrase.
-    """
-    found = book.occurrences(tokens)
-    found = found.where(book.core[found.phrase])
-    bound = np.flatnonzero(~(tokens.breaks | tokens.stops))
-    first, last = said.example, said.example + said.length
-    reach = np.concatenate([[-1], bound, [len(tokens.ids)]])
-    first = reach[np.searchsorted(bound, first)] + 1
-    last = reach[np.searchsorted(bound, last) + 1]
-    ends = found.at + found.length
-    places = zip(np.searchsorted(found.at, first), np.searchsorted(found.at, last), strict=True)
-    inside = [bool((ends[a:b] <= end).any()) for (a, b), end in zip(places, last, strict=True)]
-    return np.array(inside, dtype=bool)
 
 
 def _reaching_beyond(weaker: Occurrences, cores: Occurrences, size: int) -> Occurrences:

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from synflaw_audit.errors import InputError, MissingExtraError
+from synflaw_audit.text.copies import firsts
 from synflaw_audit.text.phrases import Floats, numbered
-from synflaw_audit.text.tokens import Ids, Ints, extended, factorized, firsts, tokenize
+from synflaw_audit.text.tokens import Ids, Ints, extended, factorized, tokenize
 from synflaw_audit.text.weights import require_safetensors
 
 ORDER = 3

@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 
 from synflaw_audit.text.kernels import MIX, MULTIPLIER
 from synflaw_audit.text.phrases import IDIOM, Floats, Phrases, none, numbered
+from synflaw_audit.text.templates import TemplateBook
 from synflaw_audit.text.tokens import Ids, Ints, Mask, Tokens, extended
 
 LEAST_UNITS, LEAST_SHARE = 5, 0.001  # hold a refrain
@@ -113,6 +114,24 @@ def refrains(tokens: Tokens, unit: Ints) -> Refrains:
         ),
         alike,
     )
+
+
+def told_by(book: TemplateBook, said: Phrases, tokens: Tokens) -> Mask:
+    """Which refrains hold a formulaic phrase of a template, so that it finds them: bool [refrains].
+
+    The marks and line breaks around a sentence may belong to the phrase.
+    """
+    found = book.occurrences(tokens)
+    found = found.where(book.core[found.phrase])
+    bound = np.flatnonzero(~(tokens.breaks | tokens.stops))
+    first, last = said.example, said.example + said.length
+    reach = np.concatenate([[-1], bound, [len(tokens.ids)]])
+    first = reach[np.searchsorted(bound, first)] + 1
+    last = reach[np.searchsorted(bound, last) + 1]
+    ends = found.at + found.length
+    places = zip(np.searchsorted(found.at, first), np.searchsorted(found.at, last), strict=True)
+    inside = [bool((ends[a:b] <= end).any()) for (a, b), end in zip(places, last, strict=True)]
+    return np.array(inside, dtype=bool)
 
 
 def _grams(ids: Ids, first: Ints, last: Ints) -> Ids:

@@ -46,7 +46,6 @@ __all__ = [
     "Tokens",
     "extended",
     "factorized",
-    "firsts",
     "tokenize",
 ]
 
@@ -220,18 +219,6 @@ def factorized(texts: pa.Array) -> tuple[Ints, pa.Array]:
         return np.empty(0, dtype=np.int64), texts
     encoded = texts.dictionary_encode()
     return np.asarray(encoded.indices, dtype=np.int64), encoded.dictionary
-
-
-def firsts(unit: Ints, text: Ints) -> Mask:
-    """Which rows are no copies of an earlier row of their unit: bool [rows].
-
-    Args:
-        unit: int64 [rows].
-        text: int64 [rows], see ``factorized``.
-    """
-    found = np.zeros(len(unit), dtype=bool)
-    found[np.unique(np.stack([unit, text]), axis=1, return_index=True)[1]] = True
-    return found
 
 
 def tokenize(texts: pa.Array) -> Tokens:
