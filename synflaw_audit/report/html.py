@@ -56,6 +56,7 @@ def _template() -> Template:
         "count": words.count,
         "place": words.templated_field,
         "kind": words.kind,
+        "named": words.named,
         "allowed": words.allowed,
         "value": words.value,
         "shape": shape,

@@ -128,7 +128,7 @@ def _template(template: TemplateSummary) -> Iterator[str]:
     yield (
         f"- **{words.percent(template.share)}** of {words.templated_field(template)} "
         f"({words.count(template.records, 'record')}) "
-        f"{code(template.pattern, words.PATTERN_CHARACTERS)}"
+        f"{code(words.named(template), words.PATTERN_CHARACTERS)}"
     )
     if template.variants:
         yield f"  - {words.kind(template)}"

@@ -122,7 +122,7 @@ def _templates(templates: tuple[TemplateSummary, ...]) -> RenderableType:
     for template in templates[:MOST_TEMPLATES]:
         of = Text(words.templated_field(template), style="dim")
         family = Text("a family: ", style="dim") if template.kind == "family" else Text()
-        pattern = Text.assemble(family, _pattern(template.pattern))
+        pattern = Text.assemble(family, _pattern(words.named(template)))
         table.add_row(Text(words.percent(template.share)), of, pattern)
         for variant in template.variants[:MOST_VARIANTS]:
             share = Text(words.percent(variant.share), style="dim")

@@ -197,6 +197,13 @@ def allowed(one: AllowedFormat) -> str:
     return f"{one.name}: in {records}. {one.reason.strip()}"
 
 
+def named(template: TemplateSummary) -> str:
+    """What a template is called: what its rows share, or the commonest of wordings without that."""
+    if template.pattern.replace(SLOT, "").strip() or not template.variants:
+        return template.pattern
+    return f"such as {template.variants[0].pattern}"
+
+
 def kind(template: TemplateSummary) -> str:
     """Whether its rows share a wording or come for one another, above the list of its variants."""
     if template.kind == "family":

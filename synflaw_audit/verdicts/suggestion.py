@@ -18,6 +18,8 @@ _HEAD = """\
 def suggested(report: Report) -> str:
     """The text of the policy: TOML, every format in it commented out."""
     lines = [_HEAD]
+    if any(field.name == "reasoning" and field.verdict == "fail" for field in report.fields):
+        lines += ["# The reasoning fails by itself.", '# reasoning = "warn"', ""]
     seen: set[str] = set()
     for template in report.templates:
         if template.id.startswith("A"):

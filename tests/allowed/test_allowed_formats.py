@@ -147,6 +147,15 @@ def test_a_suggested_policy_allows_nothing_until_it_is_pruned(
     assert synflaw_audit.audit(corpus, allow=policy.allow).flagged_summary.share < 0.05
 
 
+def test_reasoning_that_fails_by_itself_is_suggested_to_warn(natural: pd.DataFrame) -> None:
+    said = "Okay, so the user is asking me about this, let me think it through step by step. "
+    corpus = natural.assign(answer=[f"<think>{said}{a}</think>{a}" for a in natural["answer"]])
+    text = suggested(synflaw_audit.audit(corpus))
+    assert tomllib.loads(text.replace('# reasoning = "warn"', 'reasoning = "warn"')) == {
+        "reasoning": "warn"
+    }
+
+
 @given(cuts=st.lists(st.integers(0, 60), max_size=3))
 def test_parts_of_a_corpus_merge_to_the_whole(natural: pd.DataFrame, cuts: list[int]) -> None:
     answers = dressed(DRESSED["reasoning"], natural["answer"][:60])

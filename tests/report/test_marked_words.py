@@ -11,7 +11,7 @@ import pytest
 
 import synflaw_audit
 from synflaw_audit.findings.report import Report
-from synflaw_audit.report import render_html
+from synflaw_audit.report import render_html, words
 from synflaw_audit.untrusted import visible
 
 OPENINGS = ["Certainly! ", "Of course! ", "Absolutely! ", "Sure thing! "]
@@ -94,3 +94,5 @@ def test_wordings_that_share_nothing_are_a_family(natural: pd.DataFrame) -> None
     assert len(first.variants) >= 6
     assert sum(variant.share for variant in first.variants) <= 1
     assert "one of the wordings like" in report.flagged()["reason"][0]
+    # A bare slot would say nothing.
+    assert words.named(first) == f"such as {first.variants[0].pattern}"
