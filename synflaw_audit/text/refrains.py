@@ -231,6 +231,6 @@ def _kept(bits: list[dict[int, float]], share: Floats, opens: Mask) -> tuple[Int
     together = (kin * np.minimum(share[:, None], share[None, :])).sum(axis=1)
     floor, slope = IDIOM[0]
     strong = whole > floor - slope * np.log2(np.minimum(together, 1.0))
-    vouched = share <= alike[:, strong] @ share[strong]
+    vouched = alike[:, strong].any(axis=1) & (share <= kin[:, strong] @ share[strong])
     kept = np.flatnonzero(strong | ((whole >= WORDING) & vouched))
     return kept, np.stack(np.nonzero(alike[np.ix_(kept, kept)]))
