@@ -151,16 +151,30 @@ class Pair:
         return text + (f", {NUMBERS_AS_TEXT}" if self.numbers else "")
 
     @cached_property
-    def _alone(self) -> bool:
-        """There is nothing beside the question and the answer."""
-        return self.context is self.system is self.history is self.reasoning is None
+    def _beside(self) -> frozenset[str]:
+        """The columns beside the question and the answer, of which few rows have any."""
+        names = (self.context, self.system, self.history, self.reasoning)
+        return frozenset(name for name in names if name is not None)
+
+    def plain(self, row: Fields) -> tuple[str, str] | None:
+        """The question and the answer of a row that has two texts and no more, as nearly all have.
+
+        None of any other; ``records`` says of every row what is to be said.
+        """
+        question = "" if self.question is None else row.get(self.question)
+        answer = row.get(self.answer)
+        if not isinstance(question, str) or not isinstance(answer, str):
+            return None
+        if not self._beside.isdisjoint(row) or may_hold_thought(answer):
+            return None
+        return question, answer
 
     def records(self, row: Fields) -> Sequence[Exchange]:
         """See ``Schema.records``."""
+        if plain := self.plain(row):
+            return (_exchange(0, *plain, (self.answer,), None, ""),)
         question = "" if self.question is None else present(row, self.question)
         answer = present(row, self.answer)
-        if self._alone and isinstance(question, str) and isinstance(answer, str):  # as nearly all
-            return (_exchange(0, question, answer, (self.answer,), None, ""),)
         asks = isinstance(question, list | Mapping) and _holds_messages(question)
         if asks or (isinstance(answer, list) and is_conversation(answer, self.vocabulary)):
             return self._completed(row, question, answer)
