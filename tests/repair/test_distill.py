@@ -80,6 +80,10 @@ def test_easy_tokens_are_those_of_which_the_teacher_is_sure() -> None:
     assert atkd(found, hard_share=0.0) == pytest.approx(float(found[1].mean()))
 
 
+def test_every_teaching_that_can_be_asked_for_is_there() -> None:
+    assert ("atkd", *BY_TOKEN) == TEACHINGS
+
+
 def test_reverse_kl_is_the_kl_the_other_way() -> None:
     student, teacher, _ = drawn(3)
     torch.testing.assert_close(reverse_kl(student, teacher), forward_kl(teacher, student))

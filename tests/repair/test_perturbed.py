@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -17,7 +17,15 @@ from torch import Tensor, nn
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, RepairTrainer
 from synflaw_audit.repair.material.batches import Cuts, Purpose, encode_rows
-from synflaw_audit.repair.perturbed import FSAM, PATS, Perturbation, make_perturbation
+from synflaw_audit.repair.perturbed import (
+    FSAM,
+    OPTIMIZERS,
+    PATS,
+    PLAIN,
+    Perturbation,
+    make_perturbation,
+)
+from synflaw_audit.settings.repair import OptimizerName
 
 
 def problem(seed: int = 0) -> tuple[nn.Module, Callable[[], Tensor]]:
@@ -122,6 +130,10 @@ def test_noise_begins_once_something_is_known_and_repeats_itself() -> None:
     assert not all(map(torch.equal, second, taken(None)))
     taken(again)
     assert all(map(torch.equal, second, taken(again)))
+
+
+def test_every_optimizer_that_can_be_asked_for_is_there() -> None:
+    assert get_args(OptimizerName) == (PLAIN, *OPTIMIZERS)
 
 
 def trained(tmp_path: Path, **settings: Any) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
