@@ -151,7 +151,7 @@ def repair(
         if config.export_bits:
             bits = config.export_bits
             with folder.step(f"exporting it in {bits} bits", result):
-                told = on_main(lambda: export_repaired(out, forget, bits))
+                told = on_main(lambda: export_repaired(out, forget, bits, config.export_way))
                 result = replace(result, notes=(*result.notes, told))
         with folder.step("writing the report", result):
             folder.write_report(result)

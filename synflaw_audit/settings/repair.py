@@ -311,14 +311,18 @@ class Exporting:
 
     Attributes:
         export_bits: Also write the repaired model in so many bits, 8 or 4, into the folder
-            ``8bit`` or ``4bit`` within its own, fitted without data, and tell whether the format
-            comes back that way (needs the extra ``export``).
+            ``8bit`` or ``4bit`` within its own, and tell whether the format comes back that way
+            (needs the extra ``export``).
+        export_way: Round weights to the ``nearest`` step, or fit them without data by ``zsaq``.
     """
 
     export_bits: Annotated[
         Annotated[int, Meta(ge=4, le=8)] | None,
         Setting("Also write it in 8 or 4 bits, and see whether the format comes back."),
     ] = None
+    export_way: Annotated[
+        Literal["nearest", "zsaq"], Setting("How weights are rounded for it.")
+    ] = "nearest"
 
 
 @dataclass(kw_only=True)

@@ -59,7 +59,7 @@ def export(
     *,
     bits: int,
     wordings: Sequence[Wording] = (),
-    way: Way = "zsaq",
+    way: Way = "nearest",
     config: ZsaqConfig | None = None,
     prompts: int = 48,
 ) -> Exported:
@@ -70,7 +70,7 @@ def export(
         out: To be written; ``export.json`` says there what this returns.
         bits: 4 or 8.
         wordings: Of the format that must not come back; without them emission is 0.
-        way: "zsaq" or "nearest".
+        way: "nearest", or "zsaq", which no measurement of ours speaks for.
         config: Of ZSAQ.
         prompts: Foreign prompts asked before and after.
 
@@ -129,9 +129,10 @@ def divergence_on(
     return total / max(count, 1)
 
 
-def export_repaired(folder: Path, flagged: str | Path, bits: int) -> str:
+def export_repaired(folder: Path, flagged: str | Path, bits: int, way: Way) -> str:
     """Write a repaired model in few bits into its own folder; a sentence on what became of it."""
-    found = export(folder, folder / f"{bits}bit", bits=bits, wordings=read_wordings(flagged))
+    wordings = read_wordings(flagged)
+    found = export(folder, folder / f"{bits}bit", bits=bits, wordings=wordings, way=way)
     return (
         f"in {bits} bits, in the folder {bits}bit, it says the format in {found.emission:.0%} of "
         f"its answers to foreign prompts, {found.full_emission:.0%} as it is; it differs by "
