@@ -80,3 +80,10 @@ def test_every_seam_has_a_recipe_a_contract_and_a_part_of_a_strangers(group: str
     assert stranger["project"]["entry-points"][f"synflaw_audit.{group}"]
     tests = "".join(path.read_text() for path in (STRANGER / "tests").glob("*.py"))
     assert re.search(rf'parametrize_with_checks\(\s*"{kind}"', tests)
+
+
+def test_every_test_module_has_a_name_of_its_own() -> None:
+    # They are imported by their names alone.
+    paths = (ROOT / "tests").rglob("test_*.py")
+    names = [path.name for path in paths if STRANGER not in path.parents]
+    assert sorted(names) == sorted(set(names))
