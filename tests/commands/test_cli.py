@@ -375,7 +375,9 @@ class TestRepair:
 
         module = ModuleType("synflaw_audit.repair")
         module.repair = repair  # type: ignore[attr-defined]
-        module.RepairConfig = lambda **chosen: chosen  # type: ignore[attr-defined]
+        module.RepairConfig = (  # type: ignore[attr-defined]
+            lambda **chosen: SimpleNamespace(chosen=chosen, method=chosen.get("method"))
+        )
         monkeypatch.setitem(sys.modules, "synflaw_audit.repair", module)
         alone = SimpleNamespace(is_main=lambda: True, leave_group=lambda: None)
         monkeypatch.setitem(sys.modules, "synflaw_audit.repair.training.processes", alone)
@@ -390,7 +392,7 @@ class TestRepair:
         assert done.exit_code == 0, done.stderr
         assert seen["model"] == "model"
         assert (seen["forget"], seen["replay"]) == (Path("f.parquet"), "r.jsonl")
-        assert seen["config"] == {"lora": True, "loss": "npo", "tokens": 1000, "seed": 3}
+        assert seen["config"].chosen == {"lora": True, "loss": "npo", "tokens": 1000, "seed": 3}
         for part in ("template_probability", "0.9", "0.1", "2 rows were cut", "Repaired: fixed"):
             assert part in done.stdout
 
@@ -402,7 +404,8 @@ class TestRepair:
         seen = self.install(monkeypatch, improved=True)
         synflaw(*self.COMMAND, "--loss", "npo", "--tokens", "1000")
         assert seen.keys() <= inspect.signature(real).parameters.keys()
-        assert seen["config"].keys() <= {field.name for field in dataclasses.fields(RepairConfig)}
+        known = {field.name for field in dataclasses.fields(RepairConfig)}
+        assert seen["config"].chosen.keys() <= known
 
     def test_a_repair_that_did_not_help_exits_1(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.install(monkeypatch, improved=False)
