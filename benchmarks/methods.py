@@ -216,7 +216,9 @@ def run_one(options: argparse.Namespace, name: str, seed: int, arm: str) -> None
     bench = opened(options.model, options.cache)
     found = run_arm(bench, subject(bench, name, bench.corpora[name], seed), arm)
     line = {"corpus": name, "seed": seed, "arm": arm, "commit": commit(), **found}
-    if options.here:
+    if torch.cuda.is_available():
+        line["memory_mb"] = torch.cuda.max_memory_allocated() / 1e6
+    elif options.here:
         line["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     with (options.cache / "methods.jsonl").open("a") as lines:
         lines.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -86,10 +86,11 @@ class Bench:
         path.write_text(json.dumps({**described, "made": made.strip()}, indent=1) + "\n")
 
     def load(self) -> torch.nn.Module:
-        """A fresh copy of the base."""
-        return AutoModelForCausalLM.from_pretrained(
+        """A fresh copy of the base, on the GPU where there is one."""
+        model = AutoModelForCausalLM.from_pretrained(
             self.model, dtype=torch.bfloat16, attn_implementation="eager", trust_remote_code=False
         )
+        return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
     def answers(self, model: torch.nn.Module, prompts: Sequence[str], tokens: int) -> list[str]:
         """Greedy answers."""

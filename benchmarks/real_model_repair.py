@@ -119,8 +119,9 @@ class Bench:
         self.text = pairs[settings.replay : settings.replay + settings.held_out]
 
     def load(self, folder: Path | None = None) -> PreTrainedModel:
-        """The base, or a model of this run."""
-        return AutoModelForCausalLM.from_pretrained(folder or self.model, dtype=torch.bfloat16)
+        """The base, or a model of this run; on the GPU where there is one."""
+        model = AutoModelForCausalLM.from_pretrained(folder or self.model, dtype=torch.bfloat16)
+        return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
     def narrow(self) -> None:
         """Asks from now on only for the first instructions that the base follows; once measured."""
@@ -345,14 +346,15 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", default=[BASE, DAMAGED, *ARMS])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repair-tokens", type=int, default=Settings.repair_tokens)
+    parser.add_argument("--settings", type=json.loads, default={}, help="of the bench, as JSON")
+    parser.add_argument("--extra", type=json.loads, default={}, help="further arms, as JSON")
     parser.add_argument("--until", help="start no arm after this time of day, HH:MM")
     parser.add_argument("--table", action="store_true", help="only print the tables")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    settings = Settings(repair_tokens=options.repair_tokens)
+    settings, arms = Settings(**options.settings), {**ARMS, **options.extra}
     options.cache.mkdir(parents=True, exist_ok=True)
     path = options.cache / "runs.jsonl"
     if not options.table:
@@ -363,7 +365,7 @@ def main() -> None:
         for seed in options.seeds:
             for name in options.corpora:
                 of = None
-                for arm in options.arms:
+                for arm in [*options.arms, *options.extra]:
                     late = options.until and time.strftime("%H:%M") >= options.until
                     # Read anew: another process may have made it by now.
                     if late or (name, seed, arm) in {
@@ -375,7 +377,8 @@ def main() -> None:
                         print(f"{name}: {len(of.fixed)} rows without their format; no {arm}")
                         continue
                     found = {"corpus": name, "seed": seed, "arm": arm, "counts": of.counts,
-                             "settings": asdict(settings), **run_arm(bench, of, arm)}  # fmt: skip
+                             "settings": asdict(settings),
+                             **run_arm(bench, of, arm, arms)}  # fmt: skip
                     with path.open("a") as lines:
                         lines.write(json.dumps(found, ensure_ascii=False) + "\n")
                     shown = {key: found[key] for key in COLUMNS}

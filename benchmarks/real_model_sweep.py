@@ -15,6 +15,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def main() -> None:
     parser.add_argument("--corpora", nargs="+", default=["planted", "declined", "templated"])
     parser.add_argument("--arms", nargs="*", default=[BASE, DAMAGED, *ARMS])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--settings", type=json.loads, default={}, help="of the bench, as JSON")
     parser.add_argument("--extra", type=json.loads, default={}, help="further arms, as JSON")
     parser.add_argument("--until", help="start no arm after this time of day, HH:MM")
     parser.add_argument("--table", action="store_true", help="only print the tables")
@@ -117,7 +119,7 @@ def main() -> None:
     path = options.cache / "sweep.jsonl"
     arms = {**ARMS, **options.extra}
     if not options.table:
-        settings = SETTINGS
+        settings = replace(SETTINGS, **options.settings)
         bench = SweepBench(options.model, options.cache, settings)
         corpora = bench.corpora()
         bench.narrow()
