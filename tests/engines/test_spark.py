@@ -50,6 +50,7 @@ def judged(report: Report) -> dict[str, Any]:
     for finding in found["checks"]:
         if finding["flagged"]:
             del finding["flagged"]["examples"]
+    del found["leakage"]["conflicts"]["examples"]
     for key in ("files", "schema"):
         del found["dataset"][key]
     del found["seconds"]
