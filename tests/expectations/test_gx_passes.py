@@ -182,7 +182,7 @@ def test_a_format_that_is_allowed_is_taken_out_and_the_rest_is_judged(
     [
         ([{"kind": "jason", "reason": "x"}], "unknown kind of format 'jason'; choices: json"),
         ([{"kind": "json"}], "say why in its reason"),
-        ([{"kind": "json", "pattern": "a <*>", "reason": "x"}], "either a pattern or a kind"),
+        ([{"kind": "json", "pattern": "a <*>", "reason": "x"}], "one of a pattern, a kind"),
         ([{"sort": "json", "reason": "x"}], "unknown keys"),
     ],
 )
