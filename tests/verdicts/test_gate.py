@@ -193,6 +193,7 @@ class TestPolicy:
 
         text = (module.__doc__ or "").split("```")[1].removeprefix("toml\n")
         text = text.replace("SF301", "SF102").replace("answer-duplicate", "answer-template")
+        (tmp_path / "answer.schema.json").write_text('{"type": "object"}')
         policy = self.load(tmp_path, text)
         assert policy.undecided == "fail"
         assert policy.max_risk == 0.5
