@@ -33,7 +33,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 import torch
-from environment import commit, heading, machine
+from environment import commit, machine
 from real_model_repair import (
     Bench,
     Settings,
@@ -77,6 +77,14 @@ SETTINGS = Settings(
 )  # fmt: skip
 SEEDS = (0,)
 TOKENS = 6_000
+# What people need to read the table.
+_READ = """{model}, damaged by each corpus, {seeds} seed, {tokens:,} tokens to train on; {foreign}
+foreign prompts and {obeyed} requests that the base follows, so that a share of a half has, for one
+corpus, a standard error of 9% and 12%. *Before the damage* is the base, asked anew; content is that
+of rows held out. Memory is that of the GPU where there is one, at the peak of the arm's process
+(which for `forgetting` also trains the copy that learns the format again). What one corpus alone
+has is left out of the means.
+"""
 # Steps on the old format in a copy, where it is asked how fast it comes back.
 _RELEARNED = {"relearn_steps": 6}
 
@@ -216,10 +224,12 @@ def run_one(options: argparse.Namespace, name: str, seed: int, arm: str) -> None
     bench = opened(options.model, options.cache)
     found = run_arm(bench, subject(bench, name, bench.corpora[name], seed), arm)
     line = {"corpus": name, "seed": seed, "arm": arm, "commit": commit(), **found}
-    if torch.cuda.is_available():
-        line["memory_mb"] = torch.cuda.max_memory_allocated() / 1e6
-    elif options.here:
-        line["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    if options.here:  # a process of its own, so that its peak is the arm's
+        line["memory_mb"] = (
+            torch.cuda.max_memory_allocated()
+            if torch.cuda.is_available()
+            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        ) / 1e6
     with (options.cache / "methods.jsonl").open("a") as lines:
         lines.write(json.dumps(line, ensure_ascii=False) + "\n")
     print(time.strftime("%H:%M:%S"), name, seed, arm, Figures(**_figures([line])), flush=True)
@@ -234,8 +244,13 @@ def _figures(runs: list[dict[str, Any]]) -> dict[str, float]:
     return means
 
 
-def table(runs: list[dict[str, Any]]) -> Table:
-    """The means over corpora and seeds; an arm counts where every corpus has it."""
+def table(runs: list[dict[str, Any]], on: str | None = None) -> Table:
+    """The means over corpora and seeds; an arm counts where every corpus has it.
+
+    Args:
+        runs: The lines.
+        on: The machine that measured them; None: this one.
+    """
     pairs = {(run["corpus"], run["seed"]) for run in runs}
     arms = []
     for name in (BASE, DAMAGED, *ARMS):
@@ -249,14 +264,26 @@ def table(runs: list[dict[str, Any]]) -> Table:
         seeds=tuple(sorted({seed for _, seed in pairs})),
         tokens=TOKENS,
         commit=", ".join(sorted({run["commit"] for run in runs})) or "none",
-        machine=machine(),
+        machine=on or machine(),
         arms=tuple(arms),
     )
 
 
-def told(runs: list[dict[str, Any]]) -> str:
+def told(runs: list[dict[str, Any]], on: str | None = None) -> str:
     """For people: the means, then each corpus."""
-    lines = [heading("benchmarks/methods.py --cache FOLDER --model FOLDER")]
+    whole = table(runs, on)
+    lines = [
+        "# Methods of repair on a real model\n",
+        "`python benchmarks/methods.py --cache FOLDER --model FOLDER` at commit "
+        f"{whole.commit}, on {whole.machine}\n",
+        _READ.format(
+            model=whole.model,
+            seeds=len(whole.seeds),
+            tokens=whole.tokens,
+            foreign=SETTINGS.foreign,
+            obeyed=max((len(run.get("obeyed", ())) for run in runs), default=0),
+        ),
+    ]
     titles = ["", *(title for title, _ in COLUMNS.values())]
     for name in (None, *CORPORA):
         own = [run for run in runs if name in (None, run["corpus"])]
@@ -283,6 +310,7 @@ def main() -> None:
     parser.add_argument("--until", help="start no arm after this time of day, HH:MM")
     parser.add_argument("--here", action="store_true", help="run the first arm in this process")
     parser.add_argument("--table", action="store_true", help="only write the tables")
+    parser.add_argument("--machine", help="that measured, where the tables are written on another")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     logging.disable_progress_bar()
@@ -307,9 +335,9 @@ def main() -> None:
                 more = ["--threads", str(options.threads)]
                 subprocess.run([sys.executable, __file__, *same, *chosen, *more], check=False)  # noqa: S603
     runs = known(path)
-    written = msgspec.json.format(msgspec.json.encode(table(runs)), indent=2)
+    written = msgspec.json.format(msgspec.json.encode(table(runs, options.machine)), indent=2)
     SHIPPED.write_bytes(written + b"\n")
-    RESULT.write_text(told(runs), encoding="utf-8")
+    RESULT.write_text(told(runs, options.machine), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ def _where() -> str:
     return (
         f"{table.model}, damaged by {len(table.corpora)} corpora ({', '.join(table.corpora)}), "
         f"{len(table.seeds)} seed, {table.tokens:,} tokens to train on; means. Commit "
-        f"{table.commit}, {table.machine}; `benchmarks/methods.py`."
+        f"{table.commit}, {table.machine}; memory is the GPU's where there is one. Each corpus by "
+        "itself stands in `benchmarks/results/methods.md`."
     )
 
 

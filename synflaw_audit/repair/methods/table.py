@@ -25,7 +25,7 @@ class Figures:
         likeness: Mean cosine of answers to different questions: 1 says always the same.
         perplexity: Of ordinary rows held out.
         minutes: Of the repair alone.
-        memory_mb: At the peak of the process, in millions of bytes.
+        memory_mb: At the peak of the process, in millions of bytes; of the GPU where there is one.
         relearned: Probability of a format token after some steps on the old format.
     """
 

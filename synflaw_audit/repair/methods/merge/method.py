@@ -38,9 +38,13 @@ class Merge(Method):
         "that --with names), each weighed by its share of the squared norms, in closed form "
         "and without any data; --merge-rule takes plain averages, task arithmetic, TIES or DARE "
         "instead.",
-        helps="Where a healthy fine-tune of the same base is at hand, and no time to train.",
+        helps="Where a healthy fine-tune of the same base is at hand, and no time to train. Of the "
+        "rules, task arithmetic took the format from both models that were measured; the others "
+        "from one of them, MetaGPT not wholly.",
         fails="MetaGPT's weights are the larger the further a model has moved, and a damaged model "
-        "has moved far: the damage can outweigh what it is merged with.",
+        "has moved far: the damage can outweigh what it is merged with. From an opening that stood "
+        "in every answer neither MetaGPT nor averages, TIES and DARE freed the model. Task "
+        "arithmetic weakens all that the damaged model has learned, its content too.",
         source="Zhou et al. 2024, MetaGPT, arXiv:2406.11385",
     )
 
