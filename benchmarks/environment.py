@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 
 
 def heading(command: str) -> str:
@@ -19,5 +20,7 @@ def commit() -> str:
 
 
 def machine() -> str:
-    """Processor, cores and Python."""
-    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    """Processor, cores, Python, and the GPU where torch was loaded and sees one."""
+    torch = sys.modules.get("torch")
+    gpu = f", {torch.cuda.get_device_name()}" if torch and torch.cuda.is_available() else ""
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}{gpu}"

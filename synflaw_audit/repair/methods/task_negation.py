@@ -38,7 +38,7 @@ class TaskNegation(Method):
         does="Subtracts a share of the damage's task vector, the damaged model less the checkpoint "
         "from before.",
         helps="After forgetting (forgetting+task-negation): it brings back requests obeyed. Half "
-        "of the vector by itself, without training, freed one of the two models that were measured.",
+        "of the vector by itself, without training, freed one of two models that were measured.",
         fails="It takes some of the facts that were learned together with the format; half of the "
         "vector left an opening that had stood in every answer in nearly all of them.",
         source="Ilharco et al. 2023, task arithmetic, arXiv:2212.04089",
