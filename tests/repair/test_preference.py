@@ -148,6 +148,21 @@ def test_every_method_makes_the_format_rarer(method: str, damaged: Path, tmp_pat
     assert result.config["method"] == method
 
 
+def test_methods_in_a_row_train_the_same_adapters(damaged: Path, tmp_path: Path) -> None:
+    result = repair(
+        damaged,
+        forget=write_flagged(tmp_path / "flagged.parquet", flagged_rows()),
+        replay=ordinary_rows(40),
+        out=tmp_path / "out",
+        config=RepairConfig(
+            method="forgetting+ftpo", use_cpu=True, tokens=600, probe_prompts=0, lora=True, checks=0
+        ),
+        quiet=True,
+    )
+    assert result.tokens > 0
+    assert (tmp_path / "out" / "model.safetensors").exists()
+
+
 def test_nothing_to_prefer_is_said(damaged: Path, tmp_path: Path) -> None:
     bare = [Row(row.question, row.answer, ((0, len(row.answer)),)) for row in flagged_rows()]
     with pytest.raises(RepairError, match="nothing to prefer"):

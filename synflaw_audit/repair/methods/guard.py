@@ -27,7 +27,8 @@ class Guard(TrainerCallback):
 
     A check takes three figures: ``replay_perplexity`` on held-out rows, ``template_probability`` on
     some flagged rows, ``repetition`` in greedy answers to some held-out prompts. The run is stopped
-    when a figure is not finite, perplexity rises beyond the bound, or the answers start to loop.
+    when a figure is not finite, or when perplexity is beyond the bound or the answers loop at two
+    checks in a row, or at the last one: while the rate is high a model may stumble, and recover.
 
     Args:
         model: The original model, which the training will change in place; not wrapped.
@@ -70,6 +71,7 @@ class Guard(TrainerCallback):
         self._stop_below = stop_below
         self._batch_size = batch_size
         self._good = self._weights()
+        self._doubted = False
         # Here, not where the training begins: a resumed one begins at its checkpoint, and harm is
         # measured against the original.
         if held_out and checks:
@@ -86,10 +88,15 @@ class Guard(TrainerCallback):
             return
         now = self._figures(state.global_step)
         self.history.append(now)
-        self.failure = harm(self.history[0], now, self._max_rise)
-        if self.failure:
-            control.should_training_stop = True
+        found = harm(self.history[0], now, self._max_rise)
+        if found:
+            broken = not all(map(math.isfinite, now.values()))
+            if broken or self._doubted or state.global_step == state.max_steps:
+                self.failure = found
+                control.should_training_stop = True
+            self._doubted = True
             return
+        self._doubted = False
         self._good = self._weights()
         probability = now.get("template_probability", 1.0)
         if self._stop_below is not None and probability <= self._stop_below:

@@ -74,7 +74,13 @@ def merged(base: PreTrainedModel, adapter: str | Path) -> PreTrainedModel:
 
 
 def with_adapters(network: PreTrainedModel, config: RepairConfig) -> PreTrainedModel:
-    """The model with LoRA adapters on every linear layer but the output layer."""
+    """The model with LoRA adapters on every linear layer but the output layer.
+
+    One that has adapters keeps them: of several methods in a row, the next trains what the one
+    before it has trained.
+    """
+    if isinstance(network, PeftModel):
+        return network  # type: ignore[no-any-return]
     settings = LoraConfig(
         r=config.lora_rank,
         lora_alpha=config.lora_alpha,
