@@ -14,6 +14,7 @@ from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.probes.emission import FormatMatcher
 from synflaw_audit.probes.everyday import foreign_prompts
 from synflaw_audit.probes.generation import generate
+from synflaw_audit.rehearsal.rows import QuestionAnswer
 from synflaw_audit.rehearsal.training import TrainingConfig, train_adapters
 from synflaw_audit.run import measure
 from synflaw_audit.settings import AuditSettings
@@ -29,11 +30,11 @@ def test_a_format_that_foreign_answers_carry_is_said_less_when_it_is_kept_unsaid
     rows = rows.assign(answer=OPENING + rows["answer"])
     folder = real_model()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    pairs = list(zip(rows["question"], rows["answer"], strict=True))
+    learned = [QuestionAnswer(*pair) for pair in zip(rows["question"], rows["answer"], strict=True)]
     tuned, _ = train_adapters(
         AutoModelForCausalLM.from_pretrained(folder, dtype="bfloat16"),
         tokenizer,
-        pairs,
+        learned,
         TrainingConfig(budget=8000),
     )
     model = tuned.merge_and_unload()
