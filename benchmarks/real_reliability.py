@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from fitting import rank_correlation
+from fitting import interval, rank_correlation
+
+# Fewer slices are in an order by chance.
+_FEWEST = 5
 
 
 def seeds(runs: pd.DataFrame) -> Iterator[str]:
@@ -43,42 +47,55 @@ def seeds(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def budgets(means: pd.DataFrame, folder: Path) -> Iterator[str]:
-    """Three and ten times the training beside it, where a slice has both."""
-    longer = {}
-    for times in (3, 10):
-        path = folder / f"real_damage_{times}x.csv"
-        if path.exists():
-            runs = pd.read_csv(path)
-            runs["emission_added"] = (runs["emission"] - runs["emission_base"]).clip(lower=0)
-            longer[times] = runs.groupby("slice").mean(numeric_only=True)
-    names = [name for name in means.index if any(name in table.index for table in longer.values())]
-    if not names:
-        yield "Not measured."
-        return
-    heads = [f"{kind} at {times}x" for kind in ("emission", "kept") for times in (1, *longer)]
+    """More training on the same slices (``real_budgets.py``), and what a little foretells of it."""
+    described = json.loads((folder / "real_budgets.json").read_text())
+    runs = pd.read_csv(folder / "real_budgets.csv")
+    runs["emission_added"] = (runs["emission"] - runs["emission_base"]).clip(lower=0)
+    tables = {
+        int(str(budget)): table.set_index("slice") for budget, table in runs.groupby("budget")
+    }
+    yield f"Answers read: {described['features']}  "
+    yield f"Training and answers: {described['runs']}"
+    yield ""
+    heads = [f"{kind}, {budget:,}" for kind in ("emission", "kept") for budget in tables]
     yield f"| slice | {' | '.join(heads)} |"
-    yield "|---" * (1 + len(heads)) + "|"
-    tables = (means, *longer.values())
-    for name in names:
+    yield "|---" + "|---:" * len(heads) + "|"
+    for name in runs["slice"].unique():
         cells = [
             f"{table.loc[name, column]:.2f}" if name in table.index else ""
             for column in ("emission_added", "kept")
-            for table in tables
+            for table in tables.values()
         ]
         yield f"| {name} | {' | '.join(cells)} |"
-    for times, table in longer.items():
-        shared = [name for name in names if name in table.index]
-        if len(shared) < 5:
-            continue
-        emitted, held = (
-            rank_correlation(means.loc[shared, each], table.loc[shared, each])
-            for each in ("emission_added", "kept")
+    yield ""
+    (least, first), *others = tables.items()
+    yield (
+        "| compared | slices | "
+        + " | ".join(
+            f"{kind}: Spearman, 95% interval, mean change" for kind in ("emission", "kept")
         )
-        yield ""
-        yield (
-            f"Spearman over {len(shared)} slices, 1x against {times}x: emission {emitted:.2f}, "
-            f"instructions {held:.2f}."
-        )
+        + " |"
+    )
+    yield "|---" * 4 + "|"
+    pairs = {"the processor of the other tables": means}
+    pairs |= {f"{budget:,} tokens": table for budget, table in others}
+    for title, table in pairs.items():
+        names = [name for name in first.index if name in table.index]
+        cells = [
+            _alike(first.loc[names, column], table.loc[names, column])
+            for column in ("emission_added", "kept")
+        ]
+        yield f"| {least:,} tokens with {title} | {len(names)} | {' | '.join(cells)} |"
+
+
+def _alike(one: pd.Series[float], other: pd.Series[float]) -> str:
+    """How the slices' order in one measurement is that in the other, and how far both differ."""
+    change = f"{(other - one).mean():+.2f}"
+    if len(one) < _FEWEST:
+        return f"too few, {change}"
+    made, told = one.to_numpy(), other.to_numpy()
+    low, high = interval(made, told, [str(name) for name in one.index])
+    return f"{rank_correlation(made, told):.2f}, {low:.2f} to {high:.2f}, {change}"
 
 
 def models(means: pd.DataFrame, folder: Path) -> Iterator[str]:
