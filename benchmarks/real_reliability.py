@@ -11,6 +11,14 @@ import numpy as np
 import pandas as pd
 from fitting import interval, rank_correlation
 
+_BUDGETS_READ = """A little training foretells which slices are said in nearly all answers after
+three times as much, and which in hardly any; nine slices leave the interval wide. What lies
+between it foretells badly: a greeting in half of the rows goes from under a third of the answers
+to nearly all, while labels in half of the rows stay unsaid. Instructions are in an order at two
+budgets that agrees no less than at one budget on two machines, so that what the budget changes in
+it is within the noise; fewer are kept the longer the training. Ten times as much is known of
+three slices, two without a format and one that is said by most answers either way: it shows
+nothing of formats that a little training leaves unsaid."""
 # Fewer slices are in an order by chance.
 _FEWEST = 5
 
@@ -77,7 +85,7 @@ def budgets(means: pd.DataFrame, folder: Path) -> Iterator[str]:
         + " |"
     )
     yield "|---" * 4 + "|"
-    pairs = {"the processor of the other tables": means}
+    pairs = {"as many, on the machine of the other tables": means}
     pairs |= {f"{budget:,} tokens": table for budget, table in others}
     for title, table in pairs.items():
         names = [name for name in first.index if name in table.index]
@@ -85,7 +93,9 @@ def budgets(means: pd.DataFrame, folder: Path) -> Iterator[str]:
             _alike(first.loc[names, column], table.loc[names, column])
             for column in ("emission_added", "kept")
         ]
-        yield f"| {least:,} tokens with {title} | {len(names)} | {' | '.join(cells)} |"
+        yield f"| {least:,} tokens, and {title} | {len(names)} | {' | '.join(cells)} |"
+    yield ""
+    yield _BUDGETS_READ.replace("\n", " ")
 
 
 def _alike(one: pd.Series[float], other: pd.Series[float]) -> str:
