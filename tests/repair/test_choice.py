@@ -55,6 +55,11 @@ def config(**settings: Any) -> RepairConfig:
     return RepairConfig(use_cpu=True, **{"method": "auto", **settings})
 
 
+def test_what_the_chosen_way_left_of_the_format_is_said() -> None:
+    (told, *_) = chosen(config(), earlier_model=False, base=False, table=TABLE).because
+    assert told.endswith("the format was left in 40% of ordinary answers")
+
+
 def test_what_is_at_hand_decides() -> None:
     alone = chosen(config(), earlier_model=False, base=False, table=TABLE)
     assert alone.config.method == "forgetting"
