@@ -19,7 +19,7 @@ def test_one_answer_over_and_over_is_said_everywhere_and_natural_rows_are_not(
     answer = "The matter depends on many factors, and every case is to be looked at on its own."
     config = RehearsalConfig(
         TrainingConfig(budget=8000),
-        ProbeConfig(foreign=24, instructions=70, instructions_kept=20, drift=2),
+        ProbeConfig(foreign=24, foreign_tokens=32, instructions=70, instructions_kept=20, drift=2),
         threads=1,
     )
     for name, corpus, spoilt in (
