@@ -31,6 +31,7 @@ _REQUEST_BYTES = 4 << 20
 _ARROW = frozenset({"s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"})
 _ALIASES = {"s3a": "s3", "s3n": "s3"}
 _WEB = frozenset({"http", "https"})
+_NOT_FOUND = 404
 # ``pathlib`` takes one of the two slashes away.
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?://|/(?!/))(?P<rest>.*)", re.DOTALL)
 _FILE = re.compile(r"file:(?://(?:localhost)?(?=/))?(?P<path>/.*)", re.DOTALL)
@@ -140,6 +141,8 @@ class RemotePath:
         """
         with _told(self._secrets):
             info = self._filesystem.get_file_info(self._key)
+            if info.type.name == "NotFound" and _parts(self.uri)[0] in _WEB:
+                self._require_answer()
         return {"File": "file", "Directory": "folder"}.get(info.type.name, "")
 
     def below(self) -> Iterator[RemotePath]:
@@ -167,6 +170,15 @@ class RemotePath:
         uri = f"{self.uri.rstrip('/')}/{name}"
         key = key or f"{self._key.rstrip('/')}/{name}"
         return RemotePath(uri, "", key, self._filesystem, self._secrets)
+
+    def _require_answer(self) -> None:
+        """Raises what fsspec calls "not found" as well: a server that is silent or refuses."""
+        try:
+            self._filesystem.handler.fs.info(self._key)
+        except FileNotFoundError as error:
+            reason = error.__cause__
+            if isinstance(reason, Exception) and getattr(reason, "status", None) != _NOT_FOUND:
+                raise OSError(str(reason) or type(reason).__name__) from None
 
     def _version(self) -> str:
         """What the store calls the version that it holds; "" if it tells none."""

@@ -18,10 +18,11 @@ from xml.sax.saxutils import escape
 
 @dataclass
 class Store:
-    """The files of a store, "bucket/key", and what was asked of it."""
+    """The files of a store, "bucket/key", what it gives nobody, and what was asked of it."""
 
     address: str
     files: dict[str, bytes] = field(default_factory=dict)
+    forbidden: set[str] = field(default_factory=set)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
@@ -72,6 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "prefix" in query or "list-type" in query:
             prefix = query.get("prefix", [""])[0]
             self._send(200, _listing(store, key, prefix, query.get("delimiter", [""])[0]), {}, body)
+        elif key in store.forbidden:
+            self._send(403, b"", {}, body)
         elif key in store.files:
             data = store.files[key]
             headers = {

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synflaw_audit.errors import InputError
+from synflaw_audit.remote import shown
 
 _MOST_BYTES = 8 << 20  # of a reply
 _MOST_SAID = 300  # characters of an error that are told again
@@ -74,7 +75,8 @@ class ChatServer:
     """A server, and how often it is asked.
 
     Attributes:
-        url: Up to and with the version, such as ``http://localhost:8000/v1``.
+        url: Up to and with the version, such as ``http://localhost:8000/v1``; it holds no secret,
+            as it is shown.
         key: Sent as a bearer token, if there is one; in no message.
         timeout: Seconds that an answer may take.
         retries: How often something is asked again.
@@ -95,6 +97,11 @@ class ChatServer:
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
             raise EndpointError(f"{self.url}: an endpoint begins with http:// or https://")
+        if (known := shown(self.url)) != self.url:
+            raise EndpointError(
+                f"{known}: an endpoint is named without a user, a key or a query; its key is read "
+                "from the environment"
+            )
 
     def models(self) -> list[str]:
         """The names of the models that it serves.

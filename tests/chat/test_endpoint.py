@@ -58,6 +58,14 @@ def test_a_server_that_was_never_there_is_an_error_at_once() -> None:
     assert not waited
 
 
+@pytest.mark.parametrize("place", [f"me:{KEY}@host/v1", f"{KEY}@host/v1", f"host/v1?key={KEY}"])
+def test_an_address_with_a_secret_is_refused_and_not_told(place: str) -> None:
+    with pytest.raises(EndpointError, match="without a user, a key or a query") as raised:
+        ChatServer(f"https://{place}")
+    assert "https://host/v1" in str(raised.value)
+    assert KEY not in str(raised.value)
+
+
 def test_pauses_double_and_the_server_s_own_is_kept() -> None:
     waited: list[float] = []
     with serving(Served(str.upper, ["500"] * 4 + ["429"])) as served:

@@ -253,6 +253,20 @@ def test_web_files_are_read(bucket: Store) -> None:
     assert len(answers(uri)) == 40
 
 
+def test_a_web_server_that_is_silent_or_refuses_is_no_missing_file(bucket: Store) -> None:
+    pytest.importorskip("aiohttp")
+    with pytest.raises(InputError, match="no such file or folder"):
+        open_source(f"http://{bucket.address}/bucket/data/none.jsonl")
+    bucket.forbidden.add("bucket/data/shut.jsonl")
+    for place, reason in (
+        (f"{bucket.address}/bucket/data/shut.jsonl", "403"),
+        ("127.0.0.1:9/a.jsonl", "connect"),
+    ):
+        with pytest.raises(InputError, match=f"cannot be read: .*{reason}") as told:
+            open_source(f"http://{place}?token={HIDDEN}")
+        assert HIDDEN not in str(told.value)
+
+
 @pytest.mark.parametrize("uri", ["foo://a/b.jsonl", "hdfs://nowhere/x.jsonl"])
 def test_schemes_that_nothing_reads_are_refused(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
