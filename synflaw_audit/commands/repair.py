@@ -149,6 +149,7 @@ def repair(
         )
         return
     if forget is None or replay is None:
+        _require_method(settings.method)
         lacks = "--forget" if forget is None else "--replay"
         raise InputError(
             f"{lacks} is missing: a repair takes the audit's flagged rows (--forget) and ordinary "
@@ -211,6 +212,14 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> R
         return RepairConfig(**chosen)
     except (ValueError, ImportError) as error:  # transformers' own, of combinations of settings
         raise RepairError(f"these settings do not go together: {error}") from error
+
+
+def _require_method(method: str) -> None:
+    """Refuses a misspelt method before anything else is said to be missing."""
+    from synflaw_audit.repair.methods.registry import named
+
+    if method != "auto":
+        named(method)
 
 
 def _checkpoints(folder: Path | None, resume: Path | None) -> dict[str, Any]:

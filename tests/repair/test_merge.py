@@ -222,6 +222,10 @@ def test_the_command_merges_without_a_row(models: list[Path], tmp_path: Path) ->
     refused = CliRunner().invoke(app, ["repair", one, "--out", str(tmp_path / "other")])
     assert refused.exit_code == 2
     assert "only --method merge does without both" in refused.stderr
+    for misspelt in ("mrege", "merge+ftop"):
+        refused = CliRunner().invoke(app, ["repair", one, "--method", misspelt])
+        assert refused.exit_code == 2
+        assert "Did you mean" in refused.stderr
 
 
 def test_what_cannot_be_merged_is_named(models: list[Path], tmp_path: Path) -> None:

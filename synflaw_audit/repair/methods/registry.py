@@ -26,6 +26,20 @@ METHODS: Registry[type[Method]] = Registry(
 )
 
 
+def named(method: str) -> list[str]:
+    """The names of the methods that a setting such as "merge+forgetting" names, in their order.
+
+    Raises:
+        RepairError: There is no such method; names the choices.
+    """
+    names = method.split("+")
+    for name in names:
+        if name in LOSSES:
+            raise RepairError(f"{name} is a forgetting loss, not a method: give it as loss {name}")
+        METHODS.find(name)
+    return names
+
+
 def chosen_methods(
     config: RepairConfig, *, earlier_model: bool, base: bool = False
 ) -> list[Method]:
@@ -40,11 +54,9 @@ def chosen_methods(
         RepairError: There is no such method, it lacks what it requires, or a setting belongs to a
             method that is not named; names the choices.
     """
-    names = config.method.split("+")
+    names = named(config.method)
     for name in names:
-        if name in LOSSES:
-            raise RepairError(f"{name} is a forgetting loss, not a method: give it as loss {name}")
-        missing = unmet(METHODS.find(name), config, earlier_model=earlier_model, base=base)
+        missing = unmet(METHODS[name], config, earlier_model=earlier_model, base=base)
         if missing:
             needs = ", ".join(need.value for need in missing)
             raise RepairError(f"method {name} needs {needs}")
