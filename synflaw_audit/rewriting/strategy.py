@@ -44,6 +44,7 @@ from synflaw_audit.rewriting.selection import (
 from synflaw_audit.rewriting.settings import RewriteSettings
 
 JOURNAL = "rewrites.jsonl"
+_MOST_REASONS = 4  # that a notice each tells; one more tells of the rest
 _NOBODY = Credibility(np.zeros(0), float("nan"), float("nan"), 0)
 
 
@@ -138,8 +139,11 @@ class Rewrite(Strategy):
         told = [f"Rewritten: {accepted:,} of {len(self.rewrites):,} flagged answers."]
         told += [
             f"Not rewritten: {count:,} ({reason.strip()})."
-            for reason, count in reasons.most_common(4)
+            for reason, count in reasons.most_common(_MOST_REASONS)
         ]
+        rest = reasons.total() - sum(count for _, count in reasons.most_common(_MOST_REASONS))
+        if rest:
+            told.append(f"Not rewritten: {rest:,} (other reasons, row by row in {REWRITES_FILE}).")
         if not self.credibility.decides and self.settings.credibility != "none":
             said = self.credibility
             why = (

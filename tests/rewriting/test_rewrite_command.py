@@ -12,6 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from synflaw_audit.commands.main import app
+from synflaw_audit.fixing import Cap
+from synflaw_audit.rewriting import Rewrite
+from synflaw_audit.rewriting.base import RewriteRow
+from synflaw_audit.rewriting.rewrites import Rewritten
 
 OPENING = "Sure thing: "
 
@@ -65,6 +69,18 @@ def test_flagged_rows_are_said_anew_and_the_rest_is_untouched(corpus: Path, tmp_
     assert all(row["why"] for row in rows if not row["accepted"])
     assert told["after"]["flagged"] == 0
     assert any(notice.startswith("Rewritten: ") for notice in told["notices"])
+
+
+@pytest.mark.parametrize("reasons", [1, 4, 5, 9])
+def test_notices_tell_of_every_row_that_is_not_said_anew(reasons: int) -> None:
+    strategy = Rewrite(lambda natural: pytest.fail("nothing is made"), Cap(0, 0))
+    source = RewriteRow("q", "a", (), "", ())
+    for row in range(40):
+        why = f"reason {row % reasons}"
+        strategy.rewrites.append(Rewritten("rows.jsonl", row, 0, source, "t", missing=why))
+    told = [note for note in strategy.notices() if note.startswith("Not rewritten: ")]
+    assert sum(int(note.split()[2]) for note in told) == 40
+    assert any("rewrites.parquet" in note for note in told) == (reasons > 4)
 
 
 def test_the_same_seed_writes_the_same_corpus_and_another_one_another(
