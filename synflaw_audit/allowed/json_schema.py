@@ -34,7 +34,8 @@ def validating(schema: Mapping[str, Any]) -> Callable[[object], bool]:
     """Whether a value is what a schema describes, by the draft that it names (else the latest).
 
     Raises:
-        CatalogueError: It is no JSON Schema, or refers to another document.
+        CatalogueError: It is no JSON Schema, or refers to another document, to nothing, or to
+            itself without end.
     """
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
@@ -55,12 +56,22 @@ def validating(schema: Mapping[str, Any]) -> Callable[[object], bool]:
         raise CatalogueError(f"{name}: not a JSON Schema: {error.message}") from error
     validator = checker(schema, registry=Registry())
 
-    def is_valid(value: object) -> bool:
+    def checked(value: object) -> bool:
         try:
             return bool(validator.is_valid(value))
         except Unresolvable as error:
             raise CatalogueError(f"{name}: refers to what is not there: {error}") from error
 
+    def is_valid(value: object) -> bool:
+        try:
+            return checked(value)
+        except RecursionError:  # an answer that nests too deep to be told
+            return False
+
+    try:
+        checked(None)
+    except RecursionError as error:
+        raise CatalogueError(f"{name}: refers to itself without end") from error
     return is_valid
 
 

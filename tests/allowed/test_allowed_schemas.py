@@ -11,6 +11,7 @@ import pytest
 
 import synflaw_audit
 from synflaw_audit.allowed import Allow, Allowances
+from synflaw_audit.allowed.json_schema import validating
 from synflaw_audit.errors import CatalogueError
 from synflaw_audit.verdicts.catalogue import load_checks
 from synflaw_audit.verdicts.policy import load_policy
@@ -109,7 +110,24 @@ def test_it_can_be_sent_once_it_has_been_read() -> None:
     assert sent.formats[0].ranges(answer) == before
 
 
+@pytest.mark.parametrize("schema", [{"$ref": "#"}, {"allOf": [{"$ref": "#"}]}])
+def test_a_schema_that_refers_to_itself_without_end_is_an_error(schema: dict[str, object]) -> None:
+    with pytest.raises(CatalogueError, match="refers to itself without end"):
+        validating(schema)
+
+
+def test_an_answer_that_nests_too_deep_is_not_what_a_schema_describes() -> None:
+    is_valid = validating({"type": "array", "items": {"$ref": "#"}})
+    deep: list[object] = []
+    for _ in range(800):
+        deep = [deep]
+    assert is_valid([[]])
+    assert not is_valid(deep)
+
+
 def test_a_reference_to_nothing_is_an_error() -> None:
-    dangling = Allow(reason="r", schema={"$ref": "#/$defs/none"})
     with pytest.raises(CatalogueError, match="refers to what is not there"):
-        dangling.ranges("{}")
+        Allow(reason="r", schema={"$ref": "#/$defs/none"})
+    deeper = Allow(reason="r", schema={"properties": {"a": {"$ref": "#/$defs/none"}}})
+    with pytest.raises(CatalogueError, match="refers to what is not there"):
+        deeper.ranges('{"a": 1}')
