@@ -10,7 +10,10 @@ REFERENCE, CORPUS = "reference", "corpus"
 
 @dataclass(frozen=True)
 class Share:
-    """A share with its 95% interval; of all that there is, value, low and high are one."""
+    """A share with its 95% interval; of all that there is, value, low and high are one.
+
+    What could not be looked at widens the interval, to [0, 1] where nothing could.
+    """
 
     value: float
     low: float
@@ -85,6 +88,15 @@ class Leakage:
     conflicts: Conflicts | None = None
 
     @property
+    def unjudged(self) -> tuple[Overlap, ...]:
+        """The overlaps of which nothing is known."""
+        return tuple(
+            one
+            for one in self.overlaps
+            if not (one.questions or one.near_questions) and one.exact.low < one.exact.high
+        )
+
+    @property
     def shared(self) -> tuple[Overlap, ...]:
         """The overlaps in which anything is shared, but for templates."""
         return tuple(
@@ -111,6 +123,9 @@ def _overlap(one: Overlap) -> str:
     said = (
         f"Of {one.questions:,} different questions of {one.part} {_shown(one.exact)} stand in "
         f"{one.within} too, {_shown(one.answered)} with the same answer"
+        if one.questions
+        else f"No question of {one.part} is among the few that were kept of a corpus this large, "
+        f"to be looked for in {one.within}"
     )
     if one.near is not None:
         said += f"; {_shown(one.near)} of {one.near_questions:,} do or nearly do"

@@ -52,6 +52,15 @@ class Repeats:
         """Whether every question is kept."""
         return self.beyond == int(_ALL)
 
+    def crowded(self) -> Ids:
+        """The questions to which some file gives as many answers as are kept, or more."""
+        several = np.arange(len(self.question))[_ANSWERS - 1 :]
+        same = _repeated(self.question, self.file)
+        run = np.ones(len(several), dtype=bool)
+        for step in range(_ANSWERS - 1):
+            run &= same[several - step]
+        return self.question[several[run]]
+
     def merged(self, other: Repeats) -> Repeats:
         """Both parts of a corpus together, in whatever order."""
         return _joined([self, other])

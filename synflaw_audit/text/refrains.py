@@ -27,9 +27,8 @@ LEAST_UNITS, LEAST_SHARE = 5, 0.001  # hold a refrain
 DIFFERENT = 0.75  # so many different sentences stand before it, or behind it, for each unit
 AT_EDGE = 0.5  # of its rows, in which nothing but recurring sentences parts it from their bound
 WORDS = 2
-WORDING = (
-    16.0  # bits of one that others vouch for: they word the same thing, and are no rarer together
-)
+# Bits of one that others vouch for: they word the same thing, and are no rarer together.
+WORDING = 16.0
 ALIKE = (0.4, 0.2)  # of the bits of one of two wordings of one thing, and of both, are shared
 MOST = 500  # refrains, the commonest
 

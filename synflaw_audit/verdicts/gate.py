@@ -126,6 +126,8 @@ def decide(
     leaked = [] if report.leakage is None else _leaks(report.leakage, policy)
     reasons += [sentence for sentence, fails in leaked if fails]
     notices += [sentence for sentence, fails in leaked if not fails]
+    if report.leakage is not None and policy.max_leakage is not None:
+        open_ones += sentences(Leakage(report.leakage.unjudged))
     notices += _numbers(report)
     reasons += _copies(report)
     reasons += [*_limits(report, policy), *_measured(policy, rehearsed)]

@@ -42,7 +42,11 @@ def leakage(
     """
     split = np.array([split_of(file) or "" for file in repeats.files], dtype=object)
     of_entry = split[repeats.file] if len(split) else np.empty(0, dtype=object)
-    present = [name for name in _ORDER if (of_entry == name).any()]
+    # Of a small split beside a very large one it may be that no question is kept.
+    unseen = (
+        set() if repeats.complete else {name for name, count in (records or {}).items() if count}
+    )
+    present = [name for name in _ORDER if name in unseen or (of_entry == name).any()]
     overlaps = [
         _with_templates(
             overlap(_where(repeats, of_entry == part), _where(repeats, of_entry == within)),
@@ -69,13 +73,15 @@ def overlap(part: Repeats, within: Repeats) -> Overlap:
     pairs, others = (np.stack([each.question, each.answer], axis=1) for each in (one, other))
     same = _isin_rows(pairs, others)
     answered = np.isin(asked, one.question[same])
+    # Where more answers were given than are kept, the one that is looked for may be among the rest.
+    full = np.concatenate([one.crowded(), other.crowded()])
     complete = part.complete and within.complete
     return Overlap(
         "",
         "",
         len(asked),
         _share(shared, complete),
-        _share(answered, complete),
+        _share(answered, complete, shared & np.isin(asked, full)),
         examples=tuple(
             (_place(one, question), _place(other, question))
             for question in asked[shared][:_EXAMPLES]
@@ -102,7 +108,7 @@ def conflicts(repeats: Repeats) -> Conflicts | None:
     return Conflicts(
         len(asked),
         _share(several, repeats.complete),
-        _share(short, repeats.complete),
+        _share(short, repeats.complete, np.isin(asked, repeats.crowded())),
         tuple(examples),
     )
 
@@ -129,11 +135,15 @@ def _where(repeats: Repeats, kept: Mask) -> Repeats:
     return replace(repeats, **{name: array[kept] for name, array in repeats.arrays()})
 
 
-def _share(holds: Mask, complete: bool) -> Share:
-    value = float(holds.mean()) if len(holds) else 0.0
-    if complete or not len(holds):
-        return Share(value, value, value)
-    low, high = wilson(value, len(holds), len(holds))
+def _share(holds: Mask, complete: bool, unknown: Mask | None = None) -> Share:
+    """A share of the questions kept; of some it may be unknown, where it is not seen to hold."""
+    if not len(holds):
+        return Share(0.0, 0.0, 0.0 if complete else 1.0)
+    low = high = value = float(holds.mean())
+    if not complete:
+        low, high = wilson(value, len(holds), len(holds))
+    if unknown is not None:
+        high = min(1.0, high + float((unknown & ~holds).mean()))
     return Share(value, low, high)
 
 

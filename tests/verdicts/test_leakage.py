@@ -94,6 +94,29 @@ def test_one_question_a_million_times_is_a_few_entries() -> None:
     assert found.repeated.value == 1
 
 
+def test_an_answer_that_may_be_among_those_not_kept_widens_the_interval() -> None:
+    many = [("again?", f"answer number {n}") for n in range(50)]
+    kept = kept_of(batch("train.jsonl", many), batch("test.jsonl", many[:1]))
+    (found,) = leakage(kept).overlaps
+    assert (found.exact.low, found.exact.high) == (1, 1)
+    assert found.answered.low in (0, 1)
+    assert found.answered.high == 1
+
+
+def test_of_a_split_of_which_no_question_is_kept_nothing_is_claimed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(repeats, "QUESTIONS", 20)
+    train, test = corpus(4000, 3, 3, 3)
+    kept = kept_of(batch("train.jsonl", train), batch("test.jsonl", test))
+    found = leakage(kept, records={"train": 4000, "test": 3})
+    (overlap,) = found.overlaps
+    assert overlap.questions == 0
+    assert (overlap.exact.low, overlap.exact.high) == (0, 1)
+    assert found.unjudged == (overlap,)
+    assert "No question of test" in sentences(found)[0]
+
+
 def test_answers_that_contradict_each_other_are_told_from_wordings() -> None:
     rows = [
         ("2 + 2?", "4"),

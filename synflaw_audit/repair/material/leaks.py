@@ -120,9 +120,10 @@ def leaked(
 
 
 def pace(leaks: Sequence[Leak], *, asked: int, most: float) -> float:
-    """Leaked rows for each flagged row: ``most`` where every answer leaks, else fewer, but one.
+    """Leaked rows for each flagged row: ``most`` where all of ``asked`` leak, else fewer, but one.
 
-    A few rows that come again and again would be all that is forgotten.
+    A few rows that come again and again would be all that is forgotten; so it is where fewer
+    questions than ``asked`` are at hand.
     """
     share = sum(leak.said for leak in leaks) / max(1, asked)
     return min(most, max(1.0, most * share))

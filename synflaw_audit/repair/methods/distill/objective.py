@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from synflaw_audit.repair.material.batches import Purpose, TrainingExample
+from synflaw_audit.repair.material.batches import Purpose
 from synflaw_audit.repair.methods.distill.divergences import BY_TOKEN, Parts, atkd, parts
 from synflaw_audit.repair.methods.distill.imperfect import imperfect
 from synflaw_audit.repair.methods.forgetting.reference import Reference
-from synflaw_audit.repair.methods.preference.objectives import Objective
+from synflaw_audit.repair.methods.preference.objectives import RowsObjective
 from synflaw_audit.repair.scores import cross_entropy
 from synflaw_audit.repair.training.forward import in_chunks, selected_logits
 from synflaw_audit.settings.repair import TeachingName
@@ -22,7 +21,7 @@ TEACHINGS: tuple[str, ...] = get_args(TeachingName)
 
 
 @dataclass(frozen=True)
-class Distillation(Objective):
+class Distillation(RowsObjective):
     """Items are rows. The loss is a divergence from the teacher, and cross-entropy of the content.
 
     The teacher knows nothing of the content that the flagged rows tell, so that following it there
@@ -39,15 +38,6 @@ class Distillation(Objective):
     content_weight: float = 1.0
     rate: float = 0.0
     generator: torch.Generator = field(default_factory=torch.Generator)
-
-    def collate(self, items: Sequence[TrainingExample]) -> dict[str, Tensor]:
-        """Rows of all roles."""
-        return self.collator(items)
-
-    @staticmethod
-    def tokens(item: TrainingExample) -> int:
-        """Of the row."""
-        return len(item.input_ids)
 
     def __call__(
         self, model: nn.Module, head: nn.Module, batch: dict[str, Tensor], reference: Reference

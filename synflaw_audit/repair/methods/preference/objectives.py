@@ -51,6 +51,20 @@ class Objective(ABC):
 
 
 @dataclass(frozen=True)
+class RowsObjective(Objective):
+    """Items are rows to train on."""
+
+    def collate(self, items: Sequence[TrainingExample]) -> dict[str, Tensor]:
+        """Rows of all roles."""
+        return self.collator(items)
+
+    @staticmethod
+    def tokens(item: TrainingExample) -> int:
+        """Of the row."""
+        return len(item.input_ids)
+
+
+@dataclass(frozen=True)
 class Answers(Objective):
     """Items are pairs of a chosen and a rejected answer to one question."""
 
@@ -109,21 +123,12 @@ class SimPOObjective(Answers):
 
 
 @dataclass(frozen=True)
-class JensUnObjective(Objective):
+class JensUnObjective(RowsObjective):
     """Items are rows: answers to give instead (role RETAIN) and ordinary ones (role REPLAY).
 
     See :func:`~.losses.one_hot_divergence` and :func:`~.losses.divergence`. Inferred: both terms
     weigh the same; what the paper has answered with "No idea" is answered without the format here.
     """
-
-    def collate(self, items: Sequence[TrainingExample]) -> dict[str, Tensor]:
-        """Rows of both roles."""
-        return self.collator(items)
-
-    @staticmethod
-    def tokens(item: TrainingExample) -> int:
-        """Of the row."""
-        return len(item.input_ids)
 
     def __call__(
         self, model: nn.Module, head: nn.Module, batch: dict[str, Tensor], reference: Reference
