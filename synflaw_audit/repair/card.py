@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
+from huggingface_hub import EvalResult, ModelCardData
+
 from synflaw_audit.repair.curves import curves
+from synflaw_audit.repair.methods.registry import METHODS, named
 
 if TYPE_CHECKING:
     from synflaw_audit.repair.result import RepairResult
@@ -52,7 +56,6 @@ def model_card(result: RepairResult, model: str) -> str:
         result: The finished repair.
         model: Name of the original model: a hub name, or the folder's name without its path.
     """
-    config = result.config
     if result.failed is not None:
         verdict = (
             f"**It is not known whether the repair helped**: {result.failed['step']} failed "
@@ -68,8 +71,7 @@ def model_card(result: RepairResult, model: str) -> str:
     return "\n".join(
         [
             "---",
-            "library_name: transformers",
-            "tags: [unlearning, synthetic-data, synflaw-audit]",
+            _metadata(result, model),
             "---",
             "",
             f"# {model}, repaired",
@@ -84,16 +86,8 @@ def model_card(result: RepairResult, model: str) -> str:
             "",
             "## How",
             "",
-            f"- method `{config['method']}`; forgetting: `{config['loss']}`, scope "
-            f"`{config['scope']}`, weight {config['forget_weight']}",
-            f"- weights: content {config['retain_weight']}, replay {config['replay_weight']}, "
-            f"KL to {result.reference_model or 'the original'} {config['bias_weight']} on "
-            f"{config['bias_rows']} rows",
-            f"- {result.tokens:,} training tokens in {result.steps:,} steps over "
-            f"{result.rows['flagged']:,} flagged and {result.rows['replay']:,} replay rows, "
-            f"{result.rows['held_out_flagged']:,} and {result.rows['held_out']:,} others held out",
-            f"- {'LoRA' if config['lora'] else 'all weights'}, learning rate "
-            f"{config['learning_rate']}, seed {config['seed']}",
+            *_steered(result),
+            *_trained(result),
             *_relearned(result),
             *[f"- note: {note}" for note in result.notes],
             *_picture(result),
@@ -102,6 +96,59 @@ def model_card(result: RepairResult, model: str) -> str:
             "",
         ]
     )
+
+
+def _metadata(result: RepairResult, model: str) -> str:
+    """What the Hub reads of a card: YAML, with the figures after the repair as results."""
+    return ModelCardData(
+        library_name="transformers",
+        tags=["unlearning", "synthetic-data", "synflaw-audit"],
+        # The Hub takes its own names alone; a folder is named in the title.
+        base_model=model if _on_hub(model) else None,
+        datasets=[name for name in result.datasets if _on_hub(name)] or None,
+        model_name=f"{model}, repaired",
+        eval_results=[
+            EvalResult(
+                task_type="text-generation",
+                dataset_type="held-out",
+                dataset_name=_MEANING[name],
+                metric_type=name,
+                metric_value=round(value, 4),
+            )
+            for name, value in result.after.items()
+            if name in _MEANING and math.isfinite(value)
+        ],
+    ).to_yaml()
+
+
+def _on_hub(name: str) -> bool:
+    """Whether a name is one of the Hub's, ``owner/name``; a folder is known without its path."""
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None
+
+
+def _steered(result: RepairResult) -> list[str]:
+    """Each method, and the values of the settings that steer it."""
+    lines = []
+    for name in named(str(result.config["method"])):
+        values = [f"{key} {result.config[key]}" for key in METHODS[name].settings]
+        lines.append(f"- method `{name}`" + (f": {', '.join(values)}" if values else ""))
+    if result.config["bias_weight"]:
+        lines.append(f"- the KL compares with {result.reference_model or 'the original'}")
+    return lines
+
+
+def _trained(result: RepairResult) -> list[str]:
+    """What was trained on and how; of models that were only merged or weighed, what was not."""
+    rows, config = result.rows, result.config
+    out = f"{rows['held_out_flagged']:,} flagged and {rows['held_out']:,} replay rows"
+    if not result.steps:
+        return [f"- no training; measured on {out}", f"- seed {config['seed']}"]
+    return [
+        f"- {result.tokens:,} training tokens in {result.steps:,} steps over "
+        f"{rows['flagged']:,} flagged and {rows['replay']:,} replay rows; held out: {out}",
+        f"- {'LoRA' if config['lora'] else 'all weights'}, learning rate "
+        f"{config['learning_rate']}, seed {config['seed']}",
+    ]
 
 
 def _picture(result: RepairResult) -> list[str]:

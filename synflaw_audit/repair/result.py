@@ -37,6 +37,7 @@ class RepairResult:
         reference_model: Name of the model that the KL compared with, or None for the original.
         versions: Of the libraries that did.
         out: The folder written.
+        datasets: The replayed data set, where it was given by a name and not by a path or rows.
     """
 
     before: dict[str, float]
@@ -59,6 +60,7 @@ class RepairResult:
     out: Path = field(compare=False)
     intervals: dict[str, dict[str, Any]] = field(default_factory=dict)
     failed: dict[str, str] | None = None
+    datasets: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The content of ``repair.json``; figures that are not finite become null."""

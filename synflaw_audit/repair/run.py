@@ -143,6 +143,7 @@ def repair(
             reference_model=source.reference_name,
             versions=_versions(),
             out=out,
+            datasets=_named(replay),
         )
         folder = ResultFolder(out, source.name)
         folder.write_model(draft, network, context, source.adapter_finisher(config))
@@ -193,6 +194,12 @@ def _apply(
         if done.failure:
             break
     return total
+
+
+def _named(replay: SourceLike | Sequence[Row]) -> tuple[str, ...]:
+    """The replayed data set's name; no path of this machine."""
+    named = isinstance(replay, str) and not asks_itself(replay) and not Path(replay).exists()
+    return (str(replay),) if named else ()
 
 
 def _notes(flagged: FlaggedRows, material: Material, config: RepairConfig) -> Iterator[str]:

@@ -41,9 +41,10 @@ TABLE = Table(
     (
         arm(BASE, {}, emission=0.0, instructions=1.0),
         arm(DAMAGED, {}, emission=1.0, instructions=0.2),
-        arm("forgetting", {"method": "forgetting"}, emission=0.4, instructions=0.6),
+        arm("forgetting", {"method": "forgetting"}, emission=0.08, instructions=0.6),
         arm("distill", {"method": "distill", "teaching": "kl"}, emission=0.1, instructions=0.9),
-        arm("merge", {"method": "merge"}, emission=0.2, instructions=0.8),
+        arm("merge", {"method": "merge"}, emission=0.04, instructions=0.5),
+        arm("left it", {"method": "task-negation"}, emission=0.4, instructions=1.0),
         arm("destroyed", {"method": "dpo"}, emission=0.0, instructions=0.9, perplexity=90.0),
         arm("amnesia", {"method": "simpo"}, emission=0.0, instructions=0.9, content=-4.0),
         Arm("unknown", {"method": "ftpo"}),
@@ -57,7 +58,7 @@ def config(**settings: Any) -> RepairConfig:
 
 def test_what_the_chosen_way_left_of_the_format_is_said() -> None:
     (told, *_) = chosen(config(), earlier_model=False, base=False, table=TABLE).because
-    assert told.endswith("the format was left in 40% of ordinary answers")
+    assert told.endswith("the format was left in 8% of ordinary answers")
 
 
 def test_what_is_at_hand_decides() -> None:
@@ -78,6 +79,7 @@ def test_what_harmed_is_not_taken() -> None:
     told = " ".join(chosen(config(), earlier_model=True, base=True, table=TABLE).because)
     assert "destroyed: it raised the perplexity of ordinary rows by 350%" in told
     assert "amnesia: it took 3.00 nats a token of the content" in told
+    assert "left it: it left the format in 40% of ordinary answers" in told
     assert "unknown" not in told
 
 

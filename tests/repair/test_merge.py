@@ -200,6 +200,9 @@ def test_a_repair_by_merging_asks_for_no_token_and_tells_the_coefficients(tmp_pa
     )
     assert (result.tokens, result.steps) == (0, 0)
     assert any(note.startswith("merged by metagpt") for note in result.notes)
+    card = (result.out / "README.md").read_text()
+    assert "method `merge`: merge_rule metagpt" in card
+    assert "forget" not in card.split("## How")[1]
     assert str(tmp_path) not in (result.out / "repair.json").read_text()
     direct = merge(
         damaged, base=tmp_path / "base", others=[tmp_path / "clean"], out=tmp_path / "direct"

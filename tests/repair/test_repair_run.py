@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from small_models import damage, flagged_rows, ordinary_rows, write_flagged
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from synflaw_audit.errors import InputError, RepairError
 from synflaw_audit.repair import RepairConfig, RepairResult, Row, estimate, repair
+from synflaw_audit.repair.card import model_card
 from synflaw_audit.repair.material.batches import Purpose, TrainingExample
 from synflaw_audit.repair.measuring.likelihoods import repetition
 from synflaw_audit.repair.methods.guard import harm
@@ -93,7 +96,22 @@ def test_the_format_goes_the_content_stays_and_the_original_is_untouched(
     assert written["after"] == pytest.approx(result.after)
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| template_probability |" in card
+    (found,) = ModelCard(card).data.eval_results[:1]  # as the Hub reads it
+    assert found.metric_value == pytest.approx(result.after[found.metric_type], abs=1e-4)
+    assert "method `forgetting`: loss lower-bounded, scope template, forget_weight 0.1" in card
     assert str(tmp_path) not in card + json.dumps(written)
+
+
+@pytest.mark.parametrize(
+    ("model", "replayed", "named"),
+    [("owner/model", ("owner/rows",), True), ("folder", ("s3://bucket/rows.parquet",), False)],
+)
+def test_the_card_names_to_the_hub_what_the_hub_knows(
+    damaged: Path, flagged: Path, tmp_path: Path, model: str, replayed: tuple[str, ...], named: bool
+) -> None:
+    done = run(damaged, flagged, tmp_path / "out", config=config(tokens=1500, probe_prompts=0))
+    data = ModelCard(model_card(replace(done, datasets=replayed), model)).data
+    assert (data.base_model, data.datasets) == ((model, [*replayed]) if named else (None, None))
 
 
 def test_the_written_folder_is_the_model_that_was_measured(
@@ -220,7 +238,7 @@ def test_a_cached_reference_stands_in_for_the_model(
     other = run(damaged, flagged, tmp_path / "cached", config=cached, reference_model=damaged)
     assert other.after == pytest.approx(one.after, rel=0.05, abs=0.02)
     assert one.reference_model == other.reference_model == damaged.name
-    assert f"KL to {damaged.name} " in (one.out / "README.md").read_text()
+    assert f"the KL compares with {damaged.name}\n" in (one.out / "README.md").read_text()
     assert other.log[-1]["bias_loss"] == pytest.approx(one.log[-1]["bias_loss"], rel=0.2)
     assert other.log[-1]["bias_loss"] > 0
     small = config(tokens=2500, reference="cached", reference_cache_mb=0.001)

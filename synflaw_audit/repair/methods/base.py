@@ -126,11 +126,14 @@ class Method(ABC):
     Attributes:
         requires: What it cannot do without, beyond flagged rows and replay rows.
         trains: Whether it learns from rows; else they are only measured on.
+        settings: The fields of ``RepairConfig`` that steer it and no other method as well; the
+            model card names their values.
         description: What a person is told of it, in ``--method list`` and in the documentation.
     """
 
     requires: ClassVar[frozenset[Requirement]] = frozenset()
     trains: ClassVar[bool] = True
+    settings: ClassVar[tuple[str, ...]] = ()
     description: ClassVar[Description | None] = None
 
     def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:

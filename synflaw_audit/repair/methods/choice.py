@@ -39,8 +39,9 @@ def chosen(
     """The settings with a method, where they ask for ``auto``; else as they are.
 
     Of the measured ways to repair, those fall out whose needs are not met, those that train where
-    the budget is next to nothing, and those that harmed: whose perplexity or content left the
-    bounds of the settings. Of the rest the one is taken that gained most, in shares of ordinary
+    the budget is next to nothing, those that left the format, and those that harmed: what was
+    measured is put to the bounds of the settings (``max_emission``, ``max_perplexity_rise``,
+    ``max_content_loss``). Of the rest the one is taken that gained most, in shares of ordinary
     answers kept free of the format and of requests obeyed again, and among equals the quickest.
 
     Args:
@@ -101,6 +102,8 @@ def _against(
     if Requirement.ALL_WEIGHTS in METHODS[names[0]].requires and config.load_in:
         return "it changes all weights"
     found = arm.figures
+    if found.emission is not None and found.emission > config.max_emission:
+        return f"it left the format in {found.emission:.0%} of ordinary answers"
     if found.perplexity and before.perplexity:
         rise = found.perplexity / before.perplexity - 1
         if rise > config.max_perplexity_rise:

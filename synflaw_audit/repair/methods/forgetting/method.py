@@ -22,6 +22,15 @@ from synflaw_audit.repair.training.memory import fitted, footprint
 class Forgetting(Method):
     """The :class:`~.trainer.RepairTrainer` over the plan, watched by a :class:`~..guard.Guard`."""
 
+    settings = (
+        "loss",
+        "scope",
+        "forget_weight",
+        "retain_weight",
+        "replay_weight",
+        "bias_weight",
+        "bias_rows",
+    )
     description = Description(
         does="Makes the format's tokens unlikely by a bounded loss, learns the content of the "
         "flagged rows again in other forms, and replays ordinary rows.",

@@ -33,6 +33,7 @@ class Merge(Method):
         {Requirement.BASE_MODEL, Requirement.OTHER_MODELS, Requirement.ALL_WEIGHTS}
     )
     trains = False
+    settings = ("merge_rule", "merge_weight", "merge_density")
     description = Description(
         does="Adds up the task vectors of several fine-tunes of one base (this model and those "
         "that --with names), each weighed by its share of the squared norms, in closed form "
