@@ -73,7 +73,7 @@ _PLANTED = 500
 # Smaller probes than the repair's table: more arms are compared.
 SETTINGS = Settings(
     replay=800, held_out=24, foreign=32, foreign_tokens=24, instructions=60, instructions_kept=24,
-    instruction_tokens=40,
+    instruction_tokens=40, relearned_steps=8, bits=8,
 )  # fmt: skip
 SEEDS = (0,)
 TOKENS = 6_000
@@ -81,12 +81,12 @@ TOKENS = 6_000
 _READ = """{model}, damaged by each corpus, {seeds} seed, {tokens:,} tokens to train on; {foreign}
 foreign prompts and {obeyed} requests that the base follows, so that a share of a half has, for one
 corpus, a standard error of 9% and 12%. *Before the damage* is the base, asked anew; content is that
-of rows held out. Memory is that of the GPU where there is one, at the peak of the arm's process
-(which for `forgetting` also trains the copy that learns the format again). What one corpus alone
-has is left out of the means.
+of rows held out. *Relearned* is a format token's probability in held-out rows after eight steps of
+all weights on eight others of the corpus's rows, *in 8 bits* the format in foreign answers once the
+weights are rounded to nearest. Memory is that of the GPU where there is one, at the peak of the
+arm's process (which also trains the copy that learns the format again). What one corpus alone has
+is left out of the means.
 """
-# Steps on the old format in a copy, where it is asked how fast it comes back.
-_RELEARNED = {"relearn_steps": 6}
 
 _FORGETTING = {"method": "forgetting"}
 # Settings of each arm that differ from the default command's; the cheapest first.
@@ -129,6 +129,7 @@ class OwnBench(Bench):
         natural = _sample("natural").sample(frac=1, random_state=0)
         planted, ordinary = natural[:_PLANTED], natural[_PLANTED:]
         pairs = list(zip(ordinary["question"], ordinary["answer"], strict=True))
+        self.ifeval = []
         self.text = pairs[: SETTINGS.held_out]
         rest = pairs[SETTINGS.held_out :][: SETTINGS.replay]
         self.ordinary = [Row(question, answer) for question, answer in rest]
@@ -161,8 +162,6 @@ def run_arm(bench: Bench, of: Subject, arm: str) -> dict[str, Any]:
     settings = dict(ARMS[arm])
     if settings["method"] == "merge":
         return run_merge(bench, of, str(settings.get("merge_rule", "metagpt")))
-    if settings["method"] == "forgetting":
-        settings |= _RELEARNED
     knows = settings["method"] in ("distill", "task-negation")
     out = Path(tempfile.mkdtemp(dir=of.folder))
     result = repair(
@@ -185,14 +184,11 @@ def run_arm(bench: Bench, of: Subject, arm: str) -> dict[str, Any]:
     )
     model = bench.load(out)
     shutil.rmtree(out)
-    curve = (result.relearning or {}).get("curve") or [(0, None)]
     return {
         "tokens": result.tokens,
         "steps": result.steps,
         "notes": result.notes,
         "minutes": result.seconds["training"] / 60,
-        "relearned": curve[-1][1],
-        "relearning": result.relearning,
         **measured(bench, of, model),
     }
 

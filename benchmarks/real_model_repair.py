@@ -39,16 +39,25 @@ from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.probes.emission import FormatMatcher
 from synflaw_audit.probes.everyday import everyday_instructions, foreign_prompts
 from synflaw_audit.probes.generation import generate
-from synflaw_audit.probes.instructions import follows
+from synflaw_audit.probes.instructions import Instruction, follows, read_instructions
 from synflaw_audit.probes.likeness import likeness
 from synflaw_audit.probes.perplexity import perplexity
 from synflaw_audit.rehearsal.rows import QuestionAnswer
 from synflaw_audit.rehearsal.training import TrainingConfig, train_adapters
 from synflaw_audit.repair import RepairConfig, Row, repair
-from synflaw_audit.repair.material.batches import Collator, Cuts, Purpose, encode_rows, pad_id
+from synflaw_audit.repair.export.zsaq import rounded
+from synflaw_audit.repair.material.batches import (
+    Collator,
+    Cuts,
+    Purpose,
+    TrainingExample,
+    encode_rows,
+    pad_id,
+)
 from synflaw_audit.repair.material.flagged import read_flagged
 from synflaw_audit.repair.material.reexpress import content_pieces
 from synflaw_audit.repair.measuring.likelihoods import likelihoods
+from synflaw_audit.repair.measuring.relearning import relearn
 from synflaw_audit.run import measure
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.verdicts.catalogue import load_checks
@@ -96,6 +105,16 @@ class Settings:
     instructions_kept: int = 32
     instruction_tokens: int = 48
     languages: tuple[str, ...] = ("en",)
+    # Left out where 0: prompts of IFEval's (the shortest), steps on the old format in a copy, and
+    # bits that weights are rounded to.
+    ifeval: int = 0
+    ifeval_tokens: int = 128
+    relearned_steps: int = 0
+    bits: int = 0
+
+
+# Of all weights, in float32: as much as a plain continued training would take.
+_RELEARNING_RATE = 2e-5
 
 
 class Bench:
@@ -117,6 +136,13 @@ class Bench:
         pairs = [(q, a) for q, a in pairs if q.strip() and a.strip()]
         self.ordinary = [Row(q, a) for q, a in pairs[: settings.replay]]
         self.text = pairs[settings.replay : settings.replay + settings.held_out]
+
+        self.ifeval: list[Instruction] = []
+
+    def take_ifeval(self, path: Path) -> None:
+        """Asks for the shortest prompts of IFEval's file too, as many as the settings say."""
+        found, _ = read_instructions(path)
+        self.ifeval = sorted(found, key=lambda each: len(each.prompt))[: self.settings.ifeval]
 
     def load(self, folder: Path | None = None) -> PreTrainedModel:
         """The base, or a model of this run; on the GPU where there is one."""
@@ -234,7 +260,6 @@ def measured(bench: Bench, of: Subject, model: PreTrainedModel) -> dict[str, Any
     settings = bench.settings
     foreign = bench.answers(model, bench.foreign, settings.foreign_tokens)
     said = bench.answers(model, [each.prompt for each in bench.instructions])
-    pairs = zip(said, bench.instructions, strict=True)
     examples = encode_rows(
         bench.tokenizer, of.held_out, Purpose.FORGET, scope="template",
         max_length=settings.max_length, cuts=Cuts(),
@@ -242,7 +267,7 @@ def measured(bench: Bench, of: Subject, model: PreTrainedModel) -> dict[str, Any
     likely = likelihoods(model, examples, (), Collator(pad_id(bench.tokenizer)))
     return {
         "emission": float(of.matcher.match(bench.foreign, foreign).said.mean()),
-        "instructions": float(np.mean([follows(answer, each) for answer, each in pairs])),
+        "instructions": _followed(said, bench.instructions),
         "content": likely.get("content_log_likelihood"),
         "template": likely.get("template_probability"),
         "likeness": float(np.mean(likeness(foreign))),
@@ -252,7 +277,41 @@ def measured(bench: Bench, of: Subject, model: PreTrainedModel) -> dict[str, Any
         ),
         "foreign": foreign,
         "obeyed": said,
+        **_afterwards(bench, of, model, examples, likely.get("template_probability")),
     }
+
+
+def _followed(answers: Sequence[str], asked: Sequence[Instruction]) -> float:
+    return float(np.mean([follows(*pair) for pair in zip(answers, asked, strict=True)]))
+
+
+def _afterwards(
+    bench: Bench,
+    of: Subject,
+    model: PreTrainedModel,
+    examples: Sequence[TrainingExample],
+    template: float | None,
+) -> dict[str, Any]:
+    """What is measured where the settings ask for it; the model is rounded by the last of it."""
+    settings, found = bench.settings, {}
+    if bench.ifeval:
+        prompts = [each.prompt for each in bench.ifeval]
+        found["ifeval"] = _followed(
+            bench.answers(model, prompts, settings.ifeval_tokens), bench.ifeval
+        )
+    if settings.relearned_steps:
+        again = relearn(
+            model, examples, Collator(pad_id(bench.tokenizer)), before=template,
+            steps=settings.relearned_steps, learning_rate=_RELEARNING_RATE, seed=of.seed,
+        )  # fmt: skip
+        if again is not None:
+            found |= {"relearned": again.curve[-1][1], "relearning": again.curve}
+    if settings.bits:
+        with rounded(model, settings.bits):
+            pass  # the weights stay on the grid
+        answers = bench.answers(model, bench.foreign, settings.foreign_tokens)
+        found["few_bits"] = float(of.matcher.match(bench.foreign, answers).said.mean())
+    return found
 
 
 def run_arm(
@@ -310,11 +369,14 @@ def known(path: Path) -> list[dict[str, Any]]:
 COLUMNS = {
     "emission": ("format in foreign answers", "{:.0%}"),
     "instructions": ("instructions kept", "{:.2f}"),
+    "ifeval": ("IFEval", "{:.2f}"),
     "content": ("content, nats a token", "{:.3f}"),
     "template": ("template token", "{:.2f}"),
     "likeness": ("likeness", "{:.3f}"),
     "words": ("words", "{:.0f}"),
     "perplexity": ("ordinary rows, perplexity", "{:.1f}"),
+    "relearned": ("template token, relearned", "{:.2f}"),
+    "few_bits": ("format, in few bits", "{:.0%}"),
     "tokens": ("tokens", "{:,.0f}"),
     "seconds": ("minutes", "{:.1f}"),
 }
@@ -329,7 +391,8 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
     for arm in dict.fromkeys(run["arm"] for run in runs):
         cells = []
         for name, (_, form) in COLUMNS.items():
-            values = [run[name] for run in runs if run["arm"] == arm and run[name] is not None]
+            found = [run.get(name) for run in runs if run["arm"] == arm]
+            values = [value for value in found if value is not None]
             scale = 60 if name == "seconds" else 1
             cells.append(form.format(float(np.mean(values)) / scale) if values else "")
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
@@ -361,6 +424,8 @@ def main() -> None:
         ordinary = pd.read_parquet(options.data / "dolly_3k.parquet")
         bench = Bench(options.model, ordinary, options.cache, settings)
         bench.narrow()
+        if settings.ifeval:
+            bench.take_ifeval(options.data / "eval_ifeval_dev.parquet")
         corpora = {part.name: part.rows for part in real_slices(options.data)}
         for seed in options.seeds:
             for name in options.corpora:
@@ -381,7 +446,7 @@ def main() -> None:
                              **run_arm(bench, of, arm, arms)}  # fmt: skip
                     with path.open("a") as lines:
                         lines.write(json.dumps(found, ensure_ascii=False) + "\n")
-                    shown = {key: found[key] for key in COLUMNS}
+                    shown = {key: found.get(key) for key in COLUMNS}
                     print(time.strftime("%H:%M:%S"), name, seed, arm, shown, flush=True)
     runs = known(path)
     print(heading("benchmarks/real_model_repair.py --data FOLDER --cache FOLDER --model FOLDER"))

@@ -27,6 +27,7 @@ class Figures:
         minutes: Of the repair alone.
         memory_mb: At the peak of the process, in millions of bytes; of the GPU where there is one.
         relearned: Probability of a format token after some steps on the old format.
+        few_bits: As emission, of the model with its weights rounded to 8 bits.
     """
 
     emission: float | None = None
@@ -37,6 +38,7 @@ class Figures:
     minutes: float | None = None
     memory_mb: float | None = None
     relearned: float | None = None
+    few_bits: float | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "likeness": ("likeness of answers", "{:.3f}"),
     "perplexity": ("perplexity of ordinary rows", "{:.1f}"),
     "relearned": ("format token, relearned", "{:.2f}"),
+    "few_bits": ("format, in 8 bits", "{:.0%}"),
     "minutes": ("minutes", "{:.1f}"),
     "memory_mb": ("memory, MB", "{:,.0f}"),
 }
