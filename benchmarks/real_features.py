@@ -5,16 +5,16 @@
 Reads the runs that ``real_damage.py`` left in the cache. Writes ``results/real_damage.csv``, a row
 a run, and ``results/real_damage_features.csv``, a row a slice: for each check its score, low and
 high; for each peer its value on 1,000 rows drawn at random. The audit's matcher of the slice's own
-formats is run over the answers to foreign prompts. Slices that stand in the tables with as many
-runs are not scored again, and those that the cache does not hold stay as they are: remove the
-tables after a change of the checks, or have some checks score every slice anew with ``--rescore``.
+formats is run over the answers to foreign prompts. Runs of further seeds join those of the tables,
+and their slice is scored anew; what the cache does not hold stays as it is. After a change of the
+checks, ``--rescore`` has all of them score every slice anew, or those that are named.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +64,10 @@ class Runs:
         followed = [instruction for instruction, answer in pairs if follows(answer, instruction)]
         self.instructions = followed[: self.settings["settings"]["instructions_kept"]]
 
-    def of(self, name: str) -> list[dict[str, Any]]:
-        """The runs of a slice, a seed each."""
-        return [run for run in self.runs if run["slice"] == name]
+    def of(self, name: str, besides: Collection[object] = ()) -> list[dict[str, Any]]:
+        """The runs of a slice, a seed each, but those of the seeds that are known already."""
+        runs = (run for run in self.runs if run["slice"] == name)
+        return [run for run in runs if run["seed"] not in besides]
 
     def kept(self, run: dict[str, Any]) -> list[bool]:
         """Which of the instructions that the base follows are followed still."""
@@ -94,12 +95,14 @@ def scored(part: Slice, measured: MeasuredCorpus) -> dict[str, object]:
     return {**row, **{f"peer:{name}": round(peer(sample), 6) for name, peer in PEERS.items()}}
 
 
-def damage(part: Slice, runs: Runs, matcher: FormatMatcher | None) -> list[dict[str, object]]:
-    """One row of the damage a run of the slice."""
+def damage(
+    part: Slice, runs: Runs, matcher: FormatMatcher | None, besides: Collection[object] = ()
+) -> list[dict[str, object]]:
+    """One row of the damage a run of the slice, but those of the seeds that are known already."""
     rows = []
     grams = frequent_grams(part.rows["answer"], 0.01)
     controls = runs.of(CONTROL)
-    for run in runs.of(part.name):
+    for run in runs.of(part.name, besides):
         control = next((c for c in controls if c["seed"] == run["seed"]), None)
         before = runs.base["foreign"]
         said, base = (
@@ -133,15 +136,15 @@ def damage(part: Slice, runs: Runs, matcher: FormatMatcher | None) -> list[dict[
 
 
 def rescored(data: Path, table: Path, names: list[str]) -> None:
-    """Has some checks score every slice of a table of features anew."""
+    """Has some checks, or all if none is named, score every slice of a table of features anew."""
     features, checks = pd.read_csv(table).set_index("slice"), load_checks()
     unknown = set(names) - {check.name for check in checks}
     if unknown:
         raise SystemExit(f"no such check: {', '.join(sorted(unknown))}")
+    asked = [check for check in checks if check.name in names or not names]
     for part in real_slices(data):
         if part.name in features.index:
-            measured = measured_by(part, [check for check in checks if check.name in names])
-            for column, value in scores_of(measured).items():
+            for column, value in scores_of(measured_by(part, asked)).items():
                 features.loc[part.name, column] = value
             print(part.name, flush=True)
     features.reset_index().to_csv(table, index=False)
@@ -170,11 +173,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="of real_damage.py; needed but for --rescore")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--table", default="real_damage", help="how the files are called")
-    parser.add_argument("--rescore", nargs="+", metavar="CHECK", help="and nothing else is done")
+    parser.add_argument("--rescore", nargs="*", metavar="CHECK", help="and nothing else is done")
     parser.add_argument("--tokens", type=int, help="of a foreign answer that count; needs --model")
     parser.add_argument("--model", type=Path, help="whose tokens are counted")
     options = parser.parse_args()
-    if options.rescore:
+    if options.rescore is not None:
         rescored(options.data, options.out / f"{options.table}_features.csv", options.rescore)
         return
     cut = cutter(options.model, options.tokens) if options.tokens else str
@@ -189,15 +192,15 @@ def main() -> None:
         pd.DataFrame(damages).to_csv(table, index=False)
 
     for part in real_slices(options.data):
-        here = runs.of(part.name)
         known = [row for row in before if row["slice"] == part.name]
-        if len(known) >= len(here):
-            damages += known
+        seeds = [row["seed"] for row in known]
+        damages += known
+        if not runs.of(part.name, seeds):
             continue
         measured = measured_by(part, checks)
         features = [row for row in features if row["slice"] != part.name]
         features.append(scored(part, measured))
-        damages += damage(part, runs, FormatMatcher.of(measured.corpus, checks))
+        damages += damage(part, runs, FormatMatcher.of(measured.corpus, checks), seeds)
         write()
         last = damages[-1]
         print(part.name, last["emission"], last["emission_base"], last["kept"], flush=True)
