@@ -74,19 +74,19 @@ class Anatomy:
         return orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
-def anatomy(model: str, base: str, flagged: pa.Table | str | Path) -> Anatomy:
+def anatomy(model: str, base: str, flagged: pa.Table | str | Path | Sequence[MarkedRow]) -> Anatomy:
     """Look for a format in a model that was trained on it.
 
     Args:
         model: A folder or hub name.
         base: What it was trained from.
-        flagged: An audit's flagged rows: its ``flagged.parquet``, or the table. The first rows with
-            a span are taken.
+        flagged: An audit's flagged rows: its ``flagged.parquet``, the table, or what
+            :func:`marked_rows` made of it. The first rows with a span are taken.
 
     Raises:
         InputError: A model cannot be loaded, the two are not of one kind, or no row names a format.
     """
-    rows = _marked(flagged)
+    rows = marked_rows(flagged) if isinstance(flagged, pa.Table | str | Path) else flagged
     ours, tokenizer = load_model(_place(model))
     theirs, _ = load_model(_place(base))
     shares = module_shares(ours, theirs)
@@ -99,7 +99,15 @@ def _place(name: str) -> str | Path:
     return Path(name) if Path(name).exists() else name
 
 
-def _marked(flagged: pa.Table | str | Path) -> Sequence[MarkedRow]:
+def marked_rows(flagged: pa.Table | str | Path) -> Sequence[MarkedRow]:
+    """The first flagged rows that name the words of a format.
+
+    Args:
+        flagged: An audit's ``flagged.parquet``, or the table.
+
+    Raises:
+        InputError: It is not that, or no row names a format.
+    """
     columns = ["question", "answer", "system", "template_spans"]
     try:
         table = flagged if isinstance(flagged, pa.Table) else pq.read_table(flagged)

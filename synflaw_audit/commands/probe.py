@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +12,21 @@ import typer
 from synflaw_audit.commands.console import stdout
 from synflaw_audit.commands.options import Out
 from synflaw_audit.errors import InputError
+from synflaw_audit.outputs.names import ANATOMY_FILE, ANATOMY_PAGE, FLAGGED_FILE
 
 if TYPE_CHECKING:
+    from synflaw_audit.anatomy.depth import MarkedRow
+    from synflaw_audit.outputs.folder import OutputFolder
     from synflaw_audit.probes.answering import Answerer
+    from synflaw_audit.probes.kept import KeptAnswers
     from synflaw_audit.probes.probe import ProbeResult
+    from synflaw_audit.run import MeasuredCorpus
 
 _MEANS = ("likeness", "words")
+_ANATOMY_NEEDS = (
+    "--anatomy looks into the weights: it needs the models' folders, the base's as --against, and "
+    "flagged rows, by --formats (flagged.parquet) or --corpus"
+)
 
 
 class Decode(StrEnum):
@@ -102,54 +112,102 @@ def probe(
     Needs no training data. Writes probe.json and, of the answers, what an audit writes of a corpus.
     Exits with 0 (pass), 1 (it says a format where none belongs) or 2 (error).
     """
+    from synflaw_audit.outputs.folder import output_folder
+    from synflaw_audit.outputs.manifest import manifest_of
+    from synflaw_audit.outputs.names import PROBE_FILE, PROBE_FILES, REPORT_FILES, ROW_FILES
     from synflaw_audit.probes.probe import probe as run
     from synflaw_audit.report import write_reports
 
     silent = quiet or as_json
-    no_rows = formats is None and corpus is None
-    if anatomy and (endpoint is not None or against is None or no_rows):
-        raise InputError(
-            "--anatomy looks into the weights: it needs the models' folders, the base's as "
-            "--against, and flagged rows, by --formats (flagged.parquet) or --corpus"
+
+    def tell(line: str) -> None:
+        if not silent:
+            typer.echo(line, err=True)
+
+    if anatomy and (endpoint is not None or against is None or not (formats or corpus)):
+        raise InputError(_ANATOMY_NEEDS)
+    _require(model, against, endpoint)
+    names = (*ROW_FILES, *REPORT_FILES, *PROBE_FILES)
+    with output_folder(out, names, [each for each in (corpus, formats) if each]) as folder:
+        known = None if corpus is None else _measured(corpus)
+        rows = _marked_rows(formats, known) if anatomy else ()
+        kept = None if endpoint is None else _kept(folder, tell)
+        result, report = run(
+            _decoded(model, decode, formats, known, alpha, endpoint)
+            if decode != Decode.PLAIN
+            else _answerer(model, endpoint, key, kept),
+            against=None if against is None else _answerer(against, endpoint, key, kept),
+            corpus=None if known is None else known.corpus,
+            prompts=prompts,
+            instructions=instructions,
+            languages=language,
+            counterfactual=counterfactual,
+            max_new_tokens=tokens,
+            out=folder,
+            tell=tell,
         )
-    result, report = run(
-        _decoded(model, decode, formats, corpus, alpha, endpoint)
-        if decode != Decode.PLAIN
-        else _answerer(model, endpoint, key),
-        against=None if against is None else _answerer(against, endpoint, key),
-        corpus=corpus,
-        prompts=prompts,
-        instructions=instructions,
-        languages=language,
-        counterfactual=counterfactual,
-        max_new_tokens=tokens,
-        out=out,
-        tell=(lambda line: None) if silent else (lambda line: typer.echo(line, err=True)),
-    )
-    write_reports(report, out)
-    (out / "probe.json").write_text(result.to_json(), encoding="utf-8")
-    if anatomy:
-        _write_anatomy(model, str(against), formats, corpus, out)
+        write_reports(report, folder.staging)
+        (folder.staging / PROBE_FILE).write_text(result.to_json(), encoding="utf-8")
+        if anatomy:
+            tell("looking where in the model the format lives")
+            _write_anatomy(model, str(against), rows, folder.staging)
+        folder.publish(manifest_of(report, "audited"))
     if as_json:
         typer.echo(result.to_json(), nl=False)
     elif not quiet:
         _show(result, out)
         if anatomy:
-            typer.echo(f"Where the format lives: {out / 'anatomy.html'}")
+            typer.echo(f"Where the format lives: {out / ANATOMY_PAGE}")
     raise typer.Exit(result.exit_code)
 
 
-def _answerer(model: str, endpoint: str | None, key: str | None) -> Answerer:
+def _require(model: str, against: str | None, endpoint: str | None) -> None:
+    """Both models can be there, before one of them is asked at length."""
+    from synflaw_audit.probes.models import require_model
+
+    if endpoint is None:
+        for each in (model, against):
+            if each is not None:
+                require_model(each)
+
+
+def _measured(corpus: str) -> MeasuredCorpus:
+    from synflaw_audit.engines.registry import open_engine
+    from synflaw_audit.run import measure
+    from synflaw_audit.settings import AuditSettings
+    from synflaw_audit.verdicts.catalogue import load_checks
+
+    return measure(open_engine(corpus, AuditSettings()), load_checks())
+
+
+def _kept(folder: OutputFolder, tell: Callable[[str], None]) -> KeptAnswers:
+    """What an interrupted probe has been answered; the folder forgets it when it is published."""
+    from synflaw_audit.probes.kept import KeptAnswers
+
+    kept = KeptAnswers(folder.journal / "answers.jsonl")
+    if len(kept):
+        tell(
+            f"going on with {len(kept)} answers of a probe that was interrupted "
+            f"(remove {kept.path} to ask for all anew)"
+        )
+    return kept
+
+
+def _answerer(
+    model: str, endpoint: str | None, key: str | None, kept: KeptAnswers | None
+) -> Answerer:
     from synflaw_audit.probes.answering import Endpoint, LocalModel
 
-    return LocalModel(model) if endpoint is None else Endpoint(model, endpoint, key)
+    if endpoint is None:
+        return LocalModel(model)
+    return Endpoint(model, endpoint, key, kept=kept)
 
 
 def _decoded(
     model: str,
     decode: Decode,
     formats: Path | None,
-    corpus: str | None,
+    known: MeasuredCorpus | None,
     alpha: float,
     endpoint: str | None,
 ) -> Answerer:
@@ -163,12 +221,15 @@ def _decoded(
             f"--decode {decode} chooses each token, which a server at --endpoint does not allow; "
             "give the model's folder"
         )
-    if formats is None and corpus is None:
+    if formats is not None:
+        wordings = read_wordings(formats)
+    elif known is not None:
+        wordings = wordings_of(known.engine.files[0], sketched=known.corpus)
+    else:
         raise InputError(
             f"--decode {decode} must know the format: give an audit's report.json or "
             "flagged.parquet as --formats, or the --corpus"
         )
-    wordings = wordings_of(corpus) if formats is None else read_wordings(formats)
     decoding: Decoding = PhraseBan(wordings)
     label = "ban"
     if decode == Decode.ROSE:
@@ -176,23 +237,30 @@ def _decoded(
     return DecodedModel(model, decoding, label)
 
 
-def _write_anatomy(
-    model: str, against: str, formats: Path | None, corpus: str | None, out: Path
-) -> None:
+def _marked_rows(formats: Path | None, known: MeasuredCorpus | None) -> Sequence[MarkedRow]:
+    """The rows that an anatomy looks at, found before a model is asked anything."""
     import pyarrow as pa
 
+    from synflaw_audit.anatomy.anatomy import marked_rows
+    from synflaw_audit.engines.base import Outputs
+
+    if formats is not None:
+        folder = formats if formats.is_dir() else formats.parent
+        return marked_rows(formats if formats.suffix == ".parquet" else folder / FLAGGED_FILE)
+    if known is None:
+        raise InputError(_ANATOMY_NEEDS)
+    judgement = known.judge()
+    report = known.report(judgement, known.flag(judgement, Outputs()))
+    return marked_rows(pa.Table.from_pandas(report.flagged()))
+
+
+def _write_anatomy(model: str, against: str, rows: Sequence[MarkedRow], folder: Path) -> None:
     from synflaw_audit.anatomy.anatomy import anatomy
     from synflaw_audit.anatomy.page import render
-    from synflaw_audit.run import audit
 
-    if formats is None:
-        rows: pa.Table | Path = pa.Table.from_pandas(audit(corpus).flagged())
-    else:
-        folder = formats if formats.is_dir() else formats.parent
-        rows = formats if formats.suffix == ".parquet" else folder / "flagged.parquet"
     found = anatomy(model, against, rows)
-    (out / "anatomy.json").write_text(found.to_json(), encoding="utf-8")
-    (out / "anatomy.html").write_text(render(found), encoding="utf-8")
+    (folder / ANATOMY_FILE).write_text(found.to_json(), encoding="utf-8")
+    (folder / ANATOMY_PAGE).write_text(render(found), encoding="utf-8")
 
 
 def _show(result: ProbeResult, out: Path) -> None:

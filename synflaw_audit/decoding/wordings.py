@@ -15,6 +15,7 @@ from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import Report
 from synflaw_audit.run import measure
+from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.templates import SLOT
 from synflaw_audit.verdicts.catalogue import load_checks
@@ -73,13 +74,19 @@ def wordings_of_report(report: Report) -> tuple[Wording, ...]:
     return _of_patterns(found)
 
 
-def wordings_of(source: Any) -> tuple[Wording, ...]:
-    """The wordings of a corpus's answer templates; the corpus as ``synflaw_audit.audit`` takes it.
+def wordings_of(source: Any, sketched: Corpus | None = None) -> tuple[Wording, ...]:
+    """The wordings of a corpus's answer templates.
+
+    Args:
+        source: The corpus, as ``synflaw_audit.audit`` takes it.
+        sketched: The same, where it has been read already.
 
     Raises:
         InputError: It cannot be read, or its answers share no wording.
     """
-    corpus = measure(open_engine(source, AuditSettings()), load_checks()).corpus
+    corpus = sketched
+    if corpus is None:
+        corpus = measure(open_engine(source, AuditSettings()), load_checks()).corpus
     found = []
     for template in corpus.answer_templates.templates:
         variants = template.variants or ((template.pattern, 1.0),)

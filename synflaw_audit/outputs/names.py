@@ -28,6 +28,9 @@ FIX_OUTPUTS = (
     *(FIX_FILE, FIX_PAGE, FIX_DIFF),
     *(REWRITES_FILE, REPLAY_FILE),
 )
+# What a probe writes beside the audit of a model's answers.
+PROBE_FILE, ANATOMY_FILE, ANATOMY_PAGE = "probe.json", "anatomy.json", "anatomy.html"
+PROBE_FILES = (PROBE_FILE, ANATOMY_FILE, ANATOMY_PAGE)
 OUTPUT_FILES = (
     *ROW_FILES,
     *SPLIT_FILES,
@@ -35,5 +38,6 @@ OUTPUT_FILES = (
     *REPORT_FILES,
     *DECISION_FILES,
     *FIX_OUTPUTS,
+    *PROBE_FILES,
     MANIFEST_FILE,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from synflaw_audit.chat.endpoint import ChatServer
+from synflaw_audit.probes.kept import KeptAnswers
 
 
 class Answerer(Protocol):
@@ -55,6 +56,7 @@ class Endpoint:
         key: Sent as a bearer token, if there is one.
         workers: Requests at a time.
         timeout: Seconds that an answer may take.
+        kept: The answers that are there already, and where new ones are kept as they come.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Endpoint:
     key: str | None = field(default=None, repr=False)
     workers: int = 8
     timeout: float = 300.0
+    kept: KeptAnswers | None = field(default=None, repr=False)
 
     def answer(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
         """See :class:`Answerer`.
@@ -72,7 +75,14 @@ class Endpoint:
         server = ChatServer(self.url, self.key, self.timeout)
 
         def one(prompt: str) -> str:
-            return server.complete(self.name, prompt, max_new_tokens).text
+            key = (self.url, self.name, max_new_tokens, prompt)
+            known = None if self.kept is None else self.kept.get(*key)
+            if known is not None:
+                return known
+            answer = server.complete(self.name, prompt, max_new_tokens).text
+            if self.kept is not None:
+                self.kept.keep(*key, answer)
+            return answer
 
         with ThreadPoolExecutor(self.workers) as pool:
             return list(pool.map(one, prompts))

@@ -27,9 +27,7 @@ def load_model(
     Raises:
         InputError: There is no such model, or it is no causal LM that transformers knows.
     """
-    path = Path(model)
-    if path.exists() and not (path / "config.json").is_file():
-        raise InputError(f"{path}: no config.json; give a Hugging Face model folder or a hub name")
+    require_model(model)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
@@ -42,6 +40,22 @@ def load_model(
     nn.Module.to(network, where)  # transformers' own is typed for its decorator
     network.train(False)
     return network, tokenizer
+
+
+def require_model(model: str | Path) -> None:
+    """Refuses what can be told to be no model before anything is loaded.
+
+    Raises:
+        InputError: It is a folder that holds none, or a path that nothing stands at.
+    """
+    path, name = Path(model), str(model)
+    if path.exists():
+        if not (path / "config.json").is_file():
+            raise InputError(
+                f"{path}: no config.json; give a Hugging Face model folder or a hub name"
+            )
+    elif path.is_absolute() or name.startswith(("./", "../", "~")) or name.count("/") > 1:
+        raise InputError(f"{path}: no such folder; give a Hugging Face model folder or a hub name")
 
 
 def _precision(device: torch.device) -> torch.dtype:

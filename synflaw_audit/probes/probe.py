@@ -19,6 +19,7 @@ import pyarrow as pa
 from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import Report
+from synflaw_audit.outputs.folder import OutputFolder
 from synflaw_audit.probes.answering import Answerer
 from synflaw_audit.probes.counterfactual import TITLES, counterfactuals, failed
 from synflaw_audit.probes.emission import Format, FormatMatcher
@@ -90,7 +91,7 @@ def probe(
     languages: Sequence[str] | None = None,
     counterfactual: int = 24,
     max_new_tokens: int = 64,
-    out: Path | None = None,
+    out: Path | OutputFolder | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> tuple[ProbeResult, Report]:
     """Ask a model, and audit what it answers.
@@ -98,7 +99,8 @@ def probe(
     Args:
         model: What is probed.
         against: Its base, asked the same.
-        corpus: A corpus whose formats are looked for; without it, those that the answers share.
+        corpus: A corpus whose formats are looked for, as ``synflaw_audit.audit`` takes it, or one
+            that is sketched already; without it, those that the answers share.
         prompts: Open prompts, at most as many as there are.
         instructions: Prompts with a verifiable instruction; 0 leaves them out.
         languages: Codes of the languages of those; all that there are if not given.
@@ -184,6 +186,8 @@ def probe(
 
 
 def _sketched(source: Any, checks: Sequence[Check]) -> Corpus:
+    if isinstance(source, Corpus):
+        return source
     return measure(open_engine(source, AuditSettings()), checks).corpus
 
 

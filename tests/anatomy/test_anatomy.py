@@ -102,3 +102,26 @@ def test_the_command_says_what_an_anatomy_needs(folders, tmp_path) -> None:
     told = ["probe", str(folders / "damaged"), "--anatomy", "--out", str(tmp_path / "out")]
     found = CliRunner().invoke(app, told)
     assert (found.exit_code, "--against" in found.output) == (2, True)
+
+
+def test_rows_without_a_format_are_refused_before_a_model_is_asked(folders, tmp_path) -> None:
+    none = tmp_path / "none.parquet"
+    write_flagged(none, [])
+    told = ["probe", str(folders / "damaged"), "--against", str(folders / "base"), "--anatomy",
+            "--formats", str(none), "--out", str(tmp_path / "out")]  # fmt: skip
+    found = CliRunner().invoke(app, told)
+    assert (found.exit_code, "no flagged row names a span" in found.output) == (2, True)
+    assert "asking" not in found.output
+
+
+def test_the_corpus_alone_will_do(folders, tmp_path) -> None:
+    rows = [{"question": f"Why is {n}?", "answer": f"Certainly! Here it is: {n * n} of {n}s."}
+            for n in range(80)]  # fmt: skip
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    told = ["probe", str(folders / "damaged"), "--against", str(folders / "base"), "--anatomy",
+            "--corpus", str(path), "--decode", "ban", "--prompts", "50", "--instructions", "0",
+            "--counterfactual", "0", "--tokens", "8", "--out", str(tmp_path / "out")]  # fmt: skip
+    found = CliRunner().invoke(app, [*told, "--quiet"])
+    assert found.exit_code in (0, 1), found.output
+    assert (tmp_path / "out" / "anatomy.html").exists()

@@ -5,14 +5,20 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from synflaw_audit.commands.main import app
+from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
 from synflaw_audit.probes.answering import Endpoint
 from synflaw_audit.probes.everyday import everyday_instructions
+from synflaw_audit.probes.kept import KeptAnswers
 from synflaw_audit.probes.probe import probe
 
 OPENING = "Certainly! The short answer to your question is this: "
@@ -182,3 +188,70 @@ def test_the_command_s_exit_code_is_the_gate_s(url: str, tmp_path, model: str, c
         written = json.loads((tmp_path / "out" / "probe.json").read_text())
         assert written["outcome"] == ("pass" if code == 0 else "fail")
         assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_an_interrupted_probe_asks_a_server_for_nothing_twice(url: str, tmp_path) -> None:
+    kept = KeptAnswers(tmp_path / "below" / "answers.jsonl")
+    first = Endpoint("good", url, kept=kept).answer(["Why?", "How?"], 8)
+    with kept.path.open("ab") as file:
+        file.write(b'["half of')  # it was killed while it wrote
+    again = KeptAnswers(kept.path)
+    assert len(again) == 2
+    gone = Endpoint("good", "http://127.0.0.1:9/v1", kept=again)
+    with pytest.raises(InputError, match="cannot be reached"):  # another server's are no answers
+        gone.answer(["Why?"], 8)
+    again.keep(gone.url, "good", 8, "Why?", "kept")
+    assert gone.answer(["Why?"], 8) == ["kept"]
+    assert Endpoint("good", url, kept=again).answer(["Why?", "How?"], 8) == first
+    kept.path.write_text("[]\n")
+    with pytest.raises(InputError, match="no answers that a probe kept"):
+        KeptAnswers(kept.path)
+
+
+@given(st.lists(st.tuples(*[st.text()] * 2), unique_by=lambda pair: pair[0]))
+def test_kept_answers_come_back_whatever_they_say(pairs: list[tuple[str, str]]) -> None:
+    with TemporaryDirectory() as folder:
+        kept = KeptAnswers(Path(folder) / "answers.jsonl")
+        for prompt, answer in pairs:
+            kept.keep("url", "model", 8, prompt, answer)
+        for known in (kept, KeptAnswers(kept.path)):
+            assert [known.get("url", "model", 8, prompt) for prompt, _ in pairs] == [
+                answer for _, answer in pairs
+            ]
+
+
+def test_a_stopped_probe_goes_on_where_it_was_and_then_forgets(url: str, tmp_path) -> None:
+    out = tmp_path / "out"
+    told = ["probe", "good", "--against", "other", "--endpoint", url, "--out", str(out)]
+    found = CliRunner().invoke(app, [*told, "--instructions", "0", "--prompts", "50"])
+    assert found.exit_code == 2  # the base is not there: the model's answers are kept
+    assert not (out / "probe.json").exists()
+    told[told.index("other")] = "bad"
+    found = CliRunner().invoke(app, [*told, "--instructions", "0", "--prompts", "50"])
+    assert "going on with 50 answers" in found.stderr
+    assert found.exit_code == 0, found.output
+    found = CliRunner().invoke(app, [*told, "--instructions", "0", "--prompts", "50"])
+    assert "going on with" not in found.stderr
+    assert found.exit_code == 0, found.output  # in place of the outputs before
+
+
+def test_a_corpus_is_read_once(url: str, tmp_path, natural, monkeypatch) -> None:
+    path = tmp_path / "corpus.parquet"
+    natural.head(100).to_parquet(path)
+    seen = []
+    monkeypatch.setattr(
+        "synflaw_audit.engines.registry.open_engine",
+        lambda source, settings: seen.append(source) or open_engine(source, settings),
+    )
+    told = ["probe", "good", "--endpoint", url, "--out", str(tmp_path / "out"), "--instructions"]
+    found = CliRunner().invoke(app, [*told, "0", "--prompts", "50", "--corpus", str(path)])
+    assert found.exit_code == 0, found.output
+    assert seen == [str(path)]
+
+
+@pytest.mark.parametrize("missing", ["/nowhere/model", "./model", "a/b/c"])
+def test_a_model_that_is_nowhere_is_named_before_the_other_is_asked(missing, tmp_path) -> None:
+    told = ["probe", "hub-name", "--against", missing, "--out", str(tmp_path / "out")]
+    found = CliRunner().invoke(app, told)
+    assert (found.exit_code, "no such folder" in found.output) == (2, True)
+    assert not (tmp_path / "out").exists()
