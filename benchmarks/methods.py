@@ -2,7 +2,7 @@
 
     python benchmarks/methods.py --cache FOLDER --model FOLDER
 
-The damage, the prompts and the measures are those of ``real_model_repair.py``; the corpora are made
+The damage, the prompts and the measures are those of ``real_model_bench.py``; the corpora are made
 of the project's own samples: its templated one, and natural answers behind an opening. What is
 replayed, and what the healthy model that is merged with is trained on, are other natural rows. An
 arm that trains runs in a process of its own, whose peak memory is noted; merging, which holds no
@@ -34,18 +34,20 @@ import numpy as np
 import pandas as pd
 import torch
 from environment import commit, machine
-from real_model_repair import (
+from real_model_bench import (
     Bench,
     Settings,
     Subject,
+    begun,
     damaged,
     known,
+    left_to_run,
     measured,
+    options_of,
     subject,
     trained,
 )
 from transformers import AutoTokenizer
-from transformers.utils import logging
 
 from synflaw_audit.probes.everyday import everyday_instructions, foreign_prompts
 from synflaw_audit.repair import RepairConfig, Row, repair
@@ -296,40 +298,22 @@ def told(runs: list[dict[str, Any]], on: str | None = None) -> str:
 
 def main() -> None:
     """Runs what is not there yet, each arm in its own process, and writes the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cache", type=Path, required=True, help="not in the repository")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--corpora", nargs="+", default=list(CORPORA))
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--arms", nargs="+", default=[BASE, DAMAGED, *ARMS])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--until", help="start no arm after this time of day, HH:MM")
+    parser = options_of(__doc__.splitlines()[0], CORPORA, [*ARMS])
     parser.add_argument("--here", action="store_true", help="run the first arm in this process")
-    parser.add_argument("--table", action="store_true", help="only write the tables")
     parser.add_argument("--machine", help="that measured, where the tables are written on another")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    options = begun(parser)
     if options.here:
         run_one(options, options.corpora[0], options.seeds[0], options.arms[0])
         return
-    options.cache.mkdir(parents=True, exist_ok=True)
     path = options.cache / "methods.jsonl"
-    for arm in [] if options.table else options.arms:
-        for seed in options.seeds:
-            for name in options.corpora:
-                late = options.until and time.strftime("%H:%M") >= options.until
-                done = {(run["corpus"], run["seed"], run["arm"]) for run in known(path)}
-                if late or (name, seed, arm) in done:
-                    continue
-                if arm in (BASE, DAMAGED) or ARMS[arm]["method"] == "merge":
-                    run_one(options, name, seed, arm)
-                    continue
-                same = ["--cache", str(options.cache), "--model", str(options.model)]
-                chosen = ["--corpora", name, "--seeds", str(seed), "--arms", arm, "--here"]
-                more = ["--threads", str(options.threads)]
-                subprocess.run([sys.executable, __file__, *same, *chosen, *more], check=False)  # noqa: S603
+    for name, seed, arm in () if options.table else left_to_run(options, options.arms, path):
+        if arm in (BASE, DAMAGED) or ARMS[arm]["method"] == "merge":
+            run_one(options, name, seed, arm)
+            continue
+        same = ["--cache", str(options.cache), "--model", str(options.model)]
+        chosen = ["--corpora", name, "--seeds", str(seed), "--arms", arm, "--here"]
+        more = ["--threads", str(options.threads)]
+        subprocess.run([sys.executable, __file__, *same, *chosen, *more], check=False)  # noqa: S603
     runs = known(path)
     written = msgspec.json.format(msgspec.json.encode(table(runs, options.machine)), indent=2)
     SHIPPED.write_bytes(written + b"\n")

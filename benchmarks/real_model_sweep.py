@@ -10,32 +10,16 @@ to ``sweep.jsonl`` in the cache; ``--table`` only prints what is there.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from environment import heading
-from real_model_repair import (
-    BASE,
-    COLUMNS,
-    DAMAGED,
-    REPLAY,
-    Bench,
-    Settings,
-    known,
-    run_arm,
-    subject,
-    table,
-)
+from real_model_bench import Bench, Settings, begun, options_of
+from real_model_repair import REPLAY, add_settings, print_tables, run_arms
 from real_slices import replaced
-from transformers.utils import logging
 
 from synflaw_audit.probes.everyday import everyday_instructions
 from synflaw_audit.repair.material.self_replay import neutral_questions
@@ -101,46 +85,15 @@ class SweepBench(Bench):
 
 def main() -> None:
     """Runs what is not there yet, and prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cache", type=Path, required=True, help="not in the repository")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--corpora", nargs="+", default=["planted", "declined", "templated"])
-    parser.add_argument("--arms", nargs="*", default=[BASE, DAMAGED, *ARMS])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--settings", type=json.loads, default={}, help="of the bench, as JSON")
-    parser.add_argument("--extra", type=json.loads, default={}, help="further arms, as JSON")
-    parser.add_argument("--until", help="start no arm after this time of day, HH:MM")
-    parser.add_argument("--table", action="store_true", help="only print the tables")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    options.cache.mkdir(parents=True, exist_ok=True)
+    parser = options_of(__doc__.splitlines()[0], ("planted", "declined", "templated"), [*ARMS])
+    add_settings(parser)
+    options = begun(parser)
     path = options.cache / "sweep.jsonl"
-    arms = {**ARMS, **options.extra}
     if not options.table:
-        settings = replace(SETTINGS, **options.settings)
-        bench = SweepBench(options.model, options.cache, settings)
+        bench = SweepBench(options.model, options.cache, replace(SETTINGS, **options.settings))
         corpora = bench.corpora()
-        bench.narrow()
-        for name in options.corpora:
-            of = None
-            for arm in [*options.arms, *options.extra]:
-                late = options.until and time.strftime("%H:%M") >= options.until
-                if late or (name, arm) in {(run["corpus"], run["arm"]) for run in known(path)}:
-                    continue
-                of = of or subject(bench, name, corpora[name], 0)
-                found = {"corpus": name, "seed": 0, "arm": arm, "counts": of.counts,
-                         "overrides": arms.get(arm), **run_arm(bench, of, arm, arms)}  # fmt: skip
-                with path.open("a") as lines:
-                    lines.write(json.dumps(found, ensure_ascii=False) + "\n")
-                shown = {key: found.get(key) for key in COLUMNS}
-                print(time.strftime("%H:%M:%S"), name, arm, shown, flush=True)
-    runs = known(path)
-    print(heading("benchmarks/real_model_sweep.py --cache FOLDER --model FOLDER"))
-    for name in options.corpora:
-        if of_corpus := [run for run in runs if run["corpus"] == name]:
-            print(f"## {name}\n\n{table(of_corpus)}")
+        run_arms(options, bench, corpora, {**ARMS, **options.extra}, path)
+    print_tables(options, "benchmarks/real_model_sweep.py --cache FOLDER --model FOLDER", path)
 
 
 if __name__ == "__main__":
