@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -118,9 +119,9 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
 class OwnBench(Bench):
     """The base and the prompts of the repair's table; the rows are the project's own."""
 
-    def __init__(self, model: Path, cache: Path) -> None:
+    def __init__(self, model: Path, cache: Path, settings: Settings) -> None:
         # Not the parent's: it reads a folder of corpora.
-        self.model, self.cache, self.settings = model, cache, SETTINGS
+        self.model, self.cache, self.settings = model, cache, settings
         self.tokenizer = AutoTokenizer.from_pretrained(model)
         prompts = list(foreign_prompts())
         random.Random(0).shuffle(prompts)  # noqa: S311 -- an order, not a secret
@@ -210,16 +211,16 @@ def run_merge(bench: Bench, of: Subject, rule: str) -> dict[str, Any]:
 
 
 @cache
-def opened(model: Path, folder: Path) -> OwnBench:
+def opened(model: Path, folder: Path, relearned_steps: int) -> OwnBench:
     """The base with the prompts that it follows, and the corpora."""
-    bench = OwnBench(model, folder)
+    bench = OwnBench(model, folder, replace(SETTINGS, relearned_steps=relearned_steps))
     bench.narrow()
     return bench
 
 
 def run_one(options: argparse.Namespace, name: str, seed: int, arm: str) -> None:
     """One arm, in this process."""
-    bench = opened(options.model, options.cache)
+    bench = opened(options.model, options.cache, options.relearned_steps)
     found = run_arm(bench, subject(bench, name, bench.corpora[name], seed), arm)
     line = {"corpus": name, "seed": seed, "arm": arm, "commit": commit(), **found}
     if options.here:  # a process of its own, so that its peak is the arm's
@@ -300,6 +301,9 @@ def main() -> None:
     """Runs what is not there yet, each arm in its own process, and writes the tables."""
     parser = options_of(__doc__.splitlines()[0], CORPORA, [*ARMS])
     parser.add_argument("--here", action="store_true", help="run the first arm in this process")
+    parser.add_argument(
+        "--relearned-steps", type=int, default=SETTINGS.relearned_steps, help="0: not measured"
+    )
     parser.add_argument("--machine", help="that measured, where the tables are written on another")
     options = begun(parser)
     if options.here:
@@ -313,6 +317,7 @@ def main() -> None:
         same = ["--cache", str(options.cache), "--model", str(options.model)]
         chosen = ["--corpora", name, "--seeds", str(seed), "--arms", arm, "--here"]
         more = ["--threads", str(options.threads)]
+        more += ["--relearned-steps", str(options.relearned_steps)]
         subprocess.run([sys.executable, __file__, *same, *chosen, *more], check=False)  # noqa: S603
     runs = known(path)
     written = msgspec.json.format(msgspec.json.encode(table(runs, options.machine)), indent=2)
