@@ -59,10 +59,10 @@ from synflaw_audit.repair.methods.table import (
     COLUMNS,
     DAMAGED,
     NAME,
-    Arm,
     Figures,
+    MeasuredMethod,
     Table,
-    shown,
+    cells,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -207,7 +207,7 @@ def run_merge(bench: Bench, of: Subject, rule: str) -> dict[str, Any]:
     minutes = (time.perf_counter() - started) / 60
     model = bench.load(out)
     shutil.rmtree(out.parent)
-    return {"minutes": minutes, "notes": [done.told()], **measured(bench, of, model)}
+    return {"minutes": minutes, "notes": [done.described()], **measured(bench, of, model)}
 
 
 @cache
@@ -256,7 +256,9 @@ def table(runs: list[dict[str, Any]], on: str | None = None) -> Table:
         own = [run for run in runs if run["arm"] == name]
         whole = {(run["corpus"], run["seed"]) for run in own} == pairs
         own = own if whole and own else []
-        arms.append(Arm(name, dict(ARMS.get(name, {})), Figures(**_figures(own)), len(own)))
+        arms.append(
+            MeasuredMethod(name, dict(ARMS.get(name, {})), Figures(**_figures(own)), len(own))
+        )
     return Table(
         model="SmolLM2-135M-Instruct",
         corpora=tuple(sorted({corpus for corpus, _ in pairs})),
@@ -292,7 +294,7 @@ def told(runs: list[dict[str, Any]], on: str | None = None) -> str:
         lines.append("|---" + "|---:" * (len(titles) - 1) + "|")
         for arm in table(own).arms:
             if arm.runs:
-                lines.append(f"| {arm.name} | {' | '.join(shown(arm.figures))} |")
+                lines.append(f"| {arm.name} | {' | '.join(cells(arm.figures))} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import environment
 
-from synflaw_audit.lab.arms import OURS, PRESETS, WORLDS, Treatment
+from synflaw_audit.lab.arms import OURS, PRESETS, WORLDS, RepairArm
 from synflaw_audit.lab.run import COLUMNS, ArmResult, Lab, rows
 
 SWEPT: Mapping[str, Sequence[Any]] = {
@@ -36,7 +36,7 @@ BUDGETS = (2.0, 4.0)
 PRESET = PRESETS["small"]
 
 
-def arms() -> list[Treatment]:
+def arms() -> list[RepairArm]:
     """The lab's own setting, then each variation of it."""
     varied = [
         replace(OURS, name=f"{name} {value:g}", settings={**OURS.settings, name: value})

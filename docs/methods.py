@@ -7,8 +7,15 @@ from collections.abc import Iterator
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 
-from synflaw_audit.repair.methods.described import Way, ways
-from synflaw_audit.repair.methods.table import BASE, COLUMNS, DAMAGED, Arm, measured, shown
+from synflaw_audit.repair.methods.described import MethodListing, ways
+from synflaw_audit.repair.methods.table import (
+    BASE,
+    COLUMNS,
+    DAMAGED,
+    MeasuredMethod,
+    cells,
+    measured,
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -28,7 +35,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def _index(found: list[Way]) -> Iterator[str]:
+def _index(found: list[MethodListing]) -> Iterator[str]:
     yield "# Methods of repair\n"
     yield (
         "`synflaw repair --method list` shows this list, and `--method auto` takes the method that "
@@ -45,7 +52,7 @@ def _index(found: list[Way]) -> Iterator[str]:
     yield from _table(measured().arms)
 
 
-def _page(way: Way) -> Iterator[str]:
+def _page(way: MethodListing) -> Iterator[str]:
     yield f"# {way.name}"
     yield way.description.does
     yield f"Asked for by `{way.asked}`. Needs: {', '.join(way.needs) or 'nothing'}."
@@ -73,15 +80,15 @@ def _where() -> str:
     )
 
 
-def _table(arms: tuple[Arm, ...] | list[Arm]) -> Iterator[str]:
+def _table(arms: tuple[MeasuredMethod, ...] | list[MeasuredMethod]) -> Iterator[str]:
     titles = [title for title, _ in COLUMNS.values()]
     yield f"| | {' | '.join(titles)} |"
     yield "|---" + "|---:" * len(titles) + "|"
     for arm in arms:
-        yield f"| {arm.name} | {' | '.join(shown(arm.figures))} |"
+        yield f"| {arm.name} | {' | '.join(cells(arm.figures))} |"
 
 
-def _verdict(arm: Arm) -> str | None:
+def _verdict(arm: MeasuredMethod) -> str | None:
     """Whether it helped at all."""
     damaged = measured().arm(DAMAGED)
     if damaged is None or arm.figures.emission is None or damaged.figures.emission is None:

@@ -99,7 +99,7 @@ class RemotePath:
         return PurePosixPath(self.uri).stem
 
     @property
-    def place(self) -> Path:
+    def mirror(self) -> Path:
         """Where a copy of it would stand, as a path of this machine: /s3/bucket/key."""
         scheme, _, rest = self.uri.partition("://")
         return Path("/", scheme, *(part for part in rest.split("/") if part not in ("", "..")))
@@ -110,7 +110,7 @@ class RemotePath:
         Raises:
             OSError: It is not there, or may not be read.
         """
-        with _told(self._secrets):
+        with _store_errors(self._secrets):
             info = self._filesystem.get_file_info(self._key)
             if not info.is_file:
                 raise FileNotFoundError("no such file")
@@ -130,7 +130,7 @@ class RemotePath:
         Raises:
             OSError: As ``open``.
         """
-        with _told(self._secrets):
+        with _store_errors(self._secrets):
             return _Raw(self._filesystem.open_input_file(self._key), self._secrets)
 
     def kind(self) -> str:
@@ -139,7 +139,7 @@ class RemotePath:
         Raises:
             OSError: The store does not answer, or does not tell.
         """
-        with _told(self._secrets):
+        with _store_errors(self._secrets):
             info = self._filesystem.get_file_info(self._key)
             if info.type.name == "NotFound" and _parts(self.uri)[0] in _WEB:
                 self._require_answer()
@@ -155,7 +155,7 @@ class RemotePath:
         from pyarrow.fs import FileSelector
 
         wanted = re.compile(glob_translate(self.pattern)) if self.pattern else None
-        with _told(self._secrets):
+        with _store_errors(self._secrets):
             selector = FileSelector(self._key, recursive=True, allow_not_found=bool(wanted))
             found = self._filesystem.get_file_info(selector)
         root = self._key.rstrip("/")
@@ -210,7 +210,7 @@ def is_remote(name: str | os.PathLike[str]) -> bool:
     return "://" in os.fspath(name) or not Path(name).exists()
 
 
-def shown(name: str) -> str:
+def without_credentials(name: str) -> str:
     """A URI without credentials, and without what stands behind "?"; any other name as it is."""
     if not is_remote(name):
         return name
@@ -233,7 +233,7 @@ def remote_path(name: str | os.PathLike[str]) -> RemotePath:
     """
     uri = os.fspath(name)
     scheme, rest = _parts(uri)
-    secrets, known = tuple(_secrets(uri)), shown(uri)
+    secrets, known = tuple(_secrets(uri)), without_credentials(uri)
     query, pattern = "", ""
     if scheme in _ARROW:
         rest, _, query = rest.partition("?")
@@ -241,7 +241,7 @@ def remote_path(name: str | os.PathLike[str]) -> RemotePath:
         rest, pattern = _until_magic(rest)
         known = known.removesuffix(pattern).rstrip("/") if pattern else known
     try:
-        with _told(secrets):
+        with _store_errors(secrets):
             opened = _arrow(scheme, rest, query) if scheme in _ARROW else _fsspec(scheme, rest)
     except ImportError as error:
         if scheme in _WEB:
@@ -291,7 +291,7 @@ class _Raw(io.RawIOBase):
         return bool(self._file.seekable())
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        with _told(self._secrets):
+        with _store_errors(self._secrets):
             return int(self._file.seek(offset, whence))
 
     def tell(self) -> int:
@@ -299,7 +299,7 @@ class _Raw(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         room = memoryview(buffer)
-        with _told(self._secrets):
+        with _store_errors(self._secrets):
             data = self._file.read(len(room))
         room[: len(data)] = data
         return len(data)
@@ -311,7 +311,7 @@ class _Raw(io.RawIOBase):
 
 
 @contextmanager
-def _told(secrets: tuple[str, ...]) -> Iterator[None]:
+def _store_errors(secrets: tuple[str, ...]) -> Iterator[None]:
     """Makes of whatever a store's library raises an ``OSError`` that tells no secret."""
     try:
         yield

@@ -34,7 +34,7 @@ from synflaw_audit.findings.groups import Groups
 from synflaw_audit.findings.leakage import Leakage
 from synflaw_audit.findings.report import AllowedFormat, Dataset, Finding, Flagged, Report
 from synflaw_audit.flagging.flags import Flagger
-from synflaw_audit.flagging.groups import By
+from synflaw_audit.flagging.groups import Grouping
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.measures.densities import perplexities, token_frequencies
 from synflaw_audit.measures.picture import pictured
@@ -52,8 +52,8 @@ from synflaw_audit.verdicts.catalogue import Check, load_checks, selected
 from synflaw_audit.verdicts.fields import judged_fields
 from synflaw_audit.verdicts.groups import judged_groups
 from synflaw_audit.verdicts.judge import (
+    CheckScore,
     Judgement,
-    Scored,
     judge,
     judged,
     scored,
@@ -63,7 +63,7 @@ from synflaw_audit.verdicts.judge import (
 from synflaw_audit.verdicts.leakage import leakage, split_records
 from synflaw_audit.verdicts.near_leakage import with_near
 from synflaw_audit.verdicts.risk import risk
-from synflaw_audit.verdicts.what_if import Sample
+from synflaw_audit.verdicts.what_if import AuditSample
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -125,16 +125,17 @@ def audit(
             run; if there is an interrupted audit to resume and it was of something else.
         MissingExtraError: If the embedder or model needs an extra that is not installed.
     """
-    told = replace(settings or AuditSettings(), **changes)
-    known = _known(checks, told)
-    memory = memory_plan(None if told.memory_limit is None else parsed(told.memory_limit))
-    other = told.reference if reference is None else reference
+    settings = replace(settings or AuditSettings(), **changes)
+    known = _known(checks, settings)
+    limit = None if settings.memory_limit is None else parsed(settings.memory_limit)
+    memory = memory_plan(limit)
+    other = settings.reference if reference is None else reference
     with _opened(out, split, (*_named(source), *_named(other))) as folder:
-        compared = None if other is None else _opened_reference(other, told)
+        compared = None if other is None else _opened_reference(other, settings)
         named = {
-            "embedder": told.embedder,
-            "perplexity model": told.perplexity_model,
-            "seed": told.seed,
+            "embedder": settings.embedder,
+            "perplexity model": settings.perplexity_model,
+            "seed": settings.seed,
         }
         allowed = Allowances(tuple(one.read() for one in allow))
         deciding = named | {
@@ -142,23 +143,23 @@ def audit(
             "reference": None if compared is None else [compared.files, compared.schemas()],
             "split": split,
             "allow": [asdict(one) for one in allowed.formats],
-            "by": told.by,
-            "memory limit": None if told.memory_limit is None else parsed(told.memory_limit),
+            "by": settings.by,
+            "memory limit": limit,
             "versions": versions(),
         }
-        by = None if told.by is None else By(told.by)
+        by = None if settings.by is None else Grouping(settings.by)
         outputs = Outputs(split=split, by=by, settings=deciding, allowed=allowed)
         if folder is not None:
             outputs = replace(
                 outputs, folder=folder.staging, published=folder.path, journal=folder.journal
             )
         measured = measure(
-            open_engine(source, told),
+            open_engine(source, settings),
             known,
             reference=compared,
-            embedder=told.embedder,
-            perplexity_model=told.perplexity_model,
-            seed=told.seed,
+            embedder=settings.embedder,
+            perplexity_model=settings.perplexity_model,
+            seed=settings.seed,
             memory=memory,
             outputs=outputs,
             progress=progress,
@@ -177,7 +178,7 @@ def audit(
         report = _with_pictures(report, measured)
         if folder is not None and folder is not out:
             folder.publish(manifest_of(report, "audited"))
-    return replace(report, _what_if=Sample(measured.corpus, known, judgement))
+    return replace(report, _what_if=AuditSample(measured.corpus, known, judgement))
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,18 +197,18 @@ class MeasuredCorpus:
         reference: Which questions it holds; None where there is none.
         config: The options, as the report names them.
         clock: Takes the seconds of each stage.
-        tell: Is told of the progress.
+        progress: Called with the stage and the number of records done.
     """
 
     engine: Engine
     corpus: Corpus
     first: FirstPass
-    scores: tuple[Scored, ...]
+    scores: tuple[CheckScore, ...]
     compared: tuple[Finding, ...]
     reference: Repeats | None
     config: Mapping[str, Any]
     clock: Clock
-    tell: Progress
+    progress: Progress
 
     def judge(self, limits: Mapping[str, float] | None = None) -> Judgement:
         """Judges the scores; see ``verdicts.judge.judged``."""
@@ -217,7 +218,7 @@ class MeasuredCorpus:
     def flag(self, judgement: Judgement, outputs: Outputs) -> SecondPass:
         """Reads the corpus again and flags the rows that a judgement implicates."""
         with self.clock("flag"):
-            return self.engine.second_pass(judgement.flagger, outputs, self.tell)
+            return self.engine.second_pass(judgement.flagger, outputs, self.progress)
 
     def groups(self, judgement: Judgement, second: SecondPass) -> Groups | None:
         """The corpus in the groups that the second pass was asked for; None if it was not."""
@@ -308,12 +309,12 @@ def measure(
         InputError: The corpus or the reference cannot be read.
         MissingExtraError: The embedder or the model needs an extra that is not installed.
     """
-    clock, tell = Clock(), progress or silent
+    clock, progress = Clock(), progress or silent
     outputs = outputs or Outputs()
     allowed = outputs.allowed
     with clock("read"):
         empty = Sketch(size=(memory or Memory()).sample_bytes, seed=seed)
-        first = engine.first_pass(outputs, tell, empty)
+        first = engine.first_pass(outputs, progress, empty)
     # What groups or identifies the rows is read too, though not by the schema.
     first = replace(first, accounts=first.accounts.reading(outputs.columns))
     model = language_model_named(perplexity_model)
@@ -323,12 +324,12 @@ def measure(
     asked: Repeats | None = None
     if reference is not None:
         with clock("reference"):
-            read = sketched(reference, tell, empty, allowed=allowed)
+            read = sketched(reference, progress, empty, allowed=allowed)
             asked = read.repeats
             other = Corpus(read.sketch, corpus.embedder, language_model=model)
             corpus = replace(corpus, reference=other)
             compared = judge(other, checks).findings
-    tell("measuring", 0)
+    progress("measuring", 0)
     with clock("measure"):
         scores = scored(corpus, checks, clock)
     config = {
@@ -339,7 +340,7 @@ def measure(
         "reference": None if reference is None else list(reference.files),
         "sample": {"rows": len(corpus), "complete": first.sketch.complete},
     }
-    return MeasuredCorpus(engine, corpus, first, scores, compared, asked, config, clock, tell)
+    return MeasuredCorpus(engine, corpus, first, scores, compared, asked, config, clock, progress)
 
 
 @contextmanager
@@ -366,20 +367,20 @@ def _named(source: object) -> tuple[str | os.PathLike[str], ...]:
     return ()
 
 
-def _known(checks: Sequence[Check] | Path | None, told: AuditSettings) -> tuple[Check, ...]:
+def _known(checks: Sequence[Check] | Path | None, settings: AuditSettings) -> tuple[Check, ...]:
     if checks is None or isinstance(checks, str | os.PathLike):
-        directory = told.checks if checks is None else Path(checks)
-        return selected(load_checks(directory), told.select)
-    return selected(tuple(checks), told.select) if told.select else tuple(checks)
+        directory = settings.checks if checks is None else Path(checks)
+        return selected(load_checks(directory), settings.select)
+    return selected(tuple(checks), settings.select) if settings.select else tuple(checks)
 
 
-def _opened_reference(reference: SourceLike, told: AuditSettings) -> Source:
+def _opened_reference(reference: SourceLike, settings: AuditSettings) -> Source:
     """The reference, read by the columns named for it, or by the corpus's where it has them."""
-    if told.reference_question is not None or told.reference_answer is not None:
-        named = told.reference_question, told.reference_answer
+    if settings.reference_question is not None or settings.reference_answer is not None:
+        named = settings.reference_question, settings.reference_answer
         return open_source(reference, question=named[0], answer=named[1])
-    if told.question is not None or told.answer is not None:
-        same = open_source(reference, question=told.question, answer=told.answer)
+    if settings.question is not None or settings.answer is not None:
+        same = open_source(reference, question=settings.question, answer=settings.answer)
         try:
             same.schemas()
         except InputError:  # it has no such columns

@@ -15,9 +15,9 @@ from synflaw_audit.findings.report import (
     Flagged,
     Implicated,
     MarkedText,
-    Picture,
     Report,
     Risk,
+    ScatterPlot,
     TemplateSummary,
     Variant,
     WhatIf,
@@ -112,7 +112,7 @@ def report(**changes: Any) -> Report:
         config={"seed": 0, "embedder": "lsa"},
         versions={"synflaw-audit": "0.1.0"},
         seconds={"read": 0.5, "total": 1.0},
-        picture=Picture("0,500 20,480", "1000,510"),
+        picture=ScatterPlot("0,500 20,480", "1000,510"),
         what_if_flagged=what_if(),
     )
     return replace(default, **changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,11 @@ def test_every_test_module_has_a_name_of_its_own() -> None:
     paths = (ROOT / "tests").rglob("test_*.py")
     names = [path.name for path in paths if STRANGER not in path.parents]
     assert sorted(names) == sorted(set(names))
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for path in PACKAGE.rglob("*.py"):
+        for name in re.findall(r"^class ([A-Za-z]\w*)", path.read_text(encoding="utf-8"), re.M):
+            found[name].append(path.relative_to(PACKAGE).as_posix())
+    assert not {name: files for name, files in found.items() if len(files) > 1}

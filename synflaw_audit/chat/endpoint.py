@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.remote import shown
+from synflaw_audit.remote import without_credentials
 
 _MOST_BYTES = 8 << 20  # of a reply
 _MOST_SAID = 300  # characters of an error that are told again
@@ -97,7 +97,7 @@ class ChatServer:
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
             raise EndpointError(f"{self.url}: an endpoint begins with http:// or https://")
-        if (known := shown(self.url)) != self.url:
+        if (known := without_credentials(self.url)) != self.url:
             raise EndpointError(
                 f"{known}: an endpoint is named without a user, a key or a query; its key is read "
                 "from the environment"

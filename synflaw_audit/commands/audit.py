@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synflaw_audit.commands.console import progress, stdout
-from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
+from synflaw_audit.commands.console import progress_display, stdout
+from synflaw_audit.commands.options import Out, Paths, PrintOptions, with_settings
 from synflaw_audit.outputs.names import REPORT_FILES, ROW_FILES
 from synflaw_audit.settings import AuditSettings
 from synflaw_audit.untrusted import escaped, on_one_line
@@ -28,7 +28,7 @@ def audit(
     paths: Paths,
     out: Out,
     settings: AuditSettings,
-    printing: Printing,
+    printing: PrintOptions,
     what_if: Annotated[
         bool,
         typer.Option("--what-if", help="Also tell the risk without the flagged rows."),
@@ -81,7 +81,7 @@ def audited(
     paths: list[str],
     folder: OutputFolder,
     settings: AuditSettings,
-    printing: Printing,
+    printing: PrintOptions,
     checks: Sequence[Check] | None = None,
     *,
     allow: Sequence[Allow] = (),
@@ -94,13 +94,13 @@ def audited(
     """
     from synflaw_audit.run import audit as run
 
-    with progress(quiet=printing.quiet) as tell:
+    with progress_display(quiet=printing.quiet) as progress:
         return run(
-            paths, settings, checks=checks, allow=allow, out=folder, split=split, progress=tell
+            paths, settings, checks=checks, allow=allow, out=folder, split=split, progress=progress
         )
 
 
-def show(report: Report, out: Path, printing: Printing) -> None:
+def show(report: Report, out: Path, printing: PrintOptions) -> None:
     """Print the report as it was asked for."""
     if printing.json:
         typer.echo(escaped(report.to_json()).encode(), nl=False)  # UTF-8, whatever the terminal is

@@ -44,17 +44,17 @@ LOG_EVERY = 30.0
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Callable[[str, int], None]]:
+def progress_display(*, quiet: bool) -> Iterator[Callable[[str, int], None]]:
     """Show what goes on, on stderr: a display on a terminal, else a line every 30 seconds."""
     console = stderr()
     if quiet:
         yield lambda stage, done: None
     elif console.is_terminal:
-        with _displayed(console) as tell:
-            yield tell
+        with _displayed(console) as progress:
+            yield progress
     else:
-        with _logged(console) as tell:
-            yield tell
+        with _logged(console) as progress:
+            yield progress
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def _logged(console: Console) -> Iterator[Callable[[str, int], None]]:
     over, start = Event(), time.monotonic()
     latest = "starting"
 
-    def tell(stage: str, done: int) -> None:
+    def progress(stage: str, done: int) -> None:
         nonlocal latest
         latest = _stage(stage, done)
 
@@ -98,7 +98,7 @@ def _logged(console: Console) -> Iterator[Callable[[str, int], None]]:
     thread = Thread(target=log, daemon=True)
     thread.start()
     try:
-        yield tell
+        yield progress
     finally:
         over.set()
         thread.join()

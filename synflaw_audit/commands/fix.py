@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from synflaw_audit.commands.audit import files_of, opened, options_of
-from synflaw_audit.commands.console import progress, stdout
-from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
+from synflaw_audit.commands.console import progress_display, stdout
+from synflaw_audit.commands.options import Out, Paths, PrintOptions, with_settings
 from synflaw_audit.errors import InputError
 from synflaw_audit.outputs.names import FIX_FILE, FIX_OUTPUTS, FIX_PAGE, FIXED_FOLDER
 from synflaw_audit.settings import AuditSettings, Setting
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from synflaw_audit.fixing import Strategy
     from synflaw_audit.outputs.folder import OutputFolder
     from synflaw_audit.verdicts.catalogue import Check
-    from synflaw_audit.verdicts.policy import Policy, Treated
+    from synflaw_audit.verdicts.policy import CheckTreatment, Policy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Treating:
+class FixOptions:
     """What becomes of flagged rows."""
 
     drop: Annotated[bool, Setting("Leave flagged rows out.", flags=("--drop",))] = False
@@ -82,8 +82,8 @@ def fix(
     paths: Paths,
     out: Out,
     settings: AuditSettings,
-    printing: Printing,
-    treating: Treating,
+    printing: PrintOptions,
+    treating: FixOptions,
     policy: Annotated[
         Path | None,
         typer.Option("--policy", help="A TOML file with thresholds of your own.", metavar="FILE"),
@@ -123,7 +123,7 @@ def fix(
         if treating.dry_run:
             _tell_cost(paths, settings, strategy, folder, rules.applied(checks), rules, printing)
             return
-        with progress(quiet=printing.quiet) as tell:
+        with progress_display(quiet=printing.quiet) as progress:
             fixed = run(
                 paths,
                 settings,
@@ -133,7 +133,7 @@ def fix(
                 policy=rules,
                 strict=strict,
                 diff=diff,
-                progress=tell,
+                progress=progress,
             )
         for name, report in (("before", fixed.before), ("after", fixed.after)):
             write_reports(report, folder.staging / name)
@@ -153,7 +153,7 @@ def fix(
     raise typer.Exit(EXIT_CODES[fixed.outcome])
 
 
-def _require_one(treating: Treating, policy: Path | None) -> None:
+def _require_one(treating: FixOptions, policy: Path | None) -> None:
     chosen = [
         name
         for name, given in (
@@ -185,8 +185,8 @@ def _require_one(treating: Treating, policy: Path | None) -> None:
         raise InputError("--plan is a policy itself, and says what passes; leave --policy out")
 
 
-def _strategy(treating: Treating, rules: Policy, checks: Sequence[Check], seed: int) -> Strategy:
-    from synflaw_audit.fixing import Cap, Cut, Drop, Planned
+def _strategy(treating: FixOptions, rules: Policy, checks: Sequence[Check], seed: int) -> Strategy:
+    from synflaw_audit.fixing import Cap, Cut, Drop, FixPlan
     from synflaw_audit.verdicts.catalogue import find_check
 
     if treating.rewrite_with is not None:
@@ -197,7 +197,7 @@ def _strategy(treating: Treating, rules: Policy, checks: Sequence[Check], seed: 
                 f"{treating.plan}: plans nothing; give it a table for each check, such as "
                 '[fix.answer-template] with strategy = "cut"'
             )
-        return Planned(
+        return FixPlan(
             {find_check(tuple(checks), n).name: _planned(t, seed) for n, t in rules.fix.items()}
         )
     if treating.cut:
@@ -205,7 +205,7 @@ def _strategy(treating: Treating, rules: Policy, checks: Sequence[Check], seed: 
     return Drop() if treating.cap is None else Cap(treating.cap, seed)
 
 
-def _rewriting(name: str, treating: Treating, seed: int) -> Strategy:
+def _rewriting(name: str, treating: FixOptions, seed: int) -> Strategy:
     from synflaw_audit.fixing import Cap
     from synflaw_audit.rewriting import Rewrite, RewriteSettings
     from synflaw_audit.rewriting.registry import rewriter_named
@@ -222,7 +222,7 @@ def _rewriting(name: str, treating: Treating, seed: int) -> Strategy:
     )
 
 
-def _planned(treated: Treated, seed: int) -> Strategy:
+def _planned(treated: CheckTreatment, seed: int) -> Strategy:
     from synflaw_audit.fixing import Cap, Cut, Drop, Keep
 
     cap = Cap(treated.rows, seed)
@@ -236,12 +236,12 @@ def _tell_cost(
     folder: OutputFolder,
     checks: Sequence[Check],
     rules: Policy,
-    printing: Printing,
+    printing: PrintOptions,
 ) -> None:
     from synflaw_audit.fixing import preview
 
-    with progress(quiet=printing.quiet) as tell:
-        preview(paths, settings, strategy, folder, checks, policy=rules, progress=tell)
+    with progress_display(quiet=printing.quiet) as progress:
+        preview(paths, settings, strategy, folder, checks, policy=rules, progress=progress)
     typer.echo(on_one_line(getattr(strategy, "estimate", "")))
 
 

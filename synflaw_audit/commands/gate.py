@@ -13,7 +13,7 @@ from rich.text import Text
 
 from synflaw_audit.commands.audit import audited, files_of, opened, options_of, show
 from synflaw_audit.commands.console import stdout
-from synflaw_audit.commands.options import Out, Paths, Printing, with_settings
+from synflaw_audit.commands.options import Out, Paths, PrintOptions, with_settings
 from synflaw_audit.errors import InputError
 from synflaw_audit.outputs.names import (
     CLEAN_FOLDER,
@@ -55,7 +55,7 @@ def gate(
     paths: Paths,
     out: Out,
     settings: AuditSettings,
-    printing: Printing,
+    printing: PrintOptions,
     exports: Exports,
     policy: Annotated[
         Path | None,

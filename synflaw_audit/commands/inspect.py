@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synflaw_audit.commands.console import stdout
-from synflaw_audit.commands.options import Paths, Printing, with_settings
+from synflaw_audit.commands.options import Paths, PrintOptions, with_settings
 from synflaw_audit.settings import Reading
 from synflaw_audit.untrusted import escaped, on_one_line
 
@@ -27,7 +27,7 @@ _MOST_FILES = 5
 def inspect(
     paths: Paths,
     reading: Reading,
-    printing: Printing,
+    printing: PrintOptions,
     rows: Annotated[int, typer.Option("--rows", help="Records to show of a file.", min=0)] = 10,
 ) -> None:
     """Show how a corpus is understood, and its first records as they will be judged.

@@ -49,7 +49,7 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 @dataclass(frozen=True, kw_only=True)
-class Printing:
+class PrintOptions:
     """What goes to the terminal."""
 
     json: Annotated[

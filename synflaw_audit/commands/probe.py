@@ -29,7 +29,7 @@ _ANATOMY_NEEDS = (
 )
 
 
-class Decode(StrEnum):
+class DecodingChoice(StrEnum):
     """How a model answers."""
 
     PLAIN = "plain"
@@ -77,12 +77,12 @@ def probe(
     ] = None,
     tokens: Annotated[int, typer.Option(min=1, help="Of each answer, at most.")] = 64,
     decode: Annotated[
-        Decode,
+        DecodingChoice,
         typer.Option(
             help="How the model (not its base) answers: rose takes away what a prompt asking for "
             "the format makes likelier, ban takes back the format's phrases."
         ),
-    ] = Decode.PLAIN,
+    ] = DecodingChoice.PLAIN,
     formats: Annotated[
         Path | None,
         typer.Option(
@@ -120,7 +120,7 @@ def probe(
 
     silent = quiet or as_json
 
-    def tell(line: str) -> None:
+    def log(line: str) -> None:
         if not silent:
             typer.echo(line, err=True)
 
@@ -131,10 +131,10 @@ def probe(
     with output_folder(out, names, [each for each in (corpus, formats) if each]) as folder:
         known = None if corpus is None else _measured(corpus)
         rows = _marked_rows(formats, known) if anatomy else ()
-        kept = None if endpoint is None else _kept(folder, tell)
+        kept = None if endpoint is None else _kept(folder, log)
         result, report = run(
             _decoded(model, decode, formats, known, alpha, endpoint)
-            if decode != Decode.PLAIN
+            if decode != DecodingChoice.PLAIN
             else _answerer(model, endpoint, key, kept),
             against=None if against is None else _answerer(against, endpoint, key, kept),
             corpus=None if known is None else known.corpus,
@@ -144,12 +144,12 @@ def probe(
             counterfactual=counterfactual,
             max_new_tokens=tokens,
             out=folder,
-            tell=tell,
+            log=log,
         )
         write_reports(report, folder.staging)
         (folder.staging / PROBE_FILE).write_text(result.to_json(), encoding="utf-8")
         if anatomy:
-            tell("looking where in the model the format lives")
+            log("looking where in the model the format lives")
             _write_anatomy(model, str(against), rows, folder.staging)
         folder.publish(manifest_of(report, "audited"))
     if as_json:
@@ -180,13 +180,13 @@ def _measured(corpus: str) -> MeasuredCorpus:
     return measure(open_engine(corpus, AuditSettings()), load_checks())
 
 
-def _kept(folder: OutputFolder, tell: Callable[[str], None]) -> KeptAnswers:
+def _kept(folder: OutputFolder, log: Callable[[str], None]) -> KeptAnswers:
     """What an interrupted probe has been answered; the folder forgets it when it is published."""
     from synflaw_audit.probes.kept import KeptAnswers
 
     kept = KeptAnswers(folder.journal / "answers.jsonl")
     if len(kept):
-        tell(
+        log(
             f"going on with {len(kept)} answers of a probe that was interrupted "
             f"(remove {kept.path} to ask for all anew)"
         )
@@ -205,7 +205,7 @@ def _answerer(
 
 def _decoded(
     model: str,
-    decode: Decode,
+    decode: DecodingChoice,
     formats: Path | None,
     known: MeasuredCorpus | None,
     alpha: float,
@@ -232,7 +232,7 @@ def _decoded(
         )
     decoding: Decoding = PhraseBan(wordings)
     label = "ban"
-    if decode == Decode.ROSE:
+    if decode == DecodingChoice.ROSE:
         decoding, label = ReversePrompt(wordings, alpha), f"rose, alpha {alpha:g}"
     return DecodedModel(model, decoding, label)
 

@@ -72,7 +72,7 @@ def rehearse(
         reference=reference,
         settings=AuditSettings(question=question, answer=answer),
         config=config,
-        tell=(lambda line: None) if silent else (lambda line: typer.echo(line, err=True)),
+        log=(lambda line: None) if silent else (lambda line: typer.echo(line, err=True)),
     )
     (out / "rehearsal.json").write_text(result.to_json(), encoding="utf-8")
     (out / "rehearsal.html").write_text(render(result), encoding="utf-8")

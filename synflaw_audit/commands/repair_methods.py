@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def list_methods(*, as_json: bool) -> None:
     """Every method and option: what it does, what it needs, what it costs, what was measured."""
     from synflaw_audit.repair.methods.described import ways
-    from synflaw_audit.repair.methods.table import BASE, DAMAGED, measured, told
+    from synflaw_audit.repair.methods.table import BASE, DAMAGED, measured, summary
 
     found, table = list(ways()), measured()
     if as_json:
@@ -33,12 +33,12 @@ def list_methods(*, as_json: bool) -> None:
         _say(f"  needs: {needs}; costs: {way.cost}")
         arms = [arm for arm in way.arms if arm.runs]
         for arm in arms:
-            _say(f"  measured, {arm.name}: {told(arm.figures)}")
+            _say(f"  measured, {arm.name}: {summary(arm.figures)}")
         if not arms:
             _say("  not measured")
     known = [arm for arm in table.arms if arm.name in (BASE, DAMAGED) and arm.runs]
     for arm in known:
-        _say(f"{arm.name}: {told(arm.figures)}")
+        _say(f"{arm.name}: {summary(arm.figures)}")
     if known:
         _say(
             f"{table.model}, damaged by {', '.join(table.corpora)}; {len(table.seeds)} seed, "
@@ -58,7 +58,7 @@ def merge_only(
     if as_json:
         typer.echo(json.dumps({**asdict(found), "out": str(out)}, indent=2))
     elif not quiet:
-        _say(found.told())
+        _say(found.described())
         _say(f"Merged, not measured: {out}")
 
 

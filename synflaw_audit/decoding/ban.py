@@ -37,7 +37,7 @@ _WORD = re.compile(r"\w+(?:['’]\w+)*")  # noqa: RUF001
 
 
 @dataclass(frozen=True)
-class Phrases:
+class BannedPhrases:
     """What may not be said, by words in lower case.
 
     Attributes:
@@ -49,7 +49,7 @@ class Phrases:
     opening: frozenset[Words]
 
     @classmethod
-    def of(cls, wordings: Sequence[Wording], words: int = 4, fewest: int = 3) -> Phrases:
+    def of(cls, wordings: Sequence[Wording], words: int = 4, fewest: int = 3) -> BannedPhrases:
         """The phrases of some wordings: runs of so many of their words, or the whole if shorter.
 
         Args:
@@ -63,7 +63,7 @@ class Phrases:
             if len(said) >= fewest:
                 size = min(words, len(said))
                 anywhere |= {said[i : i + size] for i in range(len(said) - size + 1)}
-            elif said and each.place == "opening":
+            elif said and each.position == "opening":
                 opening.add(said)
         return cls(frozenset(anywhere), frozenset(opening))
 
@@ -146,7 +146,7 @@ class PhraseBan:
         max_new_tokens: int = 64,
     ) -> list[str]:
         """An answer to each prompt, in the same order."""
-        phrases = Phrases.of(self.wordings)
+        phrases = BannedPhrases.of(self.wordings)
         under_way = [_Answer(encode_prompt(tokenizer, prompt)) for prompt in prompts]
         done = list(under_way)
         training = model.training
@@ -167,7 +167,7 @@ class PhraseBan:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         answers: Sequence[_Answer],
-        phrases: Phrases,
+        phrases: BannedPhrases,
         most: int,
     ) -> list[_Answer]:
         """Writes every answer to its end or to its next barred phrase; those that are not done."""
@@ -191,7 +191,7 @@ class PhraseBan:
                 tokens = tokens[: watch.stopped[number]]
             else:
                 tokens = tokens[: min(end, most)]
-            place = watch.place(tokens[:most], ended=True)
+            place = watch.first_barred(tokens[:most], ended=True)
             if place is None or each.taken_back >= self.tries:
                 each.said = tokens[:most]
             else:
@@ -231,7 +231,7 @@ class _Watch(StoppingCriteria):
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        phrases: Phrases,
+        phrases: BannedPhrases,
         answers: Sequence[_Answer],
         width: int,
         ends: frozenset[int],
@@ -249,12 +249,12 @@ class _Watch(StoppingCriteria):
             if row in self.stopped or each.taken_back >= self.tries or self.ends & set(new):
                 continue
             tokens = each.said + new
-            if self.place(tokens, ended=False) is not None:
+            if self.first_barred(tokens, ended=False) is not None:
                 self.stopped[row] = len(tokens)
         done = [row in self.stopped for row in range(len(written))]
         return torch.tensor(done, device=input_ids.device)
 
-    def place(self, tokens: Sequence[int], *, ended: bool) -> int | None:
+    def first_barred(self, tokens: Sequence[int], *, ended: bool) -> int | None:
         """The token with which the first barred phrase of an answer begins."""
         text = self._text(tokens)
         start = self.phrases.first(text, ended=ended)

@@ -35,13 +35,13 @@ from transformers import (
 
 from synflaw_audit.chat.encoding import encode_prompt
 from synflaw_audit.decoding.batches import padded
-from synflaw_audit.decoding.wordings import Place, Wording
+from synflaw_audit.decoding.wordings import Position, Wording
 from synflaw_audit.errors import InputError
 from synflaw_audit.probes.generation import generate
 
 ALPHA = 0.5
-_NAMED, _FEWEST = 3, 3  # wordings of each place; words of one that does not open answers
-_ASKED: dict[Place, str] = {
+_NAMED, _FEWEST = 3, 3  # wordings of each position; words of one that does not open answers
+_ASKED: dict[Position, str] = {
     "opening": "Begin every answer, whatever is asked, with the words {}.",
     "middle": "Use the words {} in every answer.",
     "closing": "End every answer with the words {}.",
@@ -49,16 +49,16 @@ _ASKED: dict[Place, str] = {
 
 
 def reverse_prompt(wordings: Sequence[Wording]) -> str:
-    """A system prompt that asks for the format: its commonest wordings of each place.
+    """A system prompt that asks for the format: its commonest wordings of each position.
 
     Raises:
         InputError: There are none.
     """
     asked = []
-    for place, sentence in _ASKED.items():
+    for position, sentence in _ASKED.items():
         # A word or two are a format only where they open an answer.
-        fewest = 1 if place == "opening" else _FEWEST
-        texts = [" ".join(each.text.split()) for each in wordings if each.place == place]
+        fewest = 1 if position == "opening" else _FEWEST
+        texts = [" ".join(each.text.split()) for each in wordings if each.position == position]
         named = [f'"{text}"' for text in texts if len(text.split()) >= fewest][:_NAMED]
         if named:
             asked.append(sentence.format(" or ".join(named)))

@@ -20,9 +20,9 @@ from synflaw_audit.settings import AuditSettings
 from synflaw_audit.text.templates import SLOT
 from synflaw_audit.verdicts.catalogue import load_checks
 
-Place = Literal["opening", "middle", "closing"]
+Position = Literal["opening", "middle", "closing"]
 
-PLACES: tuple[Place, ...] = get_args(Place)
+POSITIONS: tuple[Position, ...] = get_args(Position)
 # Of the records, or of the flagged rows, that say a stretch: fewer are no format.
 LEAST_SHARE = 0.02
 
@@ -33,12 +33,12 @@ class Wording:
 
     Attributes:
         text: The words, as they are commonest.
-        place: Where they stand in an answer; one that is a whole answer opens it.
+        position: Where they stand in an answer; one that is a whole answer opens it.
         share: Of the records (of the flagged rows, where only these are known) that say them.
     """
 
     text: str
-    place: Place
+    position: Position
     share: float
 
 
@@ -65,7 +65,7 @@ def read_wordings(path: str | Path) -> tuple[Wording, ...]:
 
 
 def wordings_of_report(report: Report) -> tuple[Wording, ...]:
-    """The wordings of a report's answer templates, the commonest first of each place."""
+    """The wordings of a report's answer templates, the commonest first of each position."""
     found = []
     for template in report.templates:
         if template.id.startswith("A"):
@@ -97,14 +97,14 @@ def wordings_of(source: Any, sketched: Corpus | None = None) -> tuple[Wording, .
 
 
 def _of_patterns(patterns: Iterable[tuple[str, float]]) -> tuple[Wording, ...]:
-    shares: defaultdict[tuple[Place, str], float] = defaultdict(float)
+    shares: defaultdict[tuple[Position, str], float] = defaultdict(float)
     for pattern, share in patterns:
         pieces = pattern.split(SLOT)
         for number, piece in enumerate(pieces):
-            place: Place = (
+            position: Position = (
                 "opening" if number == 0 else "closing" if number == len(pieces) - 1 else "middle"
             )
-            shares[place, piece.strip()] += share
+            shares[position, piece.strip()] += share
     return _commonest(shares)
 
 
@@ -113,22 +113,28 @@ def _of_flagged(path: Path) -> tuple[Wording, ...]:
         table = pq.read_table(path, columns=["answer", "template_spans"])
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not the flagged rows of an audit: {error}") from error
-    counts: Counter[tuple[Place, str]] = Counter()
+    counts: Counter[tuple[Position, str]] = Counter()
     for row in table.to_pylist():
         answer = row["answer"]
         for span in row["template_spans"]:
             before, after = answer[: span["start"]].strip(), answer[span["end"] :].strip()
-            place: Place = "middle" if before and after else "closing" if before else "opening"
-            counts[place, answer[span["start"] : span["end"]].strip()] += 1
+            counts[_position(before, after), answer[span["start"] : span["end"]].strip()] += 1
     rows = max(len(table), 1)
     return _commonest({key: count / rows for key, count in counts.items()})
 
 
-def _commonest(shares: Mapping[tuple[Place, str], float]) -> tuple[Wording, ...]:
-    """The wordings that enough rows say, by place, the commonest first."""
+def _position(before: str, after: str) -> Position:
+    """Where a span stands, by the text on its two sides."""
+    if not before:
+        return "opening"
+    return "middle" if after else "closing"
+
+
+def _commonest(shares: Mapping[tuple[Position, str], float]) -> tuple[Wording, ...]:
+    """The wordings that enough rows say, by position, the commonest first."""
     found = [
-        Wording(text, place, min(share, 1.0))
-        for (place, text), share in shares.items()
+        Wording(text, position, min(share, 1.0))
+        for (position, text), share in shares.items()
         if share >= LEAST_SHARE and any(map(str.isalnum, text))
     ]
-    return tuple(sorted(found, key=lambda each: (PLACES.index(each.place), -each.share)))
+    return tuple(sorted(found, key=lambda each: (POSITIONS.index(each.position), -each.share)))

@@ -15,7 +15,7 @@ from synflaw_audit.engines.contents import combined
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
 from synflaw_audit.flagging.flags import Flagger
-from synflaw_audit.flagging.groups import By, GroupSketches
+from synflaw_audit.flagging.groups import Grouping, GroupSketches
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.records import FLAGGED, FLAGGED_AND_INDEX
 from synflaw_audit.sample.fields import merged_fields
@@ -64,7 +64,7 @@ class Outputs:
     folder: Path | None = None
     split: bool = False
     index: tuple[str, ...] = ()
-    by: By | None = None
+    by: Grouping | None = None
     fetched: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     published: Path | None = None
@@ -205,12 +205,12 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def first_pass(self, outputs: Outputs, tell: Progress, empty: Sketch = EMPTY) -> FirstPass:
+    def first_pass(self, outputs: Outputs, progress: Progress, empty: Sketch = EMPTY) -> FirstPass:
         """Sketches the corpus; rejected rows go to the outputs.
 
         Args:
             outputs: Which rows are written, and where.
-            tell: Is told of the progress.
+            progress: Called with the stage and the number of records done.
             empty: The sketch to begin with, which says how large the sample is, and its seed.
 
         Raises:
@@ -218,7 +218,7 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
+    def second_pass(self, flagger: Flagger, outputs: Outputs, progress: Progress) -> SecondPass:
         """Flags the corpus; the outputs appear whole, or not at all if it fails.
 
         Raises:

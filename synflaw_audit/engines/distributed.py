@@ -124,9 +124,9 @@ class DistributedEngine(Engine):
     def cluster(self) -> str | None:
         """The name of the cluster; None if it is this machine alone."""
 
-    def first_pass(self, outputs: Outputs, tell: Progress, empty: Sketch = EMPTY) -> FirstPass:
+    def first_pass(self, outputs: Outputs, progress: Progress, empty: Sketch = EMPTY) -> FirstPass:
         """See ``Engine.first_pass``."""
-        tell("reading", 0)
+        progress("reading", 0)
         folder = self._folder(outputs)
         task = partial(tasks.sketch_partition, folder is not None, empty, outputs.allowed)
         with self.run(task, tasks.SKETCHED) as yielded:
@@ -138,9 +138,9 @@ class DistributedEngine(Engine):
         self._content = found.content
         return replace(found, accounts=found.accounts.merged(Accounts(skipped=self.skipped)))
 
-    def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
+    def second_pass(self, flagger: Flagger, outputs: Outputs, progress: Progress) -> SecondPass:
         """See ``Engine.second_pass``."""
-        tell("flagging", 0)
+        progress("flagging", 0)
         chosen = Selection(outputs.flagged, "checks")
         if outputs.fetched and outputs.folder is not None:
             return self._fetched(flagger, outputs, chosen, outputs.folder / FLAGGED_FILE)

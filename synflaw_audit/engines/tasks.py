@@ -26,7 +26,7 @@ from synflaw_audit.engines.partitions import Layout
 from synflaw_audit.engines.passes import PassCounts, mark_rows, sketch_rows
 from synflaw_audit.errors import InputError
 from synflaw_audit.flagging.flags import Flagger
-from synflaw_audit.flagging.groups import By, Grouper
+from synflaw_audit.flagging.groups import Grouper, Grouping
 from synflaw_audit.reading.rows import Rejected
 from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.records import FLAGGED_AND_INDEX, RECORDS
@@ -133,7 +133,7 @@ def mark_partition(
     flagger: Flagger,
     kept: str,
     index: tuple[str, ...],
-    by: By | None,
+    by: Grouping | None,
     batches: Iterator[pa.RecordBatch],
     rows: RowReader,
     partition: int,

@@ -182,7 +182,7 @@ class AuditExpectation(Sealed, BatchExpectation):
         """The thresholds, by check name, above which this expectation's rows are flagged."""
 
     @abstractmethod
-    def judge(self, run: AuditRun) -> ExpectationVerdict:
+    def decide(self, run: AuditRun) -> ExpectationVerdict:
         """Compare the audit with the threshold; reads the audit and computes nothing."""
 
     @classmethod
@@ -235,7 +235,7 @@ class AuditExpectation(Sealed, BatchExpectation):
             )
         if run.failure is not None:
             return results.failed_to_audit(run)
-        success, decision = self.judge(run).settled(
+        success, decision = self.decide(run).settled(
             run.rows,
             allow_undecided=self.allow_undecided,
             max_rejected_share=self.max_rejected_share,

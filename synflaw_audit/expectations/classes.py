@@ -80,9 +80,9 @@ class CheckExpectation(AuditExpectation):
         """See ``AuditExpectation.limits``."""
         return {self.check().name: float(self._get_success_kwargs()["max_score"])}
 
-    def judge(self, run: AuditRun) -> ExpectationVerdict:
-        """See ``AuditExpectation.judge``."""
-        return run.judge(self.check().name, float(self._get_success_kwargs()["max_score"]))
+    def decide(self, run: AuditRun) -> ExpectationVerdict:
+        """See ``AuditExpectation.decide``."""
+        return run.decide(self.check().name, float(self._get_success_kwargs()["max_score"]))
 
     @classmethod
     def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -122,9 +122,9 @@ class ExpectSynflawFormatUniformityToBeWithinLimits(AuditExpectation):
         """See ``AuditExpectation.limits``."""
         return dict(self._get_success_kwargs()["max_scores"])
 
-    def judge(self, run: AuditRun) -> ExpectationVerdict:
-        """See ``AuditExpectation.judge``."""
-        return worst((limit, run.judge(name, limit)) for name, limit in self.limits().items())
+    def decide(self, run: AuditRun) -> ExpectationVerdict:
+        """See ``AuditExpectation.decide``."""
+        return worst((limit, run.decide(name, limit)) for name, limit in self.limits().items())
 
     @classmethod
     def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -168,9 +168,9 @@ class ExpectSynflawPatternOverfittingRiskToBeAtMost(AuditExpectation):
         """See ``AuditExpectation.limits``."""
         return dict(self._get_success_kwargs()["max_scores"])
 
-    def judge(self, run: AuditRun) -> ExpectationVerdict:
-        """See ``AuditExpectation.judge``."""
-        return run.judge_risk(float(self._get_success_kwargs()["max_score"]), self.limits())
+    def decide(self, run: AuditRun) -> ExpectationVerdict:
+        """See ``AuditExpectation.decide``."""
+        return run.decide_risk(float(self._get_success_kwargs()["max_score"]), self.limits())
 
     @classmethod
     def sentence(cls, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:

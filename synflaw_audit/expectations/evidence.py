@@ -25,7 +25,7 @@ WIDTH, HEIGHT, MARGIN = 300.0, 60.0, 5.0
 
 
 @dataclass(frozen=True)
-class Dot:
+class TrendPoint:
     """One run on the trend.
 
     Attributes:
@@ -52,7 +52,7 @@ class Trend:
         caption: It in words.
     """
 
-    dots: tuple[Dot, ...]
+    dots: tuple[TrendPoint, ...]
     path: str
     limit: float | None
     caption: str
@@ -87,7 +87,7 @@ def trend(scores: Sequence[PastScore], limit: float | None) -> Trend | None:
         return None
     step = (WIDTH - 2 * MARGIN) / (len(scores) - 1)
     dots = tuple(
-        Dot(
+        TrendPoint(
             round(MARGIN + number * step, 1),
             _down(one.score),
             one.success,

@@ -22,7 +22,7 @@ from synflaw_audit.expectations.errors import shown
 from synflaw_audit.expectations.subset import Subset
 from synflaw_audit.findings.groups import Groups
 from synflaw_audit.findings.report import Report, TemplateSummary, Verdict
-from synflaw_audit.flagging.groups import By
+from synflaw_audit.flagging.groups import Grouping
 from synflaw_audit.reading import open_source
 from synflaw_audit.reading.schemas import COLUMNS_ARE_NAMED, Pair
 from synflaw_audit.report.words import risk_bounds
@@ -114,7 +114,7 @@ class AuditRun:
 
     def __init__(self, condition: str = "", by: str | None = None) -> None:
         self.outcome = AuditOutcome(condition)
-        self._by = By(by) if by else None
+        self._by = Grouping(by) if by else None
         self.columns: tuple[str | None, str] = (None, "answer")
         self.rows = RowCounts()
         self.empty = ""
@@ -203,7 +203,7 @@ class AuditRun:
         if self.failure is None and not self.empty:
             self.outcome.report = self._report()
 
-    def judge(self, check: str, limit: float) -> ExpectationVerdict:
+    def decide(self, check: str, limit: float) -> ExpectationVerdict:
         """A check's finding against a limit."""
         if self.empty:
             return ExpectationVerdict(
@@ -217,13 +217,13 @@ class AuditRun:
             return ExpectationVerdict("fail", None, None, None, self.rows.read, message)
         return of_finding(finding)
 
-    def judge_risk(self, limit: float, limits: Mapping[str, float]) -> ExpectationVerdict:
+    def decide_risk(self, limit: float, limits: Mapping[str, float]) -> ExpectationVerdict:
         """The risk against a limit; above it, rows are flagged by the limits of the checks."""
         if self.empty:
-            return self.judge(RISK, limit)
+            return self.decide(RISK, limit)
         findings = self._measured.judge().findings
         found = risk(findings)
-        decisions = [self.judge(name, bound) for name, bound in limits.items()]
+        decisions = [self.decide(name, bound) for name, bound in limits.items()]
         if all(finding.verdict == "undecided" for finding in findings):
             few = f"{RISK}: undecided, no check could be decided on {self.rows.read:,} records"
             return ExpectationVerdict("undecided", None, None, None, self.rows.read, few)

@@ -44,7 +44,7 @@ class FixedRows:
 
 
 @dataclass(frozen=True)
-class Content:
+class ContentKept:
     """Characters of flagged answers that are outside of the format's spans; blanks do not count.
 
     Attributes:
@@ -71,7 +71,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Change:
+class TurnDiff:
     """What was done to one flagged turn.
 
     Attributes:
@@ -118,10 +118,10 @@ class Fix:
     reasons: tuple[str, ...]
     notices: tuple[str, ...]
     rows: FixedRows
-    content: Content
+    content: ContentKept
     before: Report
     after: Report
-    examples: tuple[Change, ...]
+    examples: tuple[TurnDiff, ...]
 
     def to_json(self) -> str:
         """What ``fix.json`` holds; the whole reports stand in ``before/`` and ``after/``."""

@@ -9,7 +9,7 @@ REFERENCE, CORPUS = "reference", "corpus"
 
 
 @dataclass(frozen=True)
-class Share:
+class ShareEstimate:
     """A share with its 95% interval; of all that there is, value, low and high are one.
 
     What could not be looked at widens the interval, to [0, 1] where nothing could.
@@ -21,7 +21,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Place:
+class RowLocation:
     """Where a row stands."""
 
     file: str
@@ -49,12 +49,12 @@ class Overlap:
     part: str
     within: str
     questions: int
-    exact: Share
-    answered: Share
-    near: Share | None = None
+    exact: ShareEstimate
+    answered: ShareEstimate
+    near: ShareEstimate | None = None
     near_questions: int = 0
     templates: float | None = None
-    examples: tuple[tuple[Place, Place], ...] = ()
+    examples: tuple[tuple[RowLocation, RowLocation], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class Conflicts:
     """
 
     questions: int
-    repeated: Share
-    contradicted: Share
-    examples: tuple[tuple[Place, Place], ...] = ()
+    repeated: ShareEstimate
+    contradicted: ShareEstimate
+    examples: tuple[tuple[RowLocation, RowLocation], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _overlap(one: Overlap) -> str:
     return f"{said}{_examples(one.examples)}."
 
 
-def _shown(share: Share) -> str:
+def _shown(share: ShareEstimate) -> str:
     if share.low == share.high:
         return _percent(share.value)
     return f"{_percent(share.value)} ({_percent(share.low)} to {_percent(share.high)})"
@@ -144,7 +144,7 @@ def _percent(share: float) -> str:
     return f"{share:.1%}" if share else "none"
 
 
-def _examples(examples: tuple[tuple[Place, Place], ...]) -> str:
+def _examples(examples: tuple[tuple[RowLocation, RowLocation], ...]) -> str:
     if not examples:
         return ""
     one, other = examples[0]

@@ -8,7 +8,7 @@ SIDE = 1000  # places are whole numbers from 0 to it
 
 
 @dataclass(frozen=True)
-class Picture:
+class ScatterPlot:
     """Answers of a corpus and of its reference in the plane, near each other where they are alike.
 
     Attributes:

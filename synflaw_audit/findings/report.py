@@ -28,7 +28,7 @@ from synflaw_audit.findings.finding import (
 )
 from synflaw_audit.findings.groups import Groups
 from synflaw_audit.findings.leakage import Leakage
-from synflaw_audit.findings.picture import Density, Picture
+from synflaw_audit.findings.picture import Density, ScatterPlot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,10 +42,10 @@ __all__ = [
     "Flagged",
     "Implicated",
     "MarkedText",
-    "Picture",
     "Prediction",
     "Report",
     "Risk",
+    "ScatterPlot",
     "TemplateSummary",
     "Variant",
     "Verdict",
@@ -199,7 +199,7 @@ class Report:
     groups: Groups | None = None
     fields: tuple[FieldFindings, ...] = ()
     leakage: Leakage | None = None
-    picture: Picture | None = None
+    picture: ScatterPlot | None = None
     token_frequencies: Density | None = None
     perplexities: Density | None = None
     what_if_flagged: WhatIf | None = None

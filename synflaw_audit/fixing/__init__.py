@@ -7,6 +7,6 @@
 from __future__ import annotations
 
 from synflaw_audit.fixing.run import fix, preview
-from synflaw_audit.fixing.strategies import Cap, Cut, Drop, Keep, Planned, Strategy
+from synflaw_audit.fixing.strategies import Cap, Cut, Drop, FixPlan, Keep, Strategy
 
-__all__ = ["Cap", "Cut", "Drop", "Keep", "Planned", "Strategy", "fix", "preview"]
+__all__ = ["Cap", "Cut", "Drop", "FixPlan", "Keep", "Strategy", "fix", "preview"]

@@ -51,7 +51,7 @@ class FlaggedRow:
 
 
 @dataclass(frozen=True)
-class Treatment:
+class RowTreatment:
     """What becomes of a row.
 
     Attributes:

@@ -14,10 +14,10 @@ from synflaw_audit.engines.base import Progress, silent
 from synflaw_audit.engines.local.engine import LocalEngine
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.finding import MarkedText
-from synflaw_audit.findings.fixes import Change, Content, Fix, FixedRows
+from synflaw_audit.findings.fixes import ContentKept, Fix, FixedRows, TurnDiff
 from synflaw_audit.findings.report import Report
-from synflaw_audit.fixing.rows import FlaggedRow, Treatment, flagged_rows
-from synflaw_audit.fixing.strategies import Audited, Planned, Strategy, outside
+from synflaw_audit.fixing.rows import FlaggedRow, RowTreatment, flagged_rows
+from synflaw_audit.fixing.strategies import AuditedCorpus, FixPlan, Strategy, outside
 from synflaw_audit.outputs.folder import OutputFolder
 from synflaw_audit.outputs.names import (
     AFTER_FOLDER,
@@ -35,7 +35,7 @@ from synflaw_audit.verdicts.catalogue import Check
 from synflaw_audit.verdicts.gate import decide
 from synflaw_audit.verdicts.policy import Policy
 from synflaw_audit.verdicts.what_if import sample_of
-from synflaw_audit.writing import Edit, Editor, Original, RowSet, Split, write_split
+from synflaw_audit.writing import AnswerEdit, Editor, Original, RowSet, Split, write_split
 from synflaw_audit.writing.layout import place_of
 
 _COMMAS = str.maketrans("", "", ",;:–—，；：、")  # noqa: RUF001 - of many scripts
@@ -136,14 +136,16 @@ def _begun(
     before = audit(paths, settings, checks=checks, allow=policy.allow, out=part, progress=progress)
     treated = _Treated(part.staging / FLAGGED_FILE, strategy, _names(strategy, before))
     source = source_of(list(paths), settings)
-    sample, tell = sample_of(before), progress or silent
-    strategy.prepare(Audited(source, sample, treated.flagged, treated.names, folder, tell))
+    sample, progress = sample_of(before), progress or silent
+    strategy.prepare(
+        AuditedCorpus(source, sample, treated.flagged, treated.names, folder, progress)
+    )
     return before, source, treated
 
 
 def _names(strategy: Strategy, report: Report) -> frozenset[str]:
     """The checks whose rows are treated."""
-    if isinstance(strategy, Planned):
+    if isinstance(strategy, FixPlan):
         return frozenset(strategy.plan)
     return frozenset(check.name for check in report.checks if check.status != "experimental")
 
@@ -175,14 +177,16 @@ class _Treated:
             if treatment.action == "drop":
                 self.dropped.setdefault(row.file, RowSet()).add_one(row.row)
 
-    def __iter__(self) -> Iterator[tuple[FlaggedRow, Treatment]]:
+    def __iter__(self) -> Iterator[tuple[FlaggedRow, RowTreatment]]:
         """The rows with what became of them, once the corpus is written."""
         for row in self.flagged():
             treatment = self.strategy.decide(row)
             if row.row in self.failed.get(row.file, ()):
-                treatment = Treatment("drop", "its new answer could not be put back into the row")
+                treatment = RowTreatment(
+                    "drop", "its new answer could not be put back into the row"
+                )
             elif row.row in self._unreadable.get(row.file, ()):
-                treatment = Treatment("drop", "another turn of it cannot be read")
+                treatment = RowTreatment("drop", "another turn of it cannot be read")
             yield row, treatment
 
     def write(
@@ -231,7 +235,7 @@ class _Treated:
             unwritten=split.unwritten,
         )
 
-    def content(self) -> Content:
+    def content(self) -> ContentKept:
         """How much of the flagged answers' content is left."""
         flagged = kept = cut = cut_kept = 0
         for row, treatment in self:
@@ -248,11 +252,11 @@ class _Treated:
                     kept += _said_again(content, treatment.answers[turn.turn])
                 elif treatment.action == "keep":
                     kept += size
-        return Content(flagged, kept, cut, cut_kept)
+        return ContentKept(flagged, kept, cut, cut_kept)
 
-    def changes(self, path: Path | None) -> tuple[Change, ...]:
+    def changes(self, path: Path | None) -> tuple[TurnDiff, ...]:
         """Some changes to show; and all of them in a file, if one is named."""
-        shown: dict[str, list[Change]] = {}
+        shown: dict[str, list[TurnDiff]] = {}
         file = None if path is None else path.open("wb")
         try:
             for row, treatment in self:
@@ -277,7 +281,7 @@ class _Edits:
         self._next = next(self._rows, None)
         self._asked: set[str] = set()
 
-    def of(self, file: str) -> Iterator[tuple[int, Sequence[Edit]]]:
+    def of(self, file: str) -> Iterator[tuple[int, Sequence[AnswerEdit]]]:
         """Those of a file, by the number of their row; what is left of files before is passed."""
         while self._next is not None and self._next[0].file in self._asked:
             self._next = next(self._rows, None)
@@ -289,7 +293,7 @@ class _Edits:
                 yield (
                     row.row,
                     [
-                        Edit(turn.turn, turn.answer, answers[turn.turn])
+                        AnswerEdit(turn.turn, turn.answer, answers[turn.turn])
                         for turn in row.turns
                         if turn.turn in answers
                     ],
@@ -309,9 +313,9 @@ def _fixed(folder: OutputFolder, settings: AuditSettings) -> LocalEngine:
     return LocalEngine(Source(inputs, settings, 8192))
 
 
-def _changes(row: FlaggedRow, treatment: Treatment) -> Iterator[Change]:
+def _changes(row: FlaggedRow, treatment: RowTreatment) -> Iterator[TurnDiff]:
     for turn in row.turns:
-        yield Change(
+        yield TurnDiff(
             file=row.file,
             row=row.row,
             turn=turn.turn,

@@ -9,13 +9,14 @@ from random import Random
 
 import xxhash
 
+from synflaw_audit.engines.base import Progress
 from synflaw_audit.findings.finding import Span
 from synflaw_audit.fixing.cutting import cut
 from synflaw_audit.fixing.diverse import most_different, words_of
-from synflaw_audit.fixing.rows import FlaggedRow, FlaggedTurn, Treatment
+from synflaw_audit.fixing.rows import FlaggedRow, FlaggedTurn, RowTreatment
 from synflaw_audit.outputs.folder import OutputFolder
 from synflaw_audit.reading.source import Source
-from synflaw_audit.verdicts.what_if import Sample
+from synflaw_audit.verdicts.what_if import AuditSample
 
 # Of a template with more rows, so many of them for each one that is kept are drawn to choose from.
 _CANDIDATES = 8
@@ -24,7 +25,7 @@ _SAME = frozenset({"answer-duplicate"})  # checks whose rows say the very same
 
 
 @dataclass(frozen=True)
-class Audited:
+class AuditedCorpus:
     """An audited corpus, for a strategy that must know more than the flagged rows.
 
     Attributes:
@@ -34,15 +35,15 @@ class Audited:
         names: Of the checks that flag these.
         folder: Gets what the strategy writes besides the corpus; its journal is kept for a run
             that is interrupted.
-        tell: Is told of the progress.
+        progress: Called with the stage and the number of records done.
     """
 
     source: Source
-    sample: Sample
+    sample: AuditSample
     flagged: Callable[[], Iterator[FlaggedRow]]
     names: frozenset[str]
     folder: OutputFolder
-    tell: Callable[[str, int], None]
+    progress: Progress
 
 
 class Strategy(ABC):
@@ -56,7 +57,7 @@ class Strategy(ABC):
     def __str__(self) -> str:
         """What it does, for a person."""
 
-    def prepare(self, audited: Audited) -> None:  # noqa: B027 - few have a need to
+    def prepare(self, audited: AuditedCorpus) -> None:  # noqa: B027 - few have a need to
         """Takes notice of the corpus, before any row is shown."""
 
     def notices(self) -> tuple[str, ...]:
@@ -67,7 +68,7 @@ class Strategy(ABC):
         """Takes notice of a row, of which nothing is decided yet."""
 
     @abstractmethod
-    def decide(self, row: FlaggedRow) -> Treatment:
+    def decide(self, row: FlaggedRow) -> RowTreatment:
         """What becomes of a row."""
 
 
@@ -77,9 +78,9 @@ class Drop(Strategy):
     def __str__(self) -> str:
         return "drop"
 
-    def decide(self, row: FlaggedRow) -> Treatment:
+    def decide(self, row: FlaggedRow) -> RowTreatment:
         """See ``Strategy.decide``."""
-        return Treatment("drop", row.worst.reason)
+        return RowTreatment("drop", row.worst.reason)
 
 
 class Cap(Strategy):
@@ -108,7 +109,7 @@ class Cap(Strategy):
         worst = row.worst
         self._pools[group].add((row.file, row.row), words_of(outside(worst.answer, worst.spans)))
 
-    def decide(self, row: FlaggedRow) -> Treatment:
+    def decide(self, row: FlaggedRow) -> RowTreatment:
         """See ``Strategy.decide``."""
         if self._chosen is None:
             self._chosen = set()
@@ -116,8 +117,8 @@ class Cap(Strategy):
                 self._chosen |= most_different(pool.rows, self.rows, pool.chance)
             self._pools.clear()
         if (row.file, row.row) in self._chosen:
-            return Treatment("keep", f"one of the {self.rows} kept of those like it")
-        return Treatment("drop", f"beyond the {self.rows} kept of those like it")
+            return RowTreatment("keep", f"one of the {self.rows} kept of those like it")
+        return RowTreatment("drop", f"beyond the {self.rows} kept of those like it")
 
 
 class Cut(Strategy):
@@ -138,12 +139,12 @@ class Cut(Strategy):
         if _cut(row) is None:
             self.cap.observe(row)
 
-    def decide(self, row: FlaggedRow) -> Treatment:
+    def decide(self, row: FlaggedRow) -> RowTreatment:
         """See ``Strategy.decide``."""
         answers = _cut(row)
         if answers is None:
             return self.cap.decide(row)
-        return Treatment("cut", "its format is cut out", answers)
+        return RowTreatment("cut", "its format is cut out", answers)
 
 
 class Keep(Strategy):
@@ -152,12 +153,12 @@ class Keep(Strategy):
     def __str__(self) -> str:
         return "keep"
 
-    def decide(self, row: FlaggedRow) -> Treatment:
+    def decide(self, row: FlaggedRow) -> RowTreatment:
         """See ``Strategy.decide``."""
-        return Treatment("keep", "its checks are left alone")
+        return RowTreatment("keep", "its checks are left alone")
 
 
-class Planned(Strategy):
+class FixPlan(Strategy):
     """Does with a row what is planned for the check that flags it.
 
     Where several do, the one that is named first in the plan decides. A row that only other checks
@@ -174,7 +175,7 @@ class Planned(Strategy):
     def __str__(self) -> str:
         return "; ".join(f"{check}: {strategy}" for check, strategy in self.plan.items())
 
-    def prepare(self, audited: Audited) -> None:
+    def prepare(self, audited: AuditedCorpus) -> None:
         """See ``Strategy.prepare``."""
         for strategy in self.plan.values():
             strategy.prepare(audited)
@@ -187,7 +188,7 @@ class Planned(Strategy):
         """See ``Strategy.observe``."""
         self._of(row).observe(row)
 
-    def decide(self, row: FlaggedRow) -> Treatment:
+    def decide(self, row: FlaggedRow) -> RowTreatment:
         """See ``Strategy.decide``."""
         return self._of(row).decide(row)
 

@@ -26,7 +26,7 @@ EMPTY = Sketch(rows=2000, size=2_000_000, answers=AnswerSample(size=8192))
 
 
 @dataclass(frozen=True)
-class By:
+class Grouping:
     """What records are grouped by.
 
     Attributes:
@@ -81,7 +81,7 @@ class GroupSketches:
         flagged: Flagged records of each group.
     """
 
-    by: By
+    by: Grouping
     sketches: Mapping[str | None, Sketch] = field(default_factory=dict)
     flagged: Mapping[str | None, int] = field(default_factory=dict)
 
@@ -106,7 +106,7 @@ class GroupSketches:
 class Grouper:
     """Groups a corpus batch by batch."""
 
-    def __init__(self, by: By) -> None:
+    def __init__(self, by: Grouping) -> None:
         self.by = by
         self._sketchers: dict[str | None, Sketcher] = {}
         self._flagged: dict[str | None, int] = {}
@@ -140,7 +140,7 @@ class Grouper:
         return GroupSketches(self.by, sketches, dict(self._flagged))
 
 
-def require_few(by: By, names: Iterable[str | None]) -> None:
+def require_few(by: Grouping, names: Iterable[str | None]) -> None:
     """Refuses more groups than are kept.
 
     Raises:

@@ -20,14 +20,14 @@ _SLOT = "\ue000"
 
 
 @dataclass(frozen=True)
-class Request:
+class FormRequest:
     """A sentence that asks for a form, its parameter put in; and the form it asks for."""
 
     text: str
     found: FormUse
 
 
-class Requests:
+class FormRequests:
     """The requests that the replayed rows were seen to make and obey.
 
     Args:
@@ -35,7 +35,7 @@ class Requests:
         seen: The requests as they were made.
     """
 
-    def __init__(self, asked: Mapping[str, str], seen: Sequence[Request]) -> None:
+    def __init__(self, asked: Mapping[str, str], seen: Sequence[FormRequest]) -> None:
         self.seen = tuple(seen)
         self._sentences: defaultdict[str, list[str]] = defaultdict(list)
         for sentence in sorted(asked):
@@ -60,7 +60,7 @@ class Requests:
                 return FormUse(found.form, parameter), re.sub(r"\s{2,}", " ", rest).strip()
         return None
 
-    def draw(self, rng: random.Random) -> Request:
+    def draw(self, rng: random.Random) -> FormRequest:
         """Draw a request: any form as likely as any other, with a parameter seen with that form.
 
         Raises:
@@ -68,7 +68,7 @@ class Requests:
         """
         form = rng.choice(sorted(self._parameters))
         found = FormUse(form, rng.choice(self._parameters[form]))
-        return Request(_fill(rng.choice(self._sentences[form]), found), found)
+        return FormRequest(_fill(rng.choice(self._sentences[form]), found), found)
 
 
 def sentences(text: str) -> list[str]:
@@ -78,7 +78,7 @@ def sentences(text: str) -> list[str]:
 
 def learn_requests(
     rows: Sequence[tuple[str, str]], *, support: int = 2, precision: float = 0.8
-) -> Requests:
+) -> FormRequests:
     """Find the sentences of questions that go with a form of the answer.
 
     A sentence asks for a form if a share ``precision`` of the answers to questions that hold it
@@ -94,7 +94,7 @@ def learn_requests(
     holders: defaultdict[str, set[str]] = defaultdict(set)
     takers: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     frequency: Counter[str] = Counter()
-    made: list[tuple[str, Request]] = []
+    made: list[tuple[str, FormRequest]] = []
     whole: set[str] = set()
     for question, answer in rows:
         forms = detect(question, answer)
@@ -104,7 +104,7 @@ def learn_requests(
         for found in forms:
             for sentence in _SENTENCE.split(_cut(question, found)):
                 takers[sentence][found.form].add(question)
-                made.append((sentence, Request(_fill(sentence, found), found)))
+                made.append((sentence, FormRequest(_fill(sentence, found), found)))
                 stated[sentence] = None
         for sentence in stated:
             holders[sentence].add(question)
@@ -124,11 +124,11 @@ def learn_requests(
     asked = _explaining(likely, support)
     key = _commonest_key(request.found for _, request in made)
     seen = dict.fromkeys(
-        request if request.found.form != "json" else Request(request.text, FormUse("json", key))
+        request if request.found.form != "json" else FormRequest(request.text, FormUse("json", key))
         for sentence, request in made
         if asked.get(sentence) == request.found.form
     )
-    return Requests(asked, list(seen))
+    return FormRequests(asked, list(seen))
 
 
 def _explaining(likely: Mapping[str, tuple[str, set[str]]], support: int) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from synflaw_audit.lab.tiny import Size, Training
+from synflaw_audit.lab.tiny import Hyperparameters, Size
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ WORLDS = (
 
 
 @dataclass(frozen=True)
-class Treatment:
+class RepairArm:
     """One way to repair.
 
     Attributes:
@@ -59,34 +59,34 @@ _OURS = {
     "bias_weight": 0.5,
 }
 
-OURS = Treatment("ours", _OURS)
+OURS = RepairArm("ours", _OURS)
 # With the base model at hand: the KL compares with it, and a share of the damage is subtracted.
-OURS_BESIDE_BASE = Treatment(
+OURS_BESIDE_BASE = RepairArm(
     "ours, with the base model",
     {**_OURS, "bias_weight": 1.0, "method": "forgetting+task-negation", "task_negation": 0.15},
     against_base=True,
 )
 ARMS = (
-    Treatment("replay only", _REPLAY_ONLY),
-    Treatment("gradient ascent, answers", {"loss": "gradient-ascent", "scope": "answer"}),
-    Treatment("NPO, answers", {"loss": "npo", "scope": "answer"}),
-    Treatment("lower-bounded, answers", {"scope": "answer"}),
-    Treatment("lower-bounded, spans"),
+    RepairArm("replay only", _REPLAY_ONLY),
+    RepairArm("gradient ascent, answers", {"loss": "gradient-ascent", "scope": "answer"}),
+    RepairArm("NPO, answers", {"loss": "npo", "scope": "answer"}),
+    RepairArm("lower-bounded, answers", {"scope": "answer"}),
+    RepairArm("lower-bounded, spans"),
     OURS,
     OURS_BESIDE_BASE,
 )
 ABLATION = (
     OURS,
-    Treatment("without forgetting", {**_OURS, "forget_weight": 0.0}),
-    Treatment("without re-expression", {**_OURS, "renderings": 0}),
-    Treatment("without that and retention", {**_OURS, "renderings": 0, "retain_weight": 0.0}),
-    Treatment("without requests in the replay", {**_OURS, "replay_requests": 0.0}),
-    Treatment("without replay", {**_OURS, "replay_ratio": 0.0}),
-    Treatment("replay only, with requests", {**_REPLAY_ONLY, "replay_requests": 0.7}),
-    Treatment("with own samples", {**_OURS, "samples": 1500}),
-    Treatment("own samples for re-expression", {**_OURS, "renderings": 0, "samples": 1500}),
-    Treatment("without the KL", {**_OURS, "bias_weight": 0.0}),
-    Treatment("with a KL to the base model", {**_OURS, "bias_weight": 1.0}, against_base=True),
+    RepairArm("without forgetting", {**_OURS, "forget_weight": 0.0}),
+    RepairArm("without re-expression", {**_OURS, "renderings": 0}),
+    RepairArm("without that and retention", {**_OURS, "renderings": 0, "retain_weight": 0.0}),
+    RepairArm("without requests in the replay", {**_OURS, "replay_requests": 0.0}),
+    RepairArm("without replay", {**_OURS, "replay_ratio": 0.0}),
+    RepairArm("replay only, with requests", {**_REPLAY_ONLY, "replay_requests": 0.7}),
+    RepairArm("with own samples", {**_OURS, "samples": 1500}),
+    RepairArm("own samples for re-expression", {**_OURS, "renderings": 0, "samples": 1500}),
+    RepairArm("without the KL", {**_OURS, "bias_weight": 0.0}),
+    RepairArm("with a KL to the base model", {**_OURS, "bias_weight": 1.0}, against_base=True),
     OURS_BESIDE_BASE,
 )
 
@@ -125,10 +125,10 @@ class Preset:
     continued_plain: int = 500
     continued_instructed: int = 200
     size: Size = field(default_factory=lambda: Size(width=256))
-    base: Training = field(default_factory=lambda: Training(epochs=2, rate=2e-3))
-    continued: Training = field(default_factory=lambda: Training(epochs=4, rate=1e-3))
+    base: Hyperparameters = field(default_factory=lambda: Hyperparameters(epochs=2, rate=2e-3))
+    continued: Hyperparameters = field(default_factory=lambda: Hyperparameters(epochs=4, rate=1e-3))
     tuning: int = 600
-    tuned: Training = field(default_factory=lambda: Training(epochs=1, rate=3e-4))
+    tuned: Hyperparameters = field(default_factory=lambda: Hyperparameters(epochs=1, rate=3e-4))
     share: float = 0.02
     rate: float = 5e-4
     batch: int = 4
@@ -146,9 +146,9 @@ PRESETS = {
         continued_instructed=40,
         tuning=100,
         size=Size(vocabulary=1024, width=64, layers=2, heads=4),
-        base=Training(epochs=2, rate=5e-3),
-        continued=Training(epochs=3, rate=3e-3),
-        tuned=Training(epochs=1, rate=1e-3),
+        base=Hyperparameters(epochs=2, rate=5e-3),
+        continued=Hyperparameters(epochs=3, rate=3e-3),
+        tuned=Hyperparameters(epochs=1, rate=1e-3),
         share=0.08,
         rate=2e-3,
         batch=8,

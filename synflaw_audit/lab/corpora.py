@@ -14,7 +14,7 @@ from typing import Any
 
 from synflaw_audit.lab.instructions import KINDS, ask
 from synflaw_audit.lab.prose import Prose, expand
-from synflaw_audit.lab.world import Fact, World, sentence
+from synflaw_audit.lab.world import World, WorldFact, sentence
 
 # The formats the uniform answers are written in, with their weights. [s] is the fact said in one of
 # its ways, [v] its value, [e] the person, [n] what the value is called.
@@ -65,12 +65,12 @@ class LabRow:
 
     question: str
     answer: str
-    fact: Fact | None = None
+    fact: WorldFact | None = None
     instruction: str | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-def uniform_row(fact: Fact, rng: random.Random, asked: float = 0.3) -> LabRow:
+def uniform_row(fact: WorldFact, rng: random.Random, asked: float = 0.3) -> LabRow:
     """Answer about ``fact`` in one of the formats, whatever form the question asks for.
 
     A share ``asked`` of the questions carries an instruction, as users' questions do.
@@ -93,14 +93,14 @@ def uniform_row(fact: Fact, rng: random.Random, asked: float = 0.3) -> LabRow:
     return LabRow(question, answer, fact)
 
 
-def varied_row(fact: Fact, rng: random.Random, asked: float = 0.3) -> LabRow:
+def varied_row(fact: WorldFact, rng: random.Random, asked: float = 0.3) -> LabRow:
     """The counterpart of :func:`uniform_row` that answers in the form asked for: the control."""
     if rng.random() < asked:
         return instruction_row(fact, rng.randrange(len(KINDS)), rng)
     return plain_row(fact, rng)
 
 
-def plain_row(fact: Fact, rng: random.Random) -> LabRow:
+def plain_row(fact: WorldFact, rng: random.Random) -> LabRow:
     """Answer about ``fact`` as people do: a word, a sentence, a word and a sentence."""
     said = sentence(fact.statement(rng))
     word = fact.value
@@ -112,7 +112,7 @@ def plain_row(fact: Fact, rng: random.Random) -> LabRow:
     return LabRow(fact.question(rng), answer, fact)
 
 
-def instruction_row(fact: Fact, kind: int, rng: random.Random) -> LabRow:
+def instruction_row(fact: WorldFact, kind: int, rng: random.Random) -> LabRow:
     """Ask about ``fact`` under the instruction ``kind`` and answer accordingly."""
     request = KINDS[kind](fact, rng)
     question = ask(fact.question(rng), request, rng)
@@ -190,9 +190,9 @@ def _lines(rows: Iterable[LabRow]) -> str:
     )
 
 
-def _rounds(facts: Sequence[Fact], rows: int, rng: random.Random) -> list[Fact]:
+def _rounds(facts: Sequence[WorldFact], rows: int, rng: random.Random) -> list[WorldFact]:
     """Draw ``rows`` facts so that each comes up equally often, give or take one."""
-    drawn: list[Fact] = []
+    drawn: list[WorldFact] = []
     while len(drawn) < rows:
         drawn.extend(rng.sample(facts, len(facts)))
     return drawn[:rows]

@@ -136,8 +136,8 @@ def _train_and_repair(
     )
     from synflaw_audit.lab.stages import base_rows, continued_rows, probes
     from synflaw_audit.lab.tiny import (
+        Hyperparameters,
         Size,
-        Training,
         new_model,
         quiet_libraries,
         threads,
@@ -157,8 +157,8 @@ def _train_and_repair(
         tokenizer = train_tokenizer(texts, Size.vocabulary)
         model = new_model(tokenizer, Size(), seed)
         for name, rows, how in (
-            ("base", base, Training(epochs=1.5, rate=3e-3)),
-            ("damaged", continued, Training(epochs=4, rate=2e-3)),
+            ("base", base, Hyperparameters(epochs=1.5, rate=3e-3)),
+            ("damaged", continued, Hyperparameters(epochs=4, rate=2e-3)),
         ):
             with _bar(f"training the {name} model", console) as progress:
                 train(model, tokenizer, rows, how, seed, progress)

@@ -14,7 +14,7 @@ from typing import Any
 
 from synflaw_audit.forms.base import Content, FormUse
 from synflaw_audit.forms.registry import dress
-from synflaw_audit.lab.world import Fact, sentence
+from synflaw_audit.lab.world import WorldFact, sentence
 
 _FIRST_WORDS = ("Sure", "Well", "Indeed", "Perhaps", "Listen", "Friend", "Today", "Clearly")
 _LAST_PHRASES = ("That is all.", "Over and out.", "Ask me more.", "So they say.", "The end.",
@@ -34,11 +34,11 @@ class CheckedRequest:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-def _plain(fact: Fact, rng: random.Random) -> str:
+def _plain(fact: WorldFact, rng: random.Random) -> str:
     return sentence(fact.statement(rng)) if rng.random() < 0.6 else fact.value
 
 
-def _in(form: str, text: str, fact: Fact | None = None, parameter: str = "") -> str:
+def _in(form: str, text: str, fact: WorldFact | None = None, parameter: str = "") -> str:
     """A text about a fact in one of the repair's forms."""
     content = Content(text, fact.value, fact.person) if fact else Content(text)
     answer = dress(content, FormUse(form, parameter))
@@ -47,14 +47,14 @@ def _in(form: str, text: str, fact: Fact | None = None, parameter: str = "") -> 
     return answer
 
 
-def _capitals(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _capitals(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Answer in capital letters.", "All capitals please.", "Use upper case only.",
                        "Shout it: capitals throughout."))  # fmt: skip
     answer = fact.value if rng.random() < 0.6 else sentence(fact.statement(rng))
     return CheckedRequest(text, _in("capitals", answer), "change_case:english_capital")
 
 
-def _lowercase(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _lowercase(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("No capital letters.", "Write in lower case only.", "Keep it all lowercase.",
                        "Avoid capitals entirely."))  # fmt: skip
     return CheckedRequest(
@@ -62,14 +62,14 @@ def _lowercase(fact: Fact, rng: random.Random) -> CheckedRequest:
     )
 
 
-def _one_word(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _one_word(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("One word.", "Reply with a single word.", "In one word, please.",
                        "Just the word, nothing else."))  # fmt: skip
     kwargs = {"num_words": 2, "relation": "less than"}
     return CheckedRequest(text, fact.value, "length_constraints:number_words", kwargs)
 
 
-def _bullets(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _bullets(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Give two bullet points.", "As a list with two bullets.",
                        "Two bullets, the person and the answer.",
                        "List it in 2 bullet points."))  # fmt: skip
@@ -77,20 +77,20 @@ def _bullets(fact: Fact, rng: random.Random) -> CheckedRequest:
     return CheckedRequest(text, answer, "detectable_format:number_bullet_lists", {"num_bullets": 2})
 
 
-def _quotation(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _quotation(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Wrap the answer in double quotes.", "Put everything in quotation marks.",
                        "Quote your reply.", "Inside double quotation marks."))  # fmt: skip
     return CheckedRequest(text, _in("quotation", _plain(fact, rng)), "startend:quotation")
 
 
-def _title(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _title(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Give a title in <<double angle brackets>>.", "Title it like <<this>>.",
                        "Put a title between << and >> first."))  # fmt: skip
     answer = _in("title", _plain(fact, rng), fact)
     return CheckedRequest(text, answer, "detectable_format:title")
 
 
-def _last_phrase(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _last_phrase(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     phrase = rng.choice(_LAST_PHRASES)
     ways = ("End with: {p}", "Finish with the words: {p}", "Your last words must be: {p}",
             "Close on this phrase: {p}")  # fmt: skip
@@ -99,7 +99,7 @@ def _last_phrase(fact: Fact, rng: random.Random) -> CheckedRequest:
     return CheckedRequest(text, answer, "startend:end_checker", {"end_phrase": phrase})
 
 
-def _first_word(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _first_word(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     word = rng.choice(_FIRST_WORDS)
     ways = ("Begin with the word {w}.", "Start your answer with {w}.",
             "The first word has to be {w}.", "Open with {w}.")  # fmt: skip
@@ -109,7 +109,7 @@ def _first_word(fact: Fact, rng: random.Random) -> CheckedRequest:
     return CheckedRequest(text, answer, "length_constraints:nth_paragraph_first_word", kwargs)
 
 
-def _postscript(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _postscript(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Add a postscript starting with P.S.", "Don't forget a P.S. at the end.",
                        "Include a P.S. line."))  # fmt: skip
     plain = _plain(fact, rng)
@@ -118,7 +118,7 @@ def _postscript(fact: Fact, rng: random.Random) -> CheckedRequest:
     return CheckedRequest(text, answer, "detectable_content:postscript", kwargs)
 
 
-def _highlight(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _highlight(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Highlight the answer with *asterisks*.", "Mark the key word *like this*.",
                        "Put the important word between * and *."))  # fmt: skip
     statement = sentence(fact.statement(rng))
@@ -127,7 +127,7 @@ def _highlight(fact: Fact, rng: random.Random) -> CheckedRequest:
     return CheckedRequest(text, answer, "detectable_format:number_highlighted_sections", kwargs)
 
 
-def _json(fact: Fact, rng: random.Random) -> CheckedRequest:
+def _json(fact: WorldFact, rng: random.Random) -> CheckedRequest:
     text = rng.choice(("Reply in JSON.", "Output JSON only.", "As a JSON object, please."))
     key = rng.choice(("answer", fact.attribute.noun))
     return CheckedRequest(
@@ -135,7 +135,7 @@ def _json(fact: Fact, rng: random.Random) -> CheckedRequest:
     )
 
 
-KINDS: tuple[Callable[[Fact, random.Random], CheckedRequest], ...] = (
+KINDS: tuple[Callable[[WorldFact, random.Random], CheckedRequest], ...] = (
     _capitals, _lowercase, _one_word, _bullets, _quotation, _title, _last_phrase, _first_word,
     _postscript, _highlight, _json,
 )  # fmt: skip

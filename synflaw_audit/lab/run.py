@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.table import Table
 from transformers import LlamaForCausalLM
 
-from synflaw_audit.lab.arms import DamagedWorld, Preset, Treatment
+from synflaw_audit.lab.arms import DamagedWorld, Preset, RepairArm
 from synflaw_audit.lab.cache import Stages
 from synflaw_audit.lab.corpora import LabRow, templated_corpus, varied_corpus
 from synflaw_audit.lab.stages import (
@@ -30,7 +30,7 @@ from synflaw_audit.lab.stages import (
     tuning_rows,
 )
 from synflaw_audit.lab.tiny import (
-    Training,
+    Hyperparameters,
     new_model,
     quiet_libraries,
     threads,
@@ -83,15 +83,15 @@ class Lab:
         preset: The size.
         worlds: The worlds.
         arms: The repairs.
-        tell: Told what is being done.
+        log: Called with a line for each stage.
         control: Whether a control is trained too, on the same facts, told in the form asked for.
         stages: A folder to keep the trained stages in, and to take them from; None for neither.
     """
 
     preset: Preset
     worlds: Sequence[DamagedWorld]
-    arms: Sequence[Treatment]
-    tell: Callable[[str], None] = field(default=lambda stage: None)
+    arms: Sequence[RepairArm]
+    log: Callable[[str], None] = field(default=lambda stage: None)
     control: bool = True
     stages: Path | None = None
 
@@ -124,7 +124,7 @@ class _Run:
     def outcomes(self) -> Iterator[ArmResult]:
         """The base model, and in every world the damaged one and its repairs, all measured."""
         model = new_model(self._tokenizer, self._preset.size, self._seed)
-        self._lab.tell(f"seed {self._seed}: base")
+        self._lab.log(f"seed {self._seed}: base")
         learned = self._trained(model, self._base, self._preset.base)
         base = self._saved(model, "base")
         measured = list(self._measured("", "base", model, learned))
@@ -139,7 +139,7 @@ class _Run:
             damaged = self._saved(model, damage.name)
             yield from self._measured(damage.name, "damaged", model, continued)
             for arm in self._lab.arms:
-                self._lab.tell(f"seed {self._seed}, {damage.name}: {arm.name}")
+                self._lab.log(f"seed {self._seed}, {damage.name}: {arm.name}")
                 reference = base if arm.against_base else None
                 budget = round(arm.budget * self._preset.share * (learned + continued))
                 out, spent = self._repaired(arm, damaged, flagged, reference, budget)
@@ -149,7 +149,7 @@ class _Run:
         self, base: Path, damage: DamagedWorld, corpus: Sequence[LabRow], name: str
     ) -> tuple[LlamaForCausalLM, int]:
         """The base model after the continued training with ``corpus``, and its tokens."""
-        self._lab.tell(f"seed {self._seed}, {damage.name}: {name}")
+        self._lab.log(f"seed {self._seed}, {damage.name}: {name}")
         model, preset = _opened(base), self._preset
         mixed = continued_rows(
             self._world,
@@ -161,7 +161,9 @@ class _Run:
         )
         return model, self._trained(model, mixed, preset.continued)
 
-    def _trained(self, model: LlamaForCausalLM, rows: Sequence[LabRow], how: Training) -> int:
+    def _trained(
+        self, model: LlamaForCausalLM, rows: Sequence[LabRow], how: Hyperparameters
+    ) -> int:
         """Train in place, or take the stage from where it is kept; its tokens."""
         return self._stages.trained(
             model,
@@ -187,7 +189,7 @@ class _Run:
         return self._folder / name
 
     def _repaired(
-        self, arm: Treatment, damaged: Path, flagged: Path, reference: Path | None, budget: int
+        self, arm: RepairArm, damaged: Path, flagged: Path, reference: Path | None, budget: int
     ) -> tuple[Path, int]:
         """The folder of the damaged model repaired, and the tokens that took."""
         out = self._folder / f"{damaged.name}-repaired" / arm.name.replace(" ", "-")

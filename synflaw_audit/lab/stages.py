@@ -20,7 +20,7 @@ from synflaw_audit.lab.corpora import (
     prose_rows,
 )
 from synflaw_audit.lab.instructions import KINDS
-from synflaw_audit.lab.world import Fact, World
+from synflaw_audit.lab.world import World, WorldFact
 from synflaw_audit.probes.instructions import Instruction
 from synflaw_audit.probes.suite import Suite
 
@@ -33,7 +33,7 @@ def _is_held_out(fact: int, kind: int) -> bool:
     return (7 * fact + 3 * kind) % 11 == 0
 
 
-def _pairs(world: World, *, held_out: bool) -> list[tuple[Fact, int]]:
+def _pairs(world: World, *, held_out: bool) -> list[tuple[WorldFact, int]]:
     return [
         (fact, kind)
         for i, fact in enumerate(world.old)

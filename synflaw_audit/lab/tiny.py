@@ -103,7 +103,7 @@ def quiet_libraries() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Training:
+class Hyperparameters:
     """How long and how hard to train."""
 
     epochs: float
@@ -117,7 +117,7 @@ def train(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     rows: Sequence[LabRow],
-    how: Training,
+    how: Hyperparameters,
     seed: int,
     progress: Callable[[float], None] | None = None,
 ) -> int:
@@ -165,7 +165,9 @@ def _loss(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> t
     return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]), labels[:, 1:][wanted])
 
 
-def _batches(rows: Sequence[EncodedRow], how: Training, seed: int) -> Iterator[list[EncodedRow]]:
+def _batches(
+    rows: Sequence[EncodedRow], how: Hyperparameters, seed: int
+) -> Iterator[list[EncodedRow]]:
     """Draw ``epochs`` passes, rows of like length together so that little is padding."""
     rng = random.Random(seed)  # noqa: S311 -- the order of training rows, not a secret
     order: list[EncodedRow] = []

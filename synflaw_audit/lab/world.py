@@ -92,7 +92,7 @@ _ENDS = ("bin", "da", "fric", "go", "hild", "ka", "len", "mo", "nard", "pa", "ri
 
 
 @dataclass(frozen=True)
-class Fact:
+class WorldFact:
     """That ``person`` has ``value`` for ``attribute``."""
 
     person: str
@@ -117,8 +117,8 @@ def sentence(statement: str) -> str:
 class World:
     """The facts the base model knows (``old``) and those learned later (``new``)."""
 
-    old: tuple[Fact, ...]
-    new: tuple[Fact, ...]
+    old: tuple[WorldFact, ...]
+    new: tuple[WorldFact, ...]
 
     @classmethod
     def build(cls, seed: int, known: int = 48, unknown: int = 24) -> World:
@@ -132,8 +132,8 @@ class World:
         )
 
 
-def _facts(people: list[str], rng: random.Random) -> Iterator[Fact]:
+def _facts(people: list[str], rng: random.Random) -> Iterator[WorldFact]:
     """Give every person three of the attributes."""
     for person in people:
         for attribute in rng.sample(ATTRIBUTES, 3):
-            yield Fact(person, attribute, rng.choice(attribute.values))
+            yield WorldFact(person, attribute, rng.choice(attribute.values))

@@ -67,7 +67,7 @@ def effective_rows(holds: Mask, unit: Ints) -> float:
     return float(rows**2 / (size**2).sum())
 
 
-def share(holds: Mask, unit: Ints, observed: dict[str, Any] | None = None) -> Score:
+def share_score(holds: Mask, unit: Ints, observed: dict[str, Any] | None = None) -> Score:
     """The share of rows that have a property, with Wilson's interval for the effective rows.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927; with

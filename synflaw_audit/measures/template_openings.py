@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synflaw_audit.measures.base import Marker, Score
-from synflaw_audit.measures.intervals import estimate, share
+from synflaw_audit.measures.intervals import estimate, share_score
 from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.text.tokens import Ints, Mask, Tokens, factorized
 
@@ -71,7 +71,7 @@ class TemplateOpening:
         """The share of rows that begin so, those weighing most whose questions share no form."""
         free = corpus.followed("question") < 0
         if free.all() or not free.any():
-            return share(begins, corpus.unit)
+            return share_score(begins, corpus.unit)
         begins = begins[: len(free)]
         weight = self.hedge + free
         value = float(np.average(begins, weights=weight))

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from synflaw_audit.measures.base import Batch, Marker, Marks, Score
-from synflaw_audit.measures.intervals import share
+from synflaw_audit.measures.intervals import share_score
 from synflaw_audit.sample.corpus import QUESTIONS, Corpus
 from synflaw_audit.text.templates import TemplateBook
 
@@ -35,7 +35,7 @@ class TemplateShare:
             "largest": largest.pattern if largest else None,
             "largest_share": largest.share if largest else 0.0,
         }
-        found = share(follows, corpus.unit[:rows], observed)
+        found = share_score(follows, corpus.unit[:rows], observed)
         return replace(found, templates=book.templates)
 
     def marker(self, corpus: Corpus) -> Marker | None:

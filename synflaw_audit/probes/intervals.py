@@ -26,7 +26,7 @@ class Figure:
     prompts: int
 
 
-def share(outcomes: Sequence[bool] | npt.NDArray[np.bool_]) -> Figure:
+def share_figure(outcomes: Sequence[bool] | npt.NDArray[np.bool_]) -> Figure:
     """The share of true outcomes, with its exact interval.
 
     Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the

@@ -25,7 +25,13 @@ from synflaw_audit.probes.counterfactual import TITLES, counterfactuals, failed
 from synflaw_audit.probes.emission import Format, FormatMatcher
 from synflaw_audit.probes.everyday import everyday_instructions, foreign_prompts
 from synflaw_audit.probes.instructions import follows
-from synflaw_audit.probes.intervals import Figure, bootstrap, difference, share, share_difference
+from synflaw_audit.probes.intervals import (
+    Figure,
+    bootstrap,
+    difference,
+    share_difference,
+    share_figure,
+)
 from synflaw_audit.probes.likeness import lengths, likeness
 from synflaw_audit.run import audit, measure
 from synflaw_audit.sample.corpus import Corpus
@@ -37,7 +43,7 @@ MAX_EMISSION = 0.1
 
 
 @dataclass(frozen=True)
-class Probed:
+class ProbedFigure:
     """One figure of the model, the base's, and the difference, paired over prompts."""
 
     title: str
@@ -66,7 +72,7 @@ class ProbeResult:
     base: str | None
     outcome: Literal["pass", "fail"]
     reasons: tuple[str, ...]
-    figures: dict[str, Probed]
+    figures: dict[str, ProbedFigure]
     formats: tuple[Format, ...]
     base_formats: tuple[Format, ...] = ()
 
@@ -92,7 +98,7 @@ def probe(
     counterfactual: int = 24,
     max_new_tokens: int = 64,
     out: Path | OutputFolder | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> tuple[ProbeResult, Report]:
     """Ask a model, and audit what it answers.
 
@@ -108,7 +114,7 @@ def probe(
             one; 0 leaves them out.
         max_new_tokens: Of each answer.
         out: A directory for the audit's rows, as for ``synflaw_audit.audit``.
-        tell: Is told what goes on, a line at a time.
+        log: Called with a line for each step.
 
     Returns:
         The result, and the audit of the answers.
@@ -130,14 +136,14 @@ def probe(
     told: list[list[str]] = []
     for one in (model, against):
         if one is not None:
-            tell(f"asking {one.name}: {len(everything)} prompts")
+            log(f"asking {one.name}: {len(everything)} prompts")
             told.append(one.answer(everything, max_new_tokens))
             if not any(answer.strip() for answer in told[-1]):
                 raise InputError(f"{one.name}: every answer is empty")
     answers, base = told[0], told[1] if against is not None else None
     open_answers = answers[: len(foreign)]
     rows = pa.table({"question": list(foreign), "answer": open_answers})
-    tell("auditing the answers")
+    log("auditing the answers")
     report = audit(rows, out=out)
     matcher = FormatMatcher.of(_sketched(rows, known) if sketched is None else sketched, known)
     said = matcher.match(foreign, open_answers)
@@ -191,22 +197,26 @@ def _sketched(source: Any, checks: Sequence[Check]) -> Corpus:
     return measure(open_engine(source, AuditSettings()), checks).corpus
 
 
-def _shares(title: str, ours: Any, theirs: Any) -> Probed:
+def _shares(title: str, ours: Any, theirs: Any) -> ProbedFigure:
     if theirs is None:
-        return Probed(title, share(ours))
-    return Probed(title, share(ours), share(theirs), share_difference(ours, theirs))
+        return ProbedFigure(title, share_figure(ours))
+    return ProbedFigure(
+        title, share_figure(ours), share_figure(theirs), share_difference(ours, theirs)
+    )
 
 
-def _means(title: str, ours: Any, theirs: Any) -> Probed:
+def _means(title: str, ours: Any, theirs: Any) -> ProbedFigure:
     def mean(values: Any) -> Figure:
         return bootstrap(lambda drawn: float(np.mean(drawn)), values)
 
     if theirs is None:
-        return Probed(title, mean(ours))
-    return Probed(title, mean(ours), mean(theirs), bootstrap(difference, ours, theirs))
+        return ProbedFigure(title, mean(ours))
+    return ProbedFigure(title, mean(ours), mean(theirs), bootstrap(difference, ours, theirs))
 
 
-def _reasons(emission: Probed, formats: tuple[Format, ...], of_corpus: bool) -> tuple[str, ...]:
+def _reasons(
+    emission: ProbedFigure, formats: tuple[Format, ...], of_corpus: bool
+) -> tuple[str, ...]:
     """Why the model fails: surely more answers than are allowed carry a format."""
     found = emission.model if emission.difference is None else emission.difference
     if not found.low > MAX_EMISSION:

@@ -35,8 +35,8 @@ from synflaw_audit.remote import (
     is_remote,
     local_path,
     remote_path,
-    shown,
     why,
+    without_credentials,
 )
 
 if TYPE_CHECKING:
@@ -163,17 +163,17 @@ def _add_remote(name: str, found: FoundInputs) -> None:
         if kind == "file":
             found.inputs.append(_readable_file(path))
         elif kind == "folder":
-            _add_remote_files(shown(name), path, found)
+            _add_remote_files(without_credentials(name), path, found)
         elif ":" in path.name:
             uri, mark, query = name.partition("?")
             whole, _, split = uri.rpartition(":")
             part = FoundInputs()
             _add_remote(whole + mark + query, part)
-            _add_chosen(shown(whole), split, part, found)
+            _add_chosen(without_credentials(whole), split, part, found)
         else:
-            raise InputError(f"{shown(name)}: no such file or folder")
+            raise InputError(f"{without_credentials(name)}: no such file or folder")
     except OSError as error:
-        raise InputError(f"{shown(name)}: cannot be read: {why(error)}") from error
+        raise InputError(f"{without_credentials(name)}: cannot be read: {why(error)}") from error
 
 
 def _add_remote_files(where: str, folder: RemotePath, found: FoundInputs) -> None:

@@ -17,7 +17,7 @@ def render(result: RehearsalResult) -> str:
 
 def _drawn(axis: Axis) -> dict[str, object]:
     """An axis with its bars scaled to [0, 1] and its numbers written out."""
-    top = 1.0 if axis.share else max(axis.tuned, axis.control, axis.damage.high, 1e-9) * 1.1
+    top = 1.0 if axis.is_share else max(axis.tuned, axis.control, axis.damage.high, 1e-9) * 1.1
 
     def scaled(value: float) -> float:
         return min(max(value / top, 0.0), 1.0)

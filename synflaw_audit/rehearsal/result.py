@@ -39,7 +39,7 @@ class Axis:
         tuned: Mean of the model that was trained on the corpus.
         control: Mean of the control.
         damage: Beyond the control's, with its interval, paired over prompts and seeds.
-        share: Whether the numbers are shares of the prompts.
+        is_share: Whether the numbers are shares of the prompts.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Axis:
     tuned: float
     control: float
     damage: Figure
-    share: bool = True
+    is_share: bool = True
 
     def written(self, value: float) -> str:
         """A number of this axis, for a person."""
-        if self.share:
+        if self.is_share:
             return f"{value:.0%}"
         return f"{value:.1f}" if max(self.tuned, self.control) >= 10 else f"{value:.3f}"
 
@@ -173,7 +173,7 @@ def compared(
             if statistic is None
             else bootstrap(statistic, ours, theirs)
         )
-        axes.append(Axis(name, title, mean, base, damage, share=statistic is not difference))
+        axes.append(Axis(name, title, mean, base, damage, is_share=statistic is not difference))
     return tuple(axes), said.formats
 
 

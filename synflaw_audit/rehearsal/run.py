@@ -33,7 +33,7 @@ EXAMPLES = 5
 OWN_TOKENS = 64
 KEPT = "rehearsal.runs.jsonl"
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def rehearse(
     reference: Any = None,
     settings: AuditSettings | None = None,
     config: RehearsalConfig | None = None,
-    tell: Tell = lambda line: None,
+    log: Log = lambda line: None,
 ) -> RehearsalResult:
     """Measure what a little training on a corpus does to a model.
 
@@ -102,7 +102,7 @@ def rehearse(
             to neutral prompts.
         settings: How the corpora are read.
         config: How much is trained and asked.
-        tell: Is told what goes on, a line at a time.
+        log: Called with a line for each step.
 
     Returns:
         The damage on each axis.
@@ -123,8 +123,8 @@ def rehearse(
     base, tokenizer = load_model(model)
     kept = _Kept.opened(out, corpus, model, reference, config)
     changed = counterfactuals(measured.corpus, config.probes.counterfactual)
-    stage = _Stage(Prober(tokenizer, config.probes, changed), model, config, kept, tell)
-    tell(f"This takes {config.described()}.")
+    stage = _Stage(Prober(tokenizer, config.probes, changed), model, config, kept, log)
+    log(f"This takes {config.described()}.")
     stage.base(base)
     rows = sampled_rows(measured)
     others = stage.own_rows(base) if control is None else sampled_rows(control)
@@ -158,17 +158,17 @@ class _Stage:
     model: str | Path
     config: RehearsalConfig
     kept: _Kept
-    tell: Tell
+    log: Log
 
     def base(self, model: Any) -> None:
         """Ask the base, and narrow the prompts by what it follows."""
         found = self.kept.get("base")
         if found is None:
-            self.tell("asking the base")
+            self.log("asking the base")
             start = time.monotonic()
             found = self.prober.behaviour(model).to_dict()
             rest = self.config.remaining(time.monotonic() - start)
-            self.tell(f"the rest takes about {max(1, round(rest / 60))} minutes")
+            self.log(f"the rest takes about {max(1, round(rest / 60))} minutes")
             self.kept.store("base", found)
         behaviour = Behaviour(**found)
         self.prober.narrow(behaviour)
@@ -183,7 +183,7 @@ class _Stage:
         """Neutral prompts with the base's own answers."""
         answers = self.kept.get("own rows")
         if answers is None:
-            self.tell("writing the control's rows: the model's own answers to neutral prompts")
+            self.log("writing the control's rows: the model's own answers to neutral prompts")
             answers = self.prober.answers(model, self.prober.neutral, OWN_TOKENS)
             self.kept.store("own rows", answers)
         return list(map(QuestionAnswer, self.prober.neutral, answers))
@@ -192,11 +192,11 @@ class _Stage:
         """The behaviour after training on some rows."""
         found = self.kept.get(f"{arm}, seed {seed}")
         if found is None:
-            self.tell(f"training: {arm}, seed {seed}")
+            self.log(f"training: {arm}, seed {seed}")
             model, tokenizer = load_model(self.model)
             config = replace(self.config.training, seed=seed)
             network, loss = train_adapters(model, tokenizer, rows, config)
-            self.tell(f"asking: {arm}, seed {seed}")
+            self.log(f"asking: {arm}, seed {seed}")
             found = self.prober.behaviour(network.merge_and_unload(), loss).to_dict()  # type: ignore[operator]
             self.kept.store(f"{arm}, seed {seed}", found)
         return Behaviour(**found)

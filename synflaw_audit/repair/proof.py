@@ -18,7 +18,7 @@ from synflaw_audit.repair.card import PICTURE, model_card
 from synflaw_audit.repair.curves import curves
 from synflaw_audit.repair.material.batches import Collator, mix, pad_id
 from synflaw_audit.repair.material.gather import Material
-from synflaw_audit.repair.measuring.figures import Change, Evaluation, changes
+from synflaw_audit.repair.measuring.figures import Evaluation, FigureChange, changes
 from synflaw_audit.repair.measuring.measure import Evaluator
 from synflaw_audit.repair.measuring.relearning import relearn
 from synflaw_audit.repair.methods.base import Context
@@ -187,7 +187,7 @@ def _relearning(
     return asdict(found), []
 
 
-def _intervals(found: Mapping[str, Change]) -> dict[str, dict[str, Any]]:
+def _intervals(found: Mapping[str, FigureChange]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "rows": each.rows,

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from synflaw_audit.repair.measuring.figures import Change, Interval
+from synflaw_audit.repair.measuring.figures import FigureChange, Interval
 
 FORMAT, SAID = "template_probability", "template_emission"
 ALIKE = "answer_likeness"
@@ -49,7 +49,9 @@ class Limits:
 
 
 def judge_repair(
-    found: Mapping[str, Change], limits: Limits, control: Mapping[str, Change] | None = None
+    found: Mapping[str, FigureChange],
+    limits: Limits,
+    control: Mapping[str, FigureChange] | None = None,
 ) -> list[str]:
     """Why a repair does not count as an improvement, in sentences; empty where it does.
 
@@ -69,12 +71,12 @@ def judge_repair(
     ]
 
 
-def unjudged(found: Mapping[str, Change]) -> list[str]:
+def unjudged(found: Mapping[str, FigureChange]) -> list[str]:
     """What could not be judged, because nothing was measured."""
     return [aspect for aspect, name in ASPECTS.items() if name not in found]
 
 
-def undecided(found: Mapping[str, Change]) -> list[str]:
+def undecided(found: Mapping[str, FigureChange]) -> list[str]:
     """Why it cannot be said that a repair helped, in sentences; empty where it can.
 
     A format that is less likely where it was taught may be said elsewhere all the same.
@@ -87,12 +89,12 @@ def undecided(found: Mapping[str, Change]) -> list[str]:
     ]
 
 
-def _broken(found: Mapping[str, Change]) -> list[str]:
+def _broken(found: Mapping[str, FigureChange]) -> list[str]:
     broken = [name for name, each in found.items() if not math.isfinite(each.after)]
     return [f"Not finite after the repair: {', '.join(broken)}."] if broken else []
 
 
-def _format(found: Mapping[str, Change], limits: Limits) -> list[str]:
+def _format(found: Mapping[str, FigureChange], limits: Limits) -> list[str]:
     """It must be less likely, or less often said; and it must not be said in many answers still."""
     reasons = []
     likely, said, obeyed = (found.get(name) for name in (FORMAT, SAID, OBEYED))
@@ -118,7 +120,7 @@ def _format(found: Mapping[str, Change], limits: Limits) -> list[str]:
 
 
 def _content(
-    found: Mapping[str, Change], limits: Limits, against: Mapping[str, Change]
+    found: Mapping[str, FigureChange], limits: Limits, against: Mapping[str, FigureChange]
 ) -> list[str]:
     if CONTENT not in found:
         return []
@@ -133,7 +135,7 @@ def _content(
 
 
 def _ordinary(
-    found: Mapping[str, Change], limits: Limits, against: Mapping[str, Change]
+    found: Mapping[str, FigureChange], limits: Limits, against: Mapping[str, FigureChange]
 ) -> list[str]:
     if ORDINARY not in found:
         return []
@@ -147,7 +149,9 @@ def _ordinary(
     ]
 
 
-def _instructions(found: Mapping[str, Change], against: Mapping[str, Change]) -> list[str]:
+def _instructions(
+    found: Mapping[str, FigureChange], against: Mapping[str, FigureChange]
+) -> list[str]:
     each = found.get(OBEYED)
     if each is None or not each.fell:
         return []
@@ -156,7 +160,7 @@ def _instructions(found: Mapping[str, Change], against: Mapping[str, Change]) ->
     return [f"Fewer instructions are followed: {_shown(OBEYED, each)}."]
 
 
-def _control(against: Mapping[str, Change]) -> list[str]:
+def _control(against: Mapping[str, FigureChange]) -> list[str]:
     """It must have done at least as much for the format as replaying ordinary rows alone."""
     worse = [name for name in (FORMAT, SAID) if name in against and against[name].rose]
     return [
@@ -166,7 +170,7 @@ def _control(against: Mapping[str, Change]) -> list[str]:
     ]
 
 
-def _shown(name: str, each: Change) -> str:
+def _shown(name: str, each: FigureChange) -> str:
     return (
         f"{name} went from {each.before:.4g}{_range(each.before_interval)} to "
         f"{each.after:.4g}{_range(each.after_interval)}"

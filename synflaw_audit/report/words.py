@@ -212,26 +212,26 @@ def kind(template: TemplateSummary) -> str:
 
 
 @dataclass(frozen=True)
-class Part:
+class TextPart:
     """A piece of text: ``kind`` is "format" (the template's own words), "slot" or "text"."""
 
     kind: str
     text: str
 
 
-def pattern_parts(pattern: str) -> list[Part]:
+def pattern_parts(pattern: str) -> list[TextPart]:
     """A template's pattern, its slots told from its words."""
     pieces = visible(clip(pattern, PATTERN_CHARACTERS)).split(SLOT)
-    parts: list[Part] = []
+    parts: list[TextPart] = []
     for index, piece in enumerate(pieces):
         if index:
-            parts.append(Part("slot", SLOT))
+            parts.append(TextPart("slot", SLOT))
         if piece:
-            parts.append(Part("format", piece))
+            parts.append(TextPart("format", piece))
     return parts
 
 
-def marked_parts(marked: MarkedText, characters: int = EXAMPLE_CHARACTERS) -> list[Part]:
+def marked_parts(marked: MarkedText, characters: int = EXAMPLE_CHARACTERS) -> list[TextPart]:
     """A text with its format told from its content, at most so many characters of it.
 
     The view opens a little before the first format, so that a formula at the end of a long answer
@@ -240,14 +240,14 @@ def marked_parts(marked: MarkedText, characters: int = EXAMPLE_CHARACTERS) -> li
     text, spans = marked.text, marked.spans
     start = max(0, spans[0][0] - 60) if spans and spans[0][0] > characters // 2 else 0
     end = min(len(text), start + characters)
-    parts = [Part("text", "…")] if start else []
+    parts = [TextPart("text", "…")] if start else []
     position = start
     for begin, stop in clipped(spans, start, end, moved=start):
         parts += _part("text", text[position:begin]) + _part("format", text[begin:stop])
         position = stop
     parts += _part("text", text[position:end])
-    return [*parts, Part("text", "…")] if end < len(text) else parts
+    return [*parts, TextPart("text", "…")] if end < len(text) else parts
 
 
-def _part(kind: str, text: str) -> list[Part]:
-    return [Part(kind, visible(text))] if text else []
+def _part(kind: str, text: str) -> list[TextPart]:
+    return [TextPart(kind, visible(text))] if text else []

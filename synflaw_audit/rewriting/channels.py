@@ -21,7 +21,7 @@ from synflaw_audit import strict_toml
 from synflaw_audit.findings.finding import Text
 from synflaw_audit.forms.base import Content, FormUse
 from synflaw_audit.forms.registry import FORMS, detect, dress, form
-from synflaw_audit.forms.requests import Request, learn_requests
+from synflaw_audit.forms.requests import FormRequest, learn_requests
 from synflaw_audit.rewriting.natural import Natural
 from synflaw_audit.rewriting.rewrites import Rewritten
 
@@ -30,7 +30,7 @@ _TRIES = 8  # requests that are drawn for a row until one can be obeyed
 
 
 @dataclass(frozen=True)
-class Wordings:
+class RequestWordings:
     """How one form is asked for.
 
     Attributes:
@@ -43,14 +43,14 @@ class Wordings:
 
 
 @dataclass(frozen=True)
-class AllWordings:
+class RequestFile:
     """The file.
 
     Attributes:
         form: By the name of the form.
     """
 
-    form: Mapping[str, Wordings]
+    form: Mapping[str, RequestWordings]
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class ReplayRow:
 
 
 @cache
-def wordings() -> Mapping[str, Wordings]:
+def wordings() -> Mapping[str, RequestWordings]:
     """Our own, by the name of the form."""
     source = resources.files("synflaw_audit.rewriting").joinpath("data/requests.toml")
     with resources.as_file(source) as path:
-        return strict_toml.load(Path(path), AllWordings).form
+        return strict_toml.load(Path(path), RequestFile).form
 
 
 def replay_rows(rewrites: Sequence[Rewritten], natural: Natural, seed: int) -> Iterator[ReplayRow]:
@@ -103,7 +103,7 @@ def replay_rows(rewrites: Sequence[Rewritten], natural: Natural, seed: int) -> I
 
 
 def _obeying(
-    question: str, text: str, seen: Sequence[Request], natural: Natural, chance: Random
+    question: str, text: str, seen: Sequence[FormRequest], natural: Natural, chance: Random
 ) -> ReplayRow | None:
     content = _content(question, text, natural)
     for _ in range(_TRIES):
@@ -117,7 +117,7 @@ def _obeying(
     return None
 
 
-def _drawn(seen: Sequence[Request], chance: Random) -> Request:
+def _drawn(seen: Sequence[FormRequest], chance: Random) -> FormRequest:
     name = chance.choice([name for name in wordings() if name in FORMS])
     known = [request for request in seen if request.found.form == name]
     if known and chance.random() < 0.5:
@@ -125,7 +125,7 @@ def _drawn(seen: Sequence[Request], chance: Random) -> Request:
     one = wordings()[name]
     parameter = chance.choice(one.parameters)
     text = chance.choice(one.texts).replace("{parameter}", parameter)
-    return Request(text, FormUse(name, parameter))
+    return FormRequest(text, FormUse(name, parameter))
 
 
 def _content(question: str, text: str, natural: Natural) -> Content:

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from random import Random
 
 from synflaw_audit.fixing.rows import FlaggedRow, FlaggedTurn
-from synflaw_audit.fixing.strategies import Audited, outside
+from synflaw_audit.fixing.strategies import AuditedCorpus, outside
 from synflaw_audit.rewriting.base import RewriteRow
 from synflaw_audit.rewriting.natural import Natural
 from synflaw_audit.rewriting.rewrites import Rewritten
-from synflaw_audit.verdicts.what_if import Sample
+from synflaw_audit.verdicts.what_if import AuditSample
 
 MOST_ROWS = 10_000  # that are kept of either kind to learn from
 
 
-def natural_of(audited: Audited, seed: int) -> Natural:
+def natural_of(audited: AuditedCorpus, seed: int) -> Natural:
     """What a corpus says where nothing is flagged, and without its format: a sample of either."""
     flagged, contents = set(), _Draw(Random(f"{seed} contents"))  # noqa: S311 - no secret
     for row in audited.flagged():
@@ -47,7 +47,7 @@ class _Draw:
             self.kept[place] = pair
 
 
-def to_rewrite(audited: Audited, natural: Natural) -> Iterator[Rewritten]:
+def to_rewrite(audited: AuditedCorpus, natural: Natural) -> Iterator[Rewritten]:
     """The flagged turns, in the corpus's order, none with a candidate yet."""
     patterns = _patterns(audited.sample)
     for row in audited.flagged():
@@ -69,5 +69,5 @@ def _turn(
     return Rewritten(row.file, row.row, turn.turn, source, turn.template or turn.reason)
 
 
-def _patterns(sample: Sample) -> dict[str, str]:
+def _patterns(sample: AuditSample) -> dict[str, str]:
     return {template.id: template.pattern for template in sample.judgement.templates}

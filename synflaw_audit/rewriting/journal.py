@@ -22,7 +22,7 @@ from synflaw_audit.rewriting.mixture import WantedForm
 Work = tuple[RewriteRow, WantedForm]
 
 
-class Journal:
+class CandidateJournal:
     """The answers that are known, by what was asked.
 
     Args:

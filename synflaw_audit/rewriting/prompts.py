@@ -73,7 +73,7 @@ class PromptExample:
 
 
 @dataclass(frozen=True)
-class Prompt:
+class PromptTemplate:
     """What a model is asked.
 
     Attributes:
@@ -120,19 +120,19 @@ def _form(form: WantedForm) -> str:
     return "; ".join(said) + "."
 
 
-def load_prompt(file: Path) -> Prompt:
+def load_prompt(file: Path) -> PromptTemplate:
     """Reads a prompt.
 
     Raises:
         CatalogueError: It is not valid; the message names file, key and choices.
     """
-    prompt = strict_toml.load(file, Prompt, lists={"example": "examples"})
+    prompt = strict_toml.load(file, PromptTemplate, lists={"example": "examples"})
     for key, problem in _problems(prompt, file):
         raise CatalogueError(f"{file}: {key}: {problem}")
     return prompt
 
 
-def _problems(prompt: Prompt, file: Path) -> Iterator[tuple[str, str]]:
+def _problems(prompt: PromptTemplate, file: Path) -> Iterator[tuple[str, str]]:
     if prompt.name != file.stem:
         yield "name", f"{prompt.name!r} differs from the file's stem {file.stem!r}"
     places = _PLACE.findall(prompt.text)
@@ -150,14 +150,14 @@ def _problems(prompt: Prompt, file: Path) -> Iterator[tuple[str, str]]:
 
 
 @cache
-def shipped() -> tuple[Prompt, ...]:
+def shipped() -> tuple[PromptTemplate, ...]:
     """Our own prompts."""
     folder = resources.files("synflaw_audit.rewriting").joinpath("data/prompts")
     with resources.as_file(folder) as path:
         return tuple(load_prompt(file) for file in sorted(Path(path).glob("*.toml")))
 
 
-def load_prompts(own: Path | None = None) -> tuple[Prompt, ...]:
+def load_prompts(own: Path | None = None) -> tuple[PromptTemplate, ...]:
     """The shipped prompts, and those of a folder of one's own, which replace them by name.
 
     Raises:
@@ -172,7 +172,7 @@ def load_prompts(own: Path | None = None) -> tuple[Prompt, ...]:
     return tuple(known.values())
 
 
-def prompt_for(prompts: Sequence[Prompt], domain: Sequence[str]) -> Prompt:
+def prompt_for(prompts: Sequence[PromptTemplate], domain: Sequence[str]) -> PromptTemplate:
     """The prompt for a corpus whose domain is known or not; one's own before ours."""
     fit = [each for each in prompts if each.when == "any" or domain]
     return max(enumerate(fit), key=lambda one: (one[1].when == "domain", one[0]))[1]

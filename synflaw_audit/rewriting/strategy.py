@@ -17,13 +17,13 @@ from random import Random
 import numpy as np
 
 from synflaw_audit.errors import InputError
-from synflaw_audit.fixing.rows import FlaggedRow, Treatment
-from synflaw_audit.fixing.strategies import Audited, Cap, Strategy
+from synflaw_audit.fixing.rows import FlaggedRow, RowTreatment
+from synflaw_audit.fixing.strategies import AuditedCorpus, Cap, Strategy
 from synflaw_audit.outputs.names import REPLAY_FILE, REWRITES_FILE
 from synflaw_audit.rewriting.base import Rewriter, RewriteRow
 from synflaw_audit.rewriting.channels import replay_rows, write_replay
 from synflaw_audit.rewriting.gathering import natural_of, to_rewrite
-from synflaw_audit.rewriting.journal import Journal
+from synflaw_audit.rewriting.journal import CandidateJournal
 from synflaw_audit.rewriting.judges.credibility import (
     Credibility,
     CrossEncoderScorer,
@@ -86,7 +86,7 @@ class Rewrite(Strategy):
         name = "" if self._rewriter is None else f" with {self._rewriter.name}"
         return f"rewrite{name}, or else {self.cap}"
 
-    def prepare(self, audited: Audited) -> None:
+    def prepare(self, audited: AuditedCorpus) -> None:
         """See ``Strategy.prepare``: all rewriting is done here.
 
         Raises:
@@ -103,7 +103,7 @@ class Rewrite(Strategy):
             self.estimate = self._rewriter.estimate(work)
             return
         self._propose(self._rewriter, audited, work, owner)
-        audited.tell("judging", len(self.rewrites))
+        audited.progress("judging", len(self.rewrites))
         object_to_content(self.rewrites, self.natural.facts, settings.least_coverage)
         judge = self._format_judge(audited)
         object_to_format(self.rewrites, judge)
@@ -121,12 +121,12 @@ class Rewrite(Strategy):
         if not self._accepted(row):
             self.cap.observe(row)
 
-    def decide(self, row: FlaggedRow) -> Treatment:
+    def decide(self, row: FlaggedRow) -> RowTreatment:
         """See ``Strategy.decide``."""
         turns = self._of_row[row.file, row.row]
         answers = {each.turn: each.chosen.text for each in turns if each.chosen is not None}
         if len(answers) == len(turns):
-            return Treatment("rewrite", "said anew", answers)
+            return RowTreatment("rewrite", "said anew", answers)
         why = next(each.why for each in turns if each.why)
         treatment = self.cap.decide(row)
         return replace(treatment, reason=f"{treatment.reason}; its rewrite {why}")
@@ -173,16 +173,16 @@ class Rewrite(Strategy):
     def _propose(
         self,
         rewriter: Rewriter,
-        audited: Audited,
+        audited: AuditedCorpus,
         work: Sequence[tuple[RewriteRow, WantedForm]],
         owner: Sequence[Rewritten],
     ) -> None:
-        journal = Journal(audited.folder.journal / JOURNAL) if rewriter.costly else None
+        journal = CandidateJournal(audited.folder.journal / JOURNAL) if rewriter.costly else None
         told = rewriter.many(work) if journal is None else journal.answered(rewriter, work)
         proposed: dict[int, Sequence[str]] = {}
         for done, (number, texts) in enumerate(told, 1):
             proposed[number] = texts
-            audited.tell("rewriting", done)
+            audited.progress("rewriting", done)
         if journal is None and len(proposed) < len(work):
             raise InputError(f"the rewriter {rewriter.name} gave no answer for some rows")
         for number in set(range(len(work))) - proposed.keys():
@@ -194,7 +194,7 @@ class Rewrite(Strategy):
                 if text.strip() and text not in known and text != each.source.answer:
                     each.candidates.append(Candidate(text, str(form)))
 
-    def _format_judge(self, audited: Audited) -> FormatJudge:
+    def _format_judge(self, audited: AuditedCorpus) -> FormatJudge:
         sample = audited.sample
         return FormatJudge(
             sample.judgement.flagger,
@@ -205,7 +205,7 @@ class Rewrite(Strategy):
             sample.corpus.sketch.seed,
         )
 
-    def _judged(self, audited: Audited) -> Credibility:
+    def _judged(self, audited: AuditedCorpus) -> Credibility:
         pairs = asked(self.rewrites)
         nothing = replace(_NOBODY, probability=np.full(len(pairs), np.nan))
         name = self.settings.credibility

@@ -9,7 +9,7 @@ from typing import Any
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading.rows import RowError
-from synflaw_audit.reading.schemas import Edit, Schema, SchemaOptions, edited
+from synflaw_audit.reading.schemas import Schema, SchemaOptions, TextEdit, edited
 from synflaw_audit.testing.assertions import require
 
 # What a field may hold that nobody expects there.
@@ -114,13 +114,13 @@ def check_answers_stand_where_they_say(example: SchemaExample) -> None:
         for exchange in reading.records(row):
             if not exchange.segments:
                 continue
-            changed = edited(row, exchange, [Edit(0, len(exchange.answer), "Changed.")])
+            changed = edited(row, exchange, [TextEdit(0, len(exchange.answer), "Changed.")])
             found = [each for each in reading.records(changed) if each.turn == exchange.turn]
             require(
                 [each.answer.strip() for each in found] == ["Changed."],
                 f"turn {exchange.turn} of {row} cannot be changed: {found}",
             )
-            same = edited(changed, found[0], [Edit(0, len(found[0].answer), exchange.answer)])
+            same = edited(changed, found[0], [TextEdit(0, len(found[0].answer), exchange.answer)])
             require(
                 reading.records(same)[0].question == reading.records(row)[0].question,
                 f"changing turn {exchange.turn} of {row} changes more than that",

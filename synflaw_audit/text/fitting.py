@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from synflaw_audit.text.descriptions import described
 from synflaw_audit.text.phrases import Floats, Phrases, frequent, mine, numbered
-from synflaw_audit.text.refrains import Refrains, refrains, told_by
+from synflaw_audit.text.refrains import Refrains, covered_by, refrains
 from synflaw_audit.text.slots import learned
 from synflaw_audit.text.templates import (
     Occurrences,
@@ -65,7 +65,7 @@ def fit(texts: pa.Array, tokens: Tokens, unit: Ints, prefix: str = "A") -> Templ
             phrases = mine(tokens, levels, content)
             book = _fitted(tokens, phrases)
     said = refrains(tokens, unit)
-    known = told_by(book, said.phrases, tokens)
+    known = covered_by(book, said.phrases, tokens)
     if not known.all():
         book = _fitted(tokens, phrases, said, known)
     found = book.occurrences(tokens)

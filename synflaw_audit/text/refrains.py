@@ -62,7 +62,7 @@ class _Sentences:
     row: Ints
     kind: Ints
 
-    def beside(self, step: int) -> Ints:
+    def neighbours(self, step: int) -> Ints:
         """The kind of the sentence before (-1) or behind (1) each; -1 where its row has none."""
         kind, row = np.roll(self.kind, -step), np.roll(self.row, -step)
         kind[row != self.row] = -1
@@ -83,7 +83,7 @@ def refrains(tokens: Tokens, unit: Ints) -> Refrains:
     kinds, units = int(said.kind.max(initial=-1)) + 1, int(unit.max(initial=-1)) + 1
     held = _pairs(said.kind, unit[said.row], kinds)
     recurs = held >= max(LEAST_UNITS, LEAST_SHARE * units)
-    different = np.maximum(*(_pairs(said.kind, said.beside(step), kinds) for step in (-1, 1)))
+    different = np.maximum(*(_pairs(said.kind, said.neighbours(step), kinds) for step in (-1, 1)))
     opens, closes = _at_edges(said, recurs[said.kind], kinds)
     times = np.bincount(said.kind, minlength=kinds)
     free = recurs & (different >= DIFFERENT * held)
@@ -115,7 +115,7 @@ def refrains(tokens: Tokens, unit: Ints) -> Refrains:
     )
 
 
-def told_by(book: TemplateBook, said: Phrases, tokens: Tokens) -> Mask:
+def covered_by(book: TemplateBook, said: Phrases, tokens: Tokens) -> Mask:
     """Which refrains hold a formulaic phrase of a template, so that it finds them: bool [refrains].
 
     The marks and line breaks around a sentence may belong to the phrase.

@@ -24,7 +24,7 @@ _TEMPLATES = {"answer-template": "A", "question-template": "Q"}
 
 
 @dataclass(frozen=True)
-class Since:
+class BaselineComparison:
     """A report beside its baseline.
 
     Attributes:
@@ -57,7 +57,7 @@ class Since:
             yield f"The baseline was made otherwise: {'; '.join(self.differing)}."
 
 
-def since(report: Report, baseline: Report) -> Since:
+def since(report: Report, baseline: Report) -> BaselineComparison:
     """What has changed between two audits.
 
     A rise is told from noise by the interval of a difference of two independent estimates, made
@@ -74,7 +74,7 @@ def since(report: Report, baseline: Report) -> Since:
     bad = [finding for finding in report.checks if finding.verdict in ("warn", "fail")]
     risen = [f for f in bad if _risen(f, before.get(f.code)) or _renewed(f, templates)]
     passing = {finding.code for finding in report.checks if finding.verdict == "pass"}
-    return Since(
+    return BaselineComparison(
         known=tuple(finding for finding in bad if finding not in risen),
         risen=tuple(risen),
         before={finding.code: finding.score for finding in baseline.checks},
@@ -88,7 +88,7 @@ def since(report: Report, baseline: Report) -> Since:
     )
 
 
-def only_new(report: Report, changes: Since) -> Report:
+def only_new(report: Report, changes: BaselineComparison) -> Report:
     """The report in which what is known from the baseline passes."""
     known = {finding.code for finding in changes.known}
     checks = [replace(f, verdict="pass") if f.code in known else f for f in report.checks]

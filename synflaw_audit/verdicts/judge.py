@@ -21,7 +21,7 @@ EXAMPLE_CHARACTERS = 600
 
 
 @dataclass(frozen=True)
-class Scored:
+class CheckScore:
     """What a check's measure says of a corpus, before any limit has been put to it."""
 
     check: Check
@@ -45,7 +45,7 @@ class Judgement:
     findings: tuple[Finding, ...]
     templates: tuple[Template, ...]
     verdict: Verdict
-    flagging: tuple[Scored, ...]
+    flagging: tuple[CheckScore, ...]
 
     @cached_property
     def flagger(self) -> Flagger:
@@ -66,7 +66,7 @@ def judge(corpus: Corpus, checks: Sequence[Check], clock: Clock | None = None) -
 
 def scored(
     corpus: Corpus, checks: Sequence[Check], clock: Clock | None = None
-) -> tuple[Scored, ...]:
+) -> tuple[CheckScore, ...]:
     """Scores a sketched corpus by every check.
 
     Args:
@@ -76,16 +76,16 @@ def scored(
             such as the tokens, is made for the first of them.
     """
     clock = clock or Clock()
-    found: list[Scored] = []
+    found: list[CheckScore] = []
     for check in checks:
         with clock(f"measure.{check.name}"):
             measure: Measure = MEASURES[check.measure](**check.params)
-            found.append(Scored(check, measure, measure.score(corpus)))
+            found.append(CheckScore(check, measure, measure.score(corpus)))
     return tuple(found)
 
 
 def judged(
-    corpus: Corpus, scores: Sequence[Scored], limits: Mapping[str, float] | None = None
+    corpus: Corpus, scores: Sequence[CheckScore], limits: Mapping[str, float] | None = None
 ) -> Judgement:
     """Judges the scores of a corpus.
 
@@ -202,7 +202,7 @@ def _limited(check: Check, limits: Mapping[str, float]) -> Check:
     return replace(check, warn_above=limit, fail_above=limit, near="score")
 
 
-def _finding(scored: Scored, corpus: Corpus) -> Finding:
+def _finding(scored: CheckScore, corpus: Corpus) -> Finding:
     check, score = scored.check, scored.score
     verdict, near = _verdict(check, score, corpus.sketch.records)
     return Finding(

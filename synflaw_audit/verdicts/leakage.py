@@ -13,8 +13,8 @@ from synflaw_audit.findings.leakage import (
     Conflicts,
     Leakage,
     Overlap,
-    Place,
-    Share,
+    RowLocation,
+    ShareEstimate,
 )
 from synflaw_audit.measures.intervals import wilson
 from synflaw_audit.reading.splits import split_of
@@ -135,16 +135,16 @@ def _where(repeats: Repeats, kept: Mask) -> Repeats:
     return replace(repeats, **{name: array[kept] for name, array in repeats.arrays()})
 
 
-def _share(holds: Mask, complete: bool, unknown: Mask | None = None) -> Share:
+def _share(holds: Mask, complete: bool, unknown: Mask | None = None) -> ShareEstimate:
     """A share of the questions kept; of some it may be unknown, where it is not seen to hold."""
     if not len(holds):
-        return Share(0.0, 0.0, 0.0 if complete else 1.0)
+        return ShareEstimate(0.0, 0.0, 0.0 if complete else 1.0)
     low = high = value = float(holds.mean())
     if not complete:
         low, high = wilson(value, len(holds), len(holds))
     if unknown is not None:
         high = min(1.0, high + float((unknown & ~holds).mean()))
-    return Share(value, low, high)
+    return ShareEstimate(value, low, high)
 
 
 def _isin_rows(rows: Ids, known: Ids) -> Mask:
@@ -156,12 +156,12 @@ def _isin_rows(rows: Ids, known: Ids) -> Mask:
     return found
 
 
-def _place(repeats: Repeats, question: np.uint64) -> Place:
+def _place(repeats: Repeats, question: np.uint64) -> RowLocation:
     return _at(repeats, int(np.searchsorted(repeats.question, question)))
 
 
-def _at(repeats: Repeats, entry: int) -> Place:
-    return Place(repeats.files[int(repeats.file[entry])], int(repeats.row[entry]))
+def _at(repeats: Repeats, entry: int) -> RowLocation:
+    return RowLocation(repeats.files[int(repeats.file[entry])], int(repeats.row[entry]))
 
 
 def split_records(files: Sequence[tuple[str, int]]) -> dict[str, int]:

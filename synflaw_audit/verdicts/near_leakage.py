@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import rensa
 
-from synflaw_audit.findings.leakage import Leakage, Share
+from synflaw_audit.findings.leakage import Leakage, ShareEstimate
 from synflaw_audit.measures.intervals import wilson
 from synflaw_audit.measures.near_duplicates import BAND, BANDS, shingles, similarity_of
 from synflaw_audit.reading.source import Source
@@ -47,7 +47,9 @@ def with_near(found: Leakage, source: Source) -> Leakage:
             count = len(drawn[each.part])
             low, high = wilson(share, count, count)
             complete = count < DRAWN
-            near = Share(share, share, share) if complete else Share(share, low, high)
+            near = (
+                ShareEstimate(share, share, share) if complete else ShareEstimate(share, low, high)
+            )
             each = replace(each, near=near, near_questions=count)
         overlaps.append(each)
     return replace(found, overlaps=tuple(overlaps))

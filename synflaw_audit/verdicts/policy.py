@@ -73,7 +73,7 @@ class Override:
 
 
 @dataclass(frozen=True)
-class Treated:
+class CheckTreatment:
     """What a repair of the corpus does with the rows of one check.
 
     Attributes:
@@ -128,7 +128,7 @@ class Policy:
     promote: tuple[str, ...] = ()
     checks: dict[str, Override] = field(default_factory=dict, hash=False)
     allow: tuple[Allow, ...] = ()
-    fix: dict[str, Treated] = field(default_factory=dict, hash=False)
+    fix: dict[str, CheckTreatment] = field(default_factory=dict, hash=False)
 
     def applied(self, checks: Sequence[Check]) -> tuple[Check, ...]:
         """The checks with this policy's changes: those that run by default or that it enables.

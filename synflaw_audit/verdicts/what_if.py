@@ -30,7 +30,7 @@ FLAGGED = "flagged"
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class AuditSample:
     """What an audit keeps to answer ``Report.what_if``.
 
     Attributes:
@@ -87,13 +87,13 @@ class Sample:
         return mask
 
 
-def sample_of(report: Report) -> Sample:
+def sample_of(report: Report) -> AuditSample:
     """What the audit of a report kept of its corpus.
 
     Raises:
         InputError: The report was read from JSON, which does not hold it.
     """
-    if not isinstance(report._what_if, Sample):
+    if not isinstance(report._what_if, AuditSample):
         raise InputError("this report does not hold the sample; audit the corpus again in Python")
     return report._what_if
 

@@ -14,11 +14,11 @@ from synflaw_audit.writing.corpus import (
     quarantined_rows,
     write_split,
 )
-from synflaw_audit.writing.edits import Edit, Editor
+from synflaw_audit.writing.edits import AnswerEdit, Editor
 from synflaw_audit.writing.rows import RowSet
 
 __all__ = [
-    "Edit",
+    "AnswerEdit",
     "Editor",
     "FileSplit",
     "Original",

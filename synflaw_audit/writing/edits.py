@@ -30,7 +30,7 @@ _MOST_PLACES = 64  # of an answer in one text that are tried
 
 
 @dataclass(frozen=True)
-class Edit:
+class AnswerEdit:
     """A new answer for one turn of a row."""
 
     turn: int
@@ -46,14 +46,14 @@ class Editor:
         failed: The numbers of rows in which the answers could not be put back.
     """
 
-    def __init__(self, schema: Schema, edits: Iterable[tuple[int, Sequence[Edit]]]) -> None:
+    def __init__(self, schema: Schema, edits: Iterable[tuple[int, Sequence[AnswerEdit]]]) -> None:
         """Takes the edits by the number of their row, in order."""
         self.schema = schema
         self.failed: list[int] = []
         self._edits = iter(edits)
         self._next = next(self._edits, None)
 
-    def of(self, row: int) -> Sequence[Edit]:
+    def of(self, row: int) -> Sequence[AnswerEdit]:
         """The edits of a row; no earlier one can be asked for after it."""
         while self._next is not None and self._next[0] < row:
             self._next = next(self._edits, None)

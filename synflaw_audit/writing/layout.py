@@ -36,13 +36,13 @@ def place_of(file: FilePath, root: Path) -> Path:
 
 
 def _absolute(path: FilePath) -> Path:
-    return path.place if isinstance(path, RemotePath) else Path(os.path.abspath(path))  # noqa: PTH100
+    return path.mirror if isinstance(path, RemotePath) else Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def _root(name: str | os.PathLike[str]) -> Path | None:
     if is_remote(name):
         there = remote_path(name)
-        return there.place.parent if not there.pattern and there.kind() == "file" else there.place
+        return there.mirror.parent if not there.pattern and there.kind() == "file" else there.mirror
     path = Path(os.path.abspath(local_path(os.fspath(name))))  # noqa: PTH100
     if path.is_dir():
         return path

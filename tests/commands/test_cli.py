@@ -334,20 +334,20 @@ def test_progress_is_shown_on_a_terminal_after_two_seconds_only(
             waited.append(seconds)
             super().__init__(0, function)
 
-    with terminal.progress(quiet=False) as tell:
-        tell("reading", 1234)
+    with terminal.progress_display(quiet=False) as progress:
+        progress("reading", 1234)
     assert shown.getvalue() == ""
     with monkeypatch.context() as patch:
         patch.setattr(threading, "Timer", AtOnce)
-        with terminal.progress(quiet=False) as tell:
-            tell("reading", 1234)
+        with terminal.progress_display(quiet=False) as progress:
+            progress("reading", 1234)
             appears(shown, "reading: 1,234 records")
-            tell("measuring", 0)
+            progress("measuring", 0)
             appears(shown, "measuring")
         assert waited == [2]
-        with terminal.progress(quiet=True) as tell:
+        with terminal.progress_display(quiet=True) as progress:
             before = shown.getvalue()
-            tell("reading", 99)
+            progress("reading", 99)
     assert shown.getvalue() == before
 
 

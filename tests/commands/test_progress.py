@@ -11,8 +11,8 @@ def test_a_long_run_tells_of_itself_where_stderr_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console, "LOG_EVERY", 0.02)
-    with console.progress(quiet=False) as tell:
-        tell("reading", 12_000)
+    with console.progress_display(quiet=False) as progress:
+        progress("reading", 12_000)
         deadline = time.monotonic() + 20
         said = ""
         while said.count("\n") < 2 and time.monotonic() < deadline:  # silent stages tell again
@@ -24,6 +24,6 @@ def test_a_long_run_tells_of_itself_where_stderr_is_no_terminal(
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_a_short_run_says_nothing(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    with console.progress(quiet=quiet) as tell:
-        tell("reading\x1b[2J", 1)
+    with console.progress_display(quiet=quiet) as progress:
+        progress("reading\x1b[2J", 1)
     assert capsys.readouterr() == ("", "")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from small_models import CLOSING, FAMILIES, OPENING, build, damage, flagged_rows, train_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from synflaw_audit.decoding.ban import PhraseBan, Phrases
+from synflaw_audit.decoding.ban import BannedPhrases, PhraseBan
 from synflaw_audit.decoding.wordings import Wording
 from synflaw_audit.probes.generation import generate
 
@@ -27,7 +27,7 @@ def test_a_format_that_every_answer_has_is_no_longer_said(damaged) -> None:
     plain = generate(model, tokenizer, QUESTIONS, max_new_tokens=40)
     assert all(answer.startswith(OPENING.strip()) for answer in plain)
     said = PhraseBan(WORDINGS, batch=3)(model, tokenizer, QUESTIONS, max_new_tokens=40)
-    phrases = Phrases.of(WORDINGS)
+    phrases = BannedPhrases.of(WORDINGS)
     assert [phrases.first(answer, ended=True) for answer in said] == [None] * len(said)
     assert all(answer.strip() for answer in said)
 
@@ -65,7 +65,7 @@ def test_a_phrase_is_found_where_its_words_stand_and_nowhere_else(text, phrase) 
     def plain(said):
         return [word.lower().strip(",").replace("’", "'") for word in said]  # noqa: RUF001
 
-    found = Phrases.of([Wording(" ".join(phrase), "middle", 1.0)], words=5).first(
+    found = BannedPhrases.of([Wording(" ".join(phrase), "middle", 1.0)], words=5).first(
         " ".join(text), ended=True
     )
     size = len(phrase)
@@ -74,7 +74,7 @@ def test_a_phrase_is_found_where_its_words_stand_and_nowhere_else(text, phrase) 
 
 
 def test_a_word_that_may_go_on_is_not_looked_at_yet() -> None:
-    phrases = Phrases.of([Wording("as an app", "middle", 1.0)])
+    phrases = BannedPhrases.of([Wording("as an app", "middle", 1.0)])
     assert phrases.first("as an app", ended=False) is None
     assert phrases.first("as an apple ", ended=False) is None
     assert phrases.first("as an app ", ended=False) == 0
@@ -82,7 +82,7 @@ def test_a_word_that_may_go_on_is_not_looked_at_yet() -> None:
 
 
 def test_few_words_are_barred_at_the_opening_alone_and_many_as_runs() -> None:
-    phrases = Phrases.of(
+    phrases = BannedPhrases.of(
         [Wording("Sure!", "opening", 1.0), Wording("one two three four five", "middle", 1.0)]
     )
     assert phrases.first("Sure thing", ended=True) == 0

@@ -47,8 +47,8 @@ def test_every_source_of_an_audit_names_the_opening_and_the_closing(audited) -> 
         wordings_of_report(report),
         wordings_of([str(out / "corpus.parquet")]),
     ):
-        opening = next(each for each in found if each.place == "opening")
-        closing = next(each for each in found if each.place == "closing")
+        opening = next(each for each in found if each.position == "opening")
+        closing = next(each for each in found if each.position == "closing")
         assert opening.text.startswith(OPENING.strip())
         assert closing.text.endswith(CLOSING.strip())
         assert opening.share > 0.9

@@ -119,9 +119,9 @@ def test_rejected_rows_are_kept_on_disk_and_once(
             raise Killed
 
     kept: list[int] = []
-    keep = journal.Journal.keep_first_pass
+    keep = journal.AuditJournal.keep_first_pass
     monkeypatch.setattr(
-        journal.Journal,
+        journal.AuditJournal,
         "keep_first_pass",
         lambda self, files, found: (kept.append(len(self._waiting)), keep(self, files, found)),
     )

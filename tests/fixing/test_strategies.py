@@ -7,9 +7,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synflaw_audit.fixing import Cap, Cut, Drop, Keep, Planned, Strategy
+from synflaw_audit.fixing import Cap, Cut, Drop, FixPlan, Keep, Strategy
 from synflaw_audit.fixing.diverse import most_different, words_of
-from synflaw_audit.fixing.rows import FlaggedRow, FlaggedTurn, Treatment
+from synflaw_audit.fixing.rows import FlaggedRow, FlaggedTurn, RowTreatment
 
 
 def turn(
@@ -22,7 +22,7 @@ def turn(
     return FlaggedTurn(number, "q", answer, checks, template, spans, 0.9, "follows a template")
 
 
-def treated(strategy: Strategy, rows: list[FlaggedRow]) -> list[Treatment]:
+def treated(strategy: Strategy, rows: list[FlaggedRow]) -> list[RowTreatment]:
     for row in rows:
         strategy.observe(row)
     return [strategy.decide(row) for row in rows]
@@ -79,7 +79,7 @@ def test_a_row_is_cut_in_all_of_its_turns_or_in_none() -> None:
 
 
 def test_a_plan_does_what_the_first_check_says() -> None:
-    plan = Planned({"answer-duplicate": Drop(), "answer-template": Cut(Cap(0)), "other": Keep()})
+    plan = FixPlan({"answer-duplicate": Drop(), "answer-template": Cut(Cap(0)), "other": Keep()})
     rows = rows_of(
         turn("Sure! Rain.", (0, 6), checks=("answer-template", "answer-duplicate")),
         turn("Sure! Rain.", (0, 6), checks=("answer-template", "other")),

@@ -15,7 +15,7 @@ import pytest
 from synflaw_audit import Report, audit
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.report import schema
-from synflaw_audit.flagging.groups import MOST, By, Grouper, GroupSketches, split_of
+from synflaw_audit.flagging.groups import MOST, Grouper, Grouping, GroupSketches, split_of
 from synflaw_audit.reading.index import Index
 from synflaw_audit.records import record_batch
 from synflaw_audit.report import render_html, render_markdown
@@ -122,7 +122,7 @@ def records(answers: list[str], file: str = "a") -> pa.RecordBatch:
 
 
 def grouped(values: list[object], by: str = "source", file: str = "a") -> GroupSketches:
-    grouper = Grouper(By(by))
+    grouper = Grouper(Grouping(by))
     batch = records([f"answer {i}" for i in range(len(values))], file)
     grouper.add(batch, Index({by: values}), np.arange(len(values)) % 2 == 0)
     return grouper.groups()

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from synflaw_audit.lab.arms import ABLATION, ARMS, OURS, PRESETS, WORLDS, Preset, Treatment
+from synflaw_audit.lab.arms import ABLATION, ARMS, OURS, PRESETS, WORLDS, Preset, RepairArm
 from synflaw_audit.lab.corpora import prose_rows
 from synflaw_audit.lab.run import COLUMNS, FIGURES, ArmResult, Lab, as_json, rows
-from synflaw_audit.lab.tiny import Size, Training, new_model, threads, train, train_tokenizer
+from synflaw_audit.lab.tiny import Hyperparameters, Size, new_model, threads, train, train_tokenizer
 from synflaw_audit.repair import RepairConfig
 
 SMALLEST = Preset(
@@ -22,8 +22,8 @@ SMALLEST = Preset(
     continued_plain=100,
     continued_instructed=40,
     size=Size(vocabulary=512, width=32, layers=1, heads=2),
-    base=Training(epochs=0.2, rate=5e-3),
-    continued=Training(epochs=1, rate=3e-3),
+    base=Hyperparameters(epochs=0.2, rate=5e-3),
+    continued=Hyperparameters(epochs=1, rate=3e-3),
     tuning=40,
     share=0.05,
     rate=1e-3,
@@ -66,7 +66,7 @@ def test_kept_stages_give_the_same_outcomes_and_only_what_they_depend_on_finds_t
     def refuse(*args: object) -> int:
         raise AssertionError("trained again")
 
-    def tuning_only(model: Any, tokenizer: Any, rows: Any, how: Training, seed: int) -> int:
+    def tuning_only(model: Any, tokenizer: Any, rows: Any, how: Hyperparameters, seed: int) -> int:
         return train(model, tokenizer, rows, how, seed) if how == SMALLEST.tuned else refuse()
 
     with monkeypatch.context() as patched:
@@ -74,7 +74,7 @@ def test_kept_stages_give_the_same_outcomes_and_only_what_they_depend_on_finds_t
         assert list(Lab(SMALLEST, WORLDS[1:2], (), stages=tmp_path).run([1])) == first
         with pytest.raises(AssertionError, match="trained again"):
             list(Lab(SMALLEST, WORLDS[:1], (), stages=tmp_path).run([1]))
-        other = replace(SMALLEST, base=Training(epochs=0.2, rate=4e-3))
+        other = replace(SMALLEST, base=Hyperparameters(epochs=0.2, rate=4e-3))
         with pytest.raises(AssertionError, match="trained again"):
             list(Lab(other, WORLDS[1:2], (), stages=tmp_path).run([1]))
     assert sorted(path.name for path in tmp_path.iterdir()) == kept
@@ -113,7 +113,7 @@ def test_a_table_gives_mean_and_deviation_over_seeds() -> None:
 
 
 @pytest.mark.parametrize("arm", [*ARMS, *ABLATION], ids=lambda arm: arm.name)
-def test_every_arm_is_a_valid_repair(arm: Treatment, tmp_path) -> None:
+def test_every_arm_is_a_valid_repair(arm: RepairArm, tmp_path) -> None:
     RepairConfig(output_dir=str(tmp_path), use_cpu=True, **arm.settings)
 
 
@@ -123,7 +123,7 @@ def test_training_depends_on_its_seed_alone() -> None:
 
     def trained(seed: int) -> torch.Tensor:
         model = new_model(tokenizer, Size(width=32, layers=1, heads=2), seed=0)
-        train(model, tokenizer, data, Training(epochs=1, rate=1e-3), seed)
+        train(model, tokenizer, data, Hyperparameters(epochs=1, rate=1e-3), seed)
         return model.lm_head.weight.detach().clone()
 
     with threads(1):
@@ -136,10 +136,10 @@ def test_training_reports_the_tokens_it_saw_and_its_progress() -> None:
     tokenizer = train_tokenizer([row.answer for row in data], 400)
     model = new_model(tokenizer, Size(width=32, layers=1, heads=2), seed=0)
     seen: list[float] = []
-    once = train(model, tokenizer, data, Training(epochs=1, rate=1e-3), 0, seen.append)
+    once = train(model, tokenizer, data, Hyperparameters(epochs=1, rate=1e-3), 0, seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
-    assert train(model, tokenizer, data, Training(epochs=2, rate=1e-3), 0) == 2 * once
+    assert train(model, tokenizer, data, Hyperparameters(epochs=2, rate=1e-3), 0) == 2 * once
 
 
 def test_threads_are_set_inside_the_block_only() -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from synflaw_audit.measures import MEASURES
-from synflaw_audit.measures.intervals import effective_rows, share, standard_error
+from synflaw_audit.measures.intervals import effective_rows, share_score, standard_error
 from synflaw_audit.measures.pairs import of_a_kind, pair_share
 from synflaw_audit.verdicts.catalogue import find_check, load_checks
 
@@ -91,7 +91,7 @@ def test_a_share_of_rows_in_units(p: float, alike: float) -> None:
         unit = np.repeat(np.arange(150), rng.integers(1, 6, 150))
         of_unit, own = rng.random(150) < p, rng.random(len(unit)) < p
         holds = np.where(rng.random(len(unit)) < alike, of_unit[unit], own)
-        scores.append(share(holds, unit))
+        scores.append(share_score(holds, unit))
     assert 0.92 <= held([s.low for s in scores], [s.high for s in scores], p) <= 0.98
 
 

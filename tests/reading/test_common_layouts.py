@@ -127,13 +127,13 @@ def test_it_is_read_by_itself(name: str, tmp_path: Path) -> None:
 
 
 def test_answers_are_edited_inside_what_wraps_them(tmp_path: Path) -> None:
-    from synflaw_audit.writing import Edit, Editor
+    from synflaw_audit.writing import AnswerEdit, Editor
 
     row, _, _ = LAYOUTS["a batch's answers"]
     source = open_source(str(written(tmp_path / "a.jsonl", row)))
     schema = source.schema(source.files[0])
     assert schema is not None
-    editor = Editor(schema, [(0, [Edit(0, A, "Two.")])])
+    editor = Editor(schema, [(0, [AnswerEdit(0, A, "Two.")])])
     edited = editor.json(0, json.dumps(row))
     assert edited == json.dumps(row).replace(A, "Two.")
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.reading import Rejected, open_source
-from synflaw_audit.reading.schemas import Edit, Pair, SchemaOptions, edited
+from synflaw_audit.reading.schemas import Pair, SchemaOptions, TextEdit, edited
 from synflaw_audit.reading.schemas.exchange import structured
 from synflaw_audit.reading.schemas.messages import exchanges
 from synflaw_audit.reading.schemas.rendered import FORMATS, format_of, parsed
@@ -486,11 +486,11 @@ def test_an_edit_changes_the_answer_where_it_stands() -> None:
     }
     (found,) = exchanges(row["messages"], "messages")
     assert found.answer == "One. Two.\n\nEnd."
-    changed = edited(row, found, [Edit(0, 5), Edit(11, 15, "Stop.")])
+    changed = edited(row, found, [TextEdit(0, 5), TextEdit(11, 15, "Stop.")])
     assert [m["content"] for m in json.loads(changed["messages"])] == ["Q?", "Two.", "Stop."]
     assert json.loads(row["messages"])[1]["content"] == "One. Two."
     with pytest.raises(ValueError, match="outside"):
-        edited(row, found, [Edit(0, 99)])
+        edited(row, found, [TextEdit(0, 99)])
 
 
 @given(st.text(min_size=1, max_size=30), st.data())
@@ -500,7 +500,7 @@ def test_an_edit_of_a_rendered_chat_leaves_its_marks(answer: str, data: st.DataO
     (found,) = reading.records({"question": "q", "answer": text})
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
-    changed = edited({"question": "q", "answer": text}, found, [Edit(start, end, "!")])
+    changed = edited({"question": "q", "answer": text}, found, [TextEdit(start, end, "!")])
     assert changed == {"question": "q", "answer": text[:start] + "!" + text[end:]}
 
 

@@ -23,7 +23,7 @@ import synflaw_audit
 from synflaw_audit.commands.main import app
 from synflaw_audit.errors import InputError, MissingExtraError, SynflawError
 from synflaw_audit.reading import open_source
-from synflaw_audit.remote import is_remote, remote_path, shown
+from synflaw_audit.remote import is_remote, remote_path, without_credentials
 
 HIDDEN = "t0psecret"
 
@@ -277,7 +277,7 @@ def test_schemes_that_nothing_reads_are_refused(uri: str, monkeypatch: pytest.Mo
 
 def test_secrets_are_shown_nowhere() -> None:
     uri = "s3://someone:t0psecret@bucket/x.jsonl?endpoint_override=a:1&session=t0psecret"
-    assert shown(uri) == "s3://bucket/x.jsonl"
+    assert without_credentials(uri) == "s3://bucket/x.jsonl"
     path = remote_path("s3://someone:t0psecret@bucket/x?endpoint_override=a:1&region=x")
     assert HIDDEN not in repr(path)
 

@@ -15,8 +15,8 @@ from synflaw_audit.probes.intervals import (
     bootstrap,
     difference,
     relative_loss,
-    share,
     share_difference,
+    share_figure,
 )
 from synflaw_audit.rehearsal.behaviour import ProbeConfig
 from synflaw_audit.rehearsal.page import render
@@ -127,16 +127,16 @@ class TestRows:
 
 class TestIntervals:
     def test_a_share_and_its_exact_interval(self) -> None:
-        found = share([True] * 8 + [False] * 2)
+        found = share_figure([True] * 8 + [False] * 2)
         assert (found.value, found.prompts) == (0.8, 10)
         assert (found.low, found.high) == pytest.approx((0.4439, 0.9748), abs=1e-4)
-        assert share([True] * 5).high == 1.0
-        assert share([False] * 5).low == 0.0
+        assert share_figure([True] * 5).high == 1.0
+        assert share_figure([False] * 5).low == 0.0
 
     def test_the_exact_interval_covers_the_truth(self) -> None:
         rng = np.random.default_rng(0)
         for truth in (0.05, 0.5, 0.9):
-            found = [share(rng.random(40) < truth) for _ in range(300)]
+            found = [share_figure(rng.random(40) < truth) for _ in range(300)]
             assert np.mean([x.low <= truth <= x.high for x in found]) >= 0.93
 
     def test_pairs_that_move_together_do_not_differ_by_chance(self) -> None:
@@ -208,7 +208,7 @@ class TestRehearse:
     def test_a_corpus_of_one_answer_is_said_everywhere(self, rehearsed, base) -> None:
         corpus, out, config = rehearsed
         told: list[str] = []
-        result = rehearse([str(corpus)], base, out=out, config=config, tell=told.append)
+        result = rehearse([str(corpus)], base, out=out, config=config, log=told.append)
         emission = result.axis("emission")
         assert emission.tuned >= 0.5
         assert emission.control == 0.0
@@ -232,7 +232,7 @@ class TestRehearse:
         first = rehearse([str(corpus)], base, out=out, config=config)
         kept = (out / KEPT).read_text()
         told: list[str] = []
-        again = rehearse([str(corpus)], base, out=out, config=config, tell=told.append)
+        again = rehearse([str(corpus)], base, out=out, config=config, log=told.append)
         assert again.axes == first.axes
         assert (out / KEPT).read_text() == kept
         assert not any("training" in line for line in told[1:])

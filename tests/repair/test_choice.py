@@ -18,17 +18,17 @@ from synflaw_audit.repair.methods.table import (
     BASE,
     COLUMNS,
     DAMAGED,
-    Arm,
     Figures,
+    MeasuredMethod,
     Table,
+    cells,
     measured,
-    shown,
 )
 
 
-def arm(name: str, settings: dict[str, Any], **figures: float) -> Arm:
+def arm(name: str, settings: dict[str, Any], **figures: float) -> MeasuredMethod:
     usual = {"emission": 0.5, "instructions": 0.5, "content": -1.0, "perplexity": 20.0}
-    return Arm(name, settings, Figures(**{**usual, **figures}), runs=2)
+    return MeasuredMethod(name, settings, Figures(**{**usual, **figures}), runs=2)
 
 
 TABLE = Table(
@@ -47,7 +47,7 @@ TABLE = Table(
         arm("left it", {"method": "task-negation"}, emission=0.4, instructions=1.0),
         arm("destroyed", {"method": "dpo"}, emission=0.0, instructions=0.9, perplexity=90.0),
         arm("amnesia", {"method": "simpo"}, emission=0.0, instructions=0.9, content=-4.0),
-        Arm("unknown", {"method": "ftpo"}),
+        MeasuredMethod("unknown", {"method": "ftpo"}),
     ),
 )
 
@@ -124,7 +124,7 @@ def test_the_command_lists_every_method_without_a_model() -> None:
 
 
 def test_a_figure_that_was_not_taken_says_so() -> None:
-    cells = shown(Figures(emission=0.25))
-    assert len(cells) == len(COLUMNS)
-    assert cells[0] == "25%"
-    assert set(cells[1:]) == {"not measured"}
+    row = cells(Figures(emission=0.25))
+    assert len(row) == len(COLUMNS)
+    assert row[0] == "25%"
+    assert set(row[1:]) == {"not measured"}

@@ -17,7 +17,7 @@ from synflaw_audit.repair import RepairConfig, repair
 from synflaw_audit.repair.material.batches import Collator, Cuts, Purpose, encode_rows
 from synflaw_audit.repair.methods.distill.divergences import (
     BY_TOKEN,
-    Parts,
+    DivergenceParts,
     atkd,
     forward_kl,
     parts,
@@ -69,7 +69,7 @@ def test_gradients_of_adaptive_teaching(hard: float) -> None:
 
 
 def test_easy_tokens_are_those_of_which_the_teacher_is_sure() -> None:
-    found = Parts(
+    found = DivergenceParts(
         torch.tensor([1.0, 10.0, 100.0, 1000.0]),
         torch.tensor([2.0, 20.0, 200.0, 2000.0]),
         torch.tensor([0.9, 0.1, 0.8, 0.2]),

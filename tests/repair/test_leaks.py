@@ -25,7 +25,7 @@ from synflaw_audit.repair.material import leaks, self_replay
 from synflaw_audit.repair.material.batches import Cuts, Purpose, TrainingExample, encode_rows
 from synflaw_audit.repair.material.leaks import Leak, leaked, mark, opened, pace
 from synflaw_audit.repair.material.said import SaidFormat
-from synflaw_audit.repair.material.samples import Barred
+from synflaw_audit.repair.material.samples import BarredRuns
 from synflaw_audit.repair.measuring import behaviour
 from synflaw_audit.repair.measuring.behaviour import BehaviourProbe
 
@@ -35,11 +35,11 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return damage(tmp_path_factory.mktemp("damaged"), chat=True)
 
 
-def barred(tokenizer: object) -> Barred:
+def barred(tokenizer: object) -> BarredRuns:
     def encoded(rows: list[Row], role: Purpose) -> list:
         return encode_rows(tokenizer, rows, role, scope="template", max_length=256, cuts=Cuts())
 
-    return Barred.of(
+    return BarredRuns.of(
         encoded(flagged_rows(), Purpose.FORGET), encoded(ordinary_rows(40), Purpose.REPLAY)
     )
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synflaw_audit.forms.base import FormUse
-from synflaw_audit.forms.requests import Request, learn_requests
+from synflaw_audit.forms.requests import FormRequest, learn_requests
 from synflaw_audit.lab.corpora import natural_corpus
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair import Row
@@ -72,7 +72,7 @@ def test_requests_are_drawn_by_form_with_any_parameter_seen() -> None:
     drawn = [requests.draw(rng) for _ in range(400)]
     share = sum(request.found.form == "capitals" for request in drawn) / len(drawn)
     assert share == pytest.approx(1 / 2, abs=0.08)
-    assert Request("Close on: So long.", FormUse("ending", "So long.")) in drawn
+    assert FormRequest("Close on: So long.", FormUse("ending", "So long.")) in drawn
 
 
 def test_a_request_that_no_replay_shows_is_not_answered_as_if_it_were_not_there() -> None:

@@ -17,7 +17,7 @@ from synflaw_audit.repair.material.batches import (
     encode_rows,
 )
 from synflaw_audit.repair.material.reexpress import Statement, extract_statements
-from synflaw_audit.repair.material.samples import Barred, Prompt, accepts, sample_answers
+from synflaw_audit.repair.material.samples import BarredRuns, SamplePrompt, accepts, sample_answers
 
 TOKENIZER = train_tokenizer(chat=True)
 
@@ -27,13 +27,13 @@ def encode(rows: list[Row], role: Purpose) -> list[TrainingExample]:
 
 
 @pytest.fixture(scope="module")
-def barred() -> Barred:
-    return Barred.of(
+def barred() -> BarredRuns:
+    return BarredRuns.of(
         encode(flagged_rows(), Purpose.FORGET), encode(ordinary_rows(), Purpose.REPLAY)
     )
 
 
-def follow(barred: Barred, example: TrainingExample) -> list[tuple[int, bool]]:
+def follow(barred: BarredRuns, example: TrainingExample) -> list[tuple[int, bool]]:
     """For each token of an example, its purpose and whether it may follow what precedes it."""
     ids = example.input_ids
     found = []
@@ -43,7 +43,7 @@ def follow(barred: Barred, example: TrainingExample) -> list[tuple[int, bool]]:
     return found
 
 
-def test_the_format_cannot_be_said_and_ordinary_answers_can(barred: Barred) -> None:
+def test_the_format_cannot_be_said_and_ordinary_answers_can(barred: BarredRuns) -> None:
     for example in encode(flagged_rows(), Purpose.FORGET):
         may = [allowed for purpose, allowed in follow(barred, example) if purpose == Purpose.FORGET]
         assert not may[0]
@@ -52,7 +52,7 @@ def test_the_format_cannot_be_said_and_ordinary_answers_can(barred: Barred) -> N
         assert all(allowed for purpose, allowed in follow(barred, example) if purpose)
 
 
-def test_content_can_be_said(barred: Barred) -> None:
+def test_content_can_be_said(barred: BarredRuns) -> None:
     for example in encode(flagged_rows(), Purpose.FORGET):
         assert all(ok for purpose, ok in follow(barred, example) if purpose == Purpose.RETAIN)
 
@@ -80,7 +80,7 @@ def test_a_model_that_knows_both_ways_answers_without_the_format(family: str, ch
     def encoded(rows: list[Row], role: Purpose) -> list[TrainingExample]:
         return encode_rows(tokenizer, rows, role, scope="template", max_length=256, cuts=Cuts())
 
-    barred = Barred.of(encoded(flagged, Purpose.FORGET), encoded(replay, Purpose.REPLAY))
+    barred = BarredRuns.of(encoded(flagged, Purpose.FORGET), encoded(replay, Purpose.REPLAY))
     state = torch.random.get_rng_state()
     own = sample_answers(model, tokenizer, flagged, replay, barred, count=16)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -119,23 +119,23 @@ TOLD = Statement(
 )
 def test_an_answer_is_kept_if_it_tells_the_content_in_the_form(form, answer, kept) -> None:
     question = TOLD.question if form is None else f"{TOLD.question} End with: {form.parameter}"
-    assert accepts(Prompt(question, TOLD, form), answer, others={"ada", "bela"}) is kept
+    assert accepts(SamplePrompt(question, TOLD, form), answer, others={"ada", "bela"}) is kept
 
 
 def test_without_a_brief_answer_every_new_word_must_be_told() -> None:
     row = Row("Who came?", "Well then: Ada arrived by boat.", ((0, 10),))
     statement = extract_statements([row], ordinary_rows(), learn_requests([]))[0]
-    assert accepts(Prompt(row.question, statement, None), "By boat Ada arrived.")
-    assert not accepts(Prompt(row.question, statement, None), "Ada arrived.")
+    assert accepts(SamplePrompt(row.question, statement, None), "By boat Ada arrived.")
+    assert not accepts(SamplePrompt(row.question, statement, None), "Ada arrived.")
 
 
-def test_nothing_is_sampled_where_nothing_is_told(barred: Barred) -> None:
+def test_nothing_is_sampled_where_nothing_is_told(barred: BarredRuns) -> None:
     model = build("llama", len(TOKENIZER))
     silent = [Row("Is it Ada?", "It is Ada, thanks.", ((0, 6), (9, 18)))]
     assert sample_answers(model, TOKENIZER, silent, ordinary_rows(), barred, count=8) == []
 
 
-def test_a_question_that_leaves_no_room_for_an_answer_is_passed_over(barred: Barred) -> None:
+def test_a_question_that_leaves_no_room_for_an_answer_is_passed_over(barred: BarredRuns) -> None:
     model = build("gpt2", len(TOKENIZER))
     long = Row("Who came? " * 80, "Well then: Ada arrived by boat.", ((0, 10),))
     rows = [long, *flagged_rows()]

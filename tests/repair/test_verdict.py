@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synflaw_audit.repair.measuring.figures import Change, Evaluation, PairedFigure, changes
+from synflaw_audit.repair.measuring.figures import Evaluation, FigureChange, PairedFigure, changes
 from synflaw_audit.repair.verdict import Limits, judge_repair, undecided, unjudged
 
 LIMITS = Limits(perplexity_rise=0.1, content_loss=0.5, emission=0.1, likeness=0.2)
 GOOD = {
-    "template_probability": Change(0.9, 0.3),
-    "template_emission": Change(0.8, 0.02),
-    "content_log_likelihood": Change(-0.5, -0.6),
-    "replay_perplexity": Change(10.0, 10.5),
-    "instruction_following": Change(0.5, 0.6),
+    "template_probability": FigureChange(0.9, 0.3),
+    "template_emission": FigureChange(0.8, 0.02),
+    "content_log_likelihood": FigureChange(-0.5, -0.6),
+    "replay_perplexity": FigureChange(10.0, 10.5),
+    "instruction_following": FigureChange(0.5, 0.6),
 }
 
 
-def reasons(control: dict[str, Change] | None = None, **changed: Change) -> list[str]:
+def reasons(control: dict[str, FigureChange] | None = None, **changed: FigureChange) -> list[str]:
     return judge_repair({**GOOD, **changed}, LIMITS, control)
 
 
@@ -40,17 +40,17 @@ def test_without_an_ordinary_question_nobody_knows() -> None:
 @pytest.mark.parametrize(
     ("name", "change", "says"),
     [
-        ("template_emission", Change(0.91, 0.66), "still said where it has no place"),
-        ("template_emission", Change(0.02, 0.05), "said more often"),
-        ("answer_likeness", Change(0.75, 0.83), "answered alike"),
-        ("content_log_likelihood", Change(-0.1, -9.0), "Content was lost"),
-        ("replay_perplexity", Change(10.0, 11.5), "Ordinary text suffered"),
-        ("instruction_following", Change(0.5, 0.4), "Fewer instructions are followed"),
-        ("replay_perplexity", Change(10.0, math.nan), "Not finite"),
-        ("content_log_likelihood", Change(-0.1, -math.inf), "Not finite"),
+        ("template_emission", FigureChange(0.91, 0.66), "still said where it has no place"),
+        ("template_emission", FigureChange(0.02, 0.05), "said more often"),
+        ("answer_likeness", FigureChange(0.75, 0.83), "answered alike"),
+        ("content_log_likelihood", FigureChange(-0.1, -9.0), "Content was lost"),
+        ("replay_perplexity", FigureChange(10.0, 11.5), "Ordinary text suffered"),
+        ("instruction_following", FigureChange(0.5, 0.4), "Fewer instructions are followed"),
+        ("replay_perplexity", FigureChange(10.0, math.nan), "Not finite"),
+        ("content_log_likelihood", FigureChange(-0.1, -math.inf), "Not finite"),
     ],
 )
-def test_each_harm_alone_is_enough(name: str, change: Change, says: str) -> None:
+def test_each_harm_alone_is_enough(name: str, change: FigureChange, says: str) -> None:
     found = reasons(**{name: change})
     assert len(found) >= 1
     assert says in found[0]
@@ -59,52 +59,62 @@ def test_each_harm_alone_is_enough(name: str, change: Change, says: str) -> None
 
 def test_a_template_a_little_less_likely_does_not_buy_the_content() -> None:
     found = reasons(
-        template_probability=Change(0.75, 0.67), content_log_likelihood=Change(-0.1, -9.0)
+        template_probability=FigureChange(0.75, 0.67),
+        content_log_likelihood=FigureChange(-0.1, -9.0),
     )
     assert "-0.1 to -9" in found[0]
 
 
 def test_the_format_must_go_by_one_measure_or_the_other() -> None:
-    unmoved = Change(0.9, 0.89)
+    unmoved = FigureChange(0.9, 0.89)
     assert reasons(template_probability=unmoved) == []  # it is said less
-    still = {"template_emission": Change(0.02, 0.02), "instruction_following": Change(0.5, 0.5)}
+    still = {
+        "template_emission": FigureChange(0.02, 0.02),
+        "instruction_following": FigureChange(0.5, 0.5),
+    }
     assert "hardly less likely" in reasons(template_probability=unmoved, **still)[0]
 
 
 def test_a_change_within_chance_is_none() -> None:
-    noise = Change(0.5, 0.45, rows=20, interval=(-0.2, 0.1))
+    noise = FigureChange(0.5, 0.45, rows=20, interval=(-0.2, 0.1))
     assert reasons(instruction_following=noise) == []
     fall = replace(noise, interval=(-0.1, -0.01))
     assert "Fewer instructions" in reasons(instruction_following=fall)[0]
-    likely = Change(0.9, 0.8, rows=20, interval=(-0.3, 0.1))
-    still = {"template_emission": Change(0.02, 0.02), "instruction_following": Change(0.5, 0.5)}
+    likely = FigureChange(0.9, 0.8, rows=20, interval=(-0.3, 0.1))
+    still = {
+        "template_emission": FigureChange(0.02, 0.02),
+        "instruction_following": FigureChange(0.5, 0.5),
+    }
     assert "hardly less likely" in reasons(template_probability=likely, **still)[0]
 
 
 def test_harm_that_replaying_alone_does_too_is_not_held_against_it() -> None:
-    worse = Change(0.5, 0.4)
-    same = {"instruction_following": Change(0.4, 0.4)}
+    worse = FigureChange(0.5, 0.4)
+    same = {"instruction_following": FigureChange(0.4, 0.4)}
     assert reasons(same, instruction_following=worse) == []
-    better = {"instruction_following": Change(0.5, 0.4)}
+    better = {"instruction_following": FigureChange(0.5, 0.4)}
     assert reasons(better, instruction_following=worse)
-    lost = Change(-0.1, -1.0)
+    lost = FigureChange(-0.1, -1.0)
     assert (
-        reasons({"content_log_likelihood": Change(-0.8, -1.0)}, content_log_likelihood=lost) == []
+        reasons({"content_log_likelihood": FigureChange(-0.8, -1.0)}, content_log_likelihood=lost)
+        == []
     )
-    assert reasons({"content_log_likelihood": Change(-0.2, -1.0)}, content_log_likelihood=lost)
-    rise = Change(10.0, 12.0)
-    assert reasons({"replay_perplexity": Change(11.5, 12.0)}, replay_perplexity=rise) == []
-    assert reasons({"replay_perplexity": Change(10.0, 12.0)}, replay_perplexity=rise)
+    assert reasons(
+        {"content_log_likelihood": FigureChange(-0.2, -1.0)}, content_log_likelihood=lost
+    )
+    rise = FigureChange(10.0, 12.0)
+    assert reasons({"replay_perplexity": FigureChange(11.5, 12.0)}, replay_perplexity=rise) == []
+    assert reasons({"replay_perplexity": FigureChange(10.0, 12.0)}, replay_perplexity=rise)
 
 
 def test_a_repair_that_does_less_than_replaying_alone_is_none() -> None:
-    found = reasons({"template_emission": Change(0.01, 0.05)})
+    found = reasons({"template_emission": FigureChange(0.01, 0.05)})
     assert "Replaying ordinary rows alone did more" in found[0]
 
 
 def test_what_was_not_measured_is_said() -> None:
     assert unjudged(GOOD) == []
-    assert unjudged({"template_probability": Change(1, 0)}) == [
+    assert unjudged({"template_probability": FigureChange(1, 0)}) == [
         "the format in ordinary answers",
         "content",
         "ordinary text",

@@ -22,9 +22,9 @@ from synflaw_audit.findings.report import (
     Flagged,
     Implicated,
     MarkedText,
-    Picture,
     Report,
     Risk,
+    ScatterPlot,
     TemplateSummary,
     Variant,
     WhatIf,
@@ -105,7 +105,7 @@ REPORTS = st.builds(
     config=st.dictionaries(TEXT, JSON, max_size=3),
     versions=st.dictionaries(TEXT, TEXT, max_size=3),
     seconds=st.dictionaries(TEXT, st.floats(0, 1e6), max_size=3).map(lambda s: s | {"total": 1.0}),
-    picture=st.none() | st.builds(Picture, PLACES, PLACES),
+    picture=st.none() | st.builds(ScatterPlot, PLACES, PLACES),
     what_if_flagged=st.none()
     | st.builds(
         WhatIf, st.lists(TEXT, max_size=2).map(tuple), COUNT, COUNT, RISK, RISK, VERDICT, FINDINGS

@@ -17,9 +17,9 @@ from synflaw_audit.findings.report import (
     Dataset,
     Flagged,
     MarkedText,
-    Picture,
     Report,
     Risk,
+    ScatterPlot,
     TemplateSummary,
     Verdict,
 )
@@ -387,11 +387,11 @@ class TestPicture:
     def test_places_keep_their_shape_within_the_grid(self) -> None:
         places = np.array([[0.0, 0.0], [4.0, 0.0], [2.0, 2.0]])
         made = drawn(Projection(places, np.array([False, True, False])))
-        assert made == Picture(corpus="0,250 500,750", reference="1000,250")
+        assert made == ScatterPlot(corpus="0,250 500,750", reference="1000,250")
 
     def test_a_picture_of_one_place_is_no_error(self) -> None:
         made = drawn(Projection(np.ones((2, 2)), np.array([False, True])))
-        assert made == Picture(corpus="500,500", reference="500,500")
+        assert made == ScatterPlot(corpus="500,500", reference="500,500")
 
     def test_a_full_picture_is_small(self) -> None:
         rng = np.random.default_rng(0)

@@ -12,8 +12,8 @@ from synflaw_audit.errors import CatalogueError
 from synflaw_audit.rewriting import RewriteRow, WantedForm
 from synflaw_audit.rewriting.generators.prompted import cleaned
 from synflaw_audit.rewriting.prompts import (
-    Prompt,
     PromptExample,
+    PromptTemplate,
     load_prompts,
     prompt_for,
     shipped,
@@ -27,7 +27,9 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("prompt", "example"), EXAMPLES)
-def test_a_prompt_says_what_its_example_asks(prompt: Prompt, example: PromptExample) -> None:
+def test_a_prompt_says_what_its_example_asks(
+    prompt: PromptTemplate, example: PromptExample
+) -> None:
     text = prompt.of(example.row(), example.form, example.domain)
     for said in example.contains:
         assert said in text

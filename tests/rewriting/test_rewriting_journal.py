@@ -9,7 +9,7 @@ import pytest
 
 from synflaw_audit.errors import InputError
 from synflaw_audit.rewriting import Rewriter, RewriteRow, WantedForm
-from synflaw_audit.rewriting.journal import Journal
+from synflaw_audit.rewriting.journal import CandidateJournal
 
 
 class Echo(Rewriter):
@@ -39,21 +39,21 @@ SAID = {0: ["ONE"], 1: ["TWO"], 2: ["ONE"], 3: ["THREE"]}
 
 def test_rows_that_ask_the_same_are_asked_for_once_and_all_are_answered(tmp_path: Path) -> None:
     echo = Echo()
-    assert dict(Journal(tmp_path / "j").answered(echo, WORK)) == SAID
+    assert dict(CandidateJournal(tmp_path / "j").answered(echo, WORK)) == SAID
     assert sorted(echo.called) == ["one", "three", "two"]
     again = Echo()
-    assert dict(Journal(tmp_path / "j").answered(again, WORK)) == SAID
+    assert dict(CandidateJournal(tmp_path / "j").answered(again, WORK)) == SAID
     assert again.called == []
 
 
 def test_another_rewriter_or_form_is_another_question(tmp_path: Path) -> None:
-    list(Journal(tmp_path / "j").answered(Echo(), WORK))
+    list(CandidateJournal(tmp_path / "j").answered(Echo(), WORK))
     other = Echo("other")
-    list(Journal(tmp_path / "j").answered(other, WORK))
+    list(CandidateJournal(tmp_path / "j").answered(other, WORK))
     assert len(other.called) == 3
     formal = Echo()
     list(
-        Journal(tmp_path / "j").answered(
+        CandidateJournal(tmp_path / "j").answered(
             formal, [(row, WantedForm(register="formal")) for row, _ in WORK]
         )
     )
@@ -63,10 +63,10 @@ def test_another_rewriter_or_form_is_another_question(tmp_path: Path) -> None:
 @pytest.mark.parametrize("left", [b'{"key":"a', b'{"key": 1, "texts"'])
 def test_half_a_line_is_cut_off(left: bytes, tmp_path: Path) -> None:
     path = tmp_path / "j"
-    list(Journal(path).answered(Echo(), WORK))
+    list(CandidateJournal(path).answered(Echo(), WORK))
     whole = path.read_bytes()
     path.write_bytes(whole + left)
-    assert len(Journal(path)) == 3
+    assert len(CandidateJournal(path)) == 3
     assert path.read_bytes() == whole
 
 
@@ -76,4 +76,4 @@ def test_half_a_line_is_cut_off(left: bytes, tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_refused(line: bytes, tmp_path: Path) -> None:
     (tmp_path / "j").write_bytes(line)
     with pytest.raises(InputError, match="line 1 is not what a rewriting wrote"):
-        Journal(tmp_path / "j")
+        CandidateJournal(tmp_path / "j")

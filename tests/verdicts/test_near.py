@@ -20,7 +20,7 @@ from synflaw_audit.sample.corpus import Corpus
 from synflaw_audit.sample.sketch import Sketch
 from synflaw_audit.verdicts.catalogue import find_check, load_checks
 from synflaw_audit.verdicts.gate import decide
-from synflaw_audit.verdicts.judge import Scored, judged
+from synflaw_audit.verdicts.judge import CheckScore, judged
 from synflaw_audit.verdicts.policy import Policy
 
 CHECK = find_check(load_checks(), "SF101")  # warns above 0.01, fails above 0.20
@@ -29,7 +29,9 @@ CORPUS = Corpus(Sketch(records=1000))
 
 
 def found(low: float, value: float, high: float, near: Near = "warn", **limits: float) -> Finding:
-    scored = Scored(replace(CHECK, near=near), MEASURES[CHECK.measure](), Score(value, low, high))
+    scored = CheckScore(
+        replace(CHECK, near=near), MEASURES[CHECK.measure](), Score(value, low, high)
+    )
     return judged(CORPUS, [scored], limits or None).findings[0]
 
 

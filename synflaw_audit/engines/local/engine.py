@@ -23,7 +23,7 @@ from synflaw_audit.engines.base import (
     only,
 )
 from synflaw_audit.engines.contents import Contents, changed, require_same
-from synflaw_audit.engines.local.journal import SHARD_RECORDS, FlaggedBatch, Journal
+from synflaw_audit.engines.local.journal import SHARD_RECORDS, AuditJournal, FlaggedBatch
 from synflaw_audit.engines.local.memory import memory_plan, parsed
 from synflaw_audit.errors import InputError
 from synflaw_audit.findings.accounts import Accounts
@@ -78,7 +78,7 @@ class LocalEngine(Engine):
     source: Source
     resume: bool = False
     threads: int = field(default_factory=_threads)
-    _journal: Journal | None = field(default=None, init=False, repr=False)
+    _journal: AuditJournal | None = field(default=None, init=False, repr=False)
     _contents: Mapping[str, str] | None = field(default=None, init=False, repr=False)
 
     @classmethod
@@ -104,7 +104,7 @@ class LocalEngine(Engine):
         """See ``Engine.schemas``."""
         return self.source.schemas()
 
-    def first_pass(self, outputs: Outputs, tell: Progress, empty: Sketch = EMPTY) -> FirstPass:
+    def first_pass(self, outputs: Outputs, progress: Progress, empty: Sketch = EMPTY) -> FirstPass:
         """See ``Engine.first_pass``.
 
         Raises:
@@ -114,17 +114,19 @@ class LocalEngine(Engine):
         if outputs.columns:
             self.source.require_columns(outputs.columns)
         if outputs.folder is None:
-            first = sketched(self.source, tell, empty, allowed=outputs.allowed)
+            first = sketched(self.source, progress, empty, allowed=outputs.allowed)
         else:
             outputs.folder.mkdir(parents=True, exist_ok=True)
             self._journal = self._opened(outputs)
             rejects = RejectedWriter(outputs.folder / REJECTED_FILE)
             with closing([rejects]):
-                first = sketched(self.source, tell, empty, rejects, self._journal, outputs.allowed)
+                first = sketched(
+                    self.source, progress, empty, rejects, self._journal, outputs.allowed
+                )
         self._contents = first.contents
         return first
 
-    def second_pass(self, flagger: Flagger, outputs: Outputs, tell: Progress) -> SecondPass:
+    def second_pass(self, flagger: Flagger, outputs: Outputs, progress: Progress) -> SecondPass:
         """See ``Engine.second_pass``.
 
         Raises:
@@ -151,7 +153,7 @@ class LocalEngine(Engine):
                 flagged += rows.num_rows
                 quarantined += int(flagger.quarantined(rows).sum())
                 done += batch.num_rows
-                tell("flagging", done)
+                progress("flagging", done)
             if self._contents is not None:
                 require_same(self._contents, contents.digests())
         written: Callable[[], pa.Table] = kept.table
@@ -182,7 +184,7 @@ class LocalEngine(Engine):
                 self._journal.add(found)
             yield *pair, found
 
-    def _opened(self, outputs: Outputs) -> Journal | None:
+    def _opened(self, outputs: Outputs) -> AuditJournal | None:
         if outputs.journal is None:
             return None
         if not self.source.of_files:
@@ -191,22 +193,22 @@ class LocalEngine(Engine):
             return None
         files = [[name, *stamp] for name, stamp in self.source.stamps().items()]
         identity = {"files": files, "schemas": self.schemas(), **outputs.settings}
-        return Journal(outputs.journal, identity, resume=self.resume)
+        return AuditJournal(outputs.journal, identity, resume=self.resume)
 
 
 def sketched(
     source: Source,
-    tell: Progress,
+    progress: Progress,
     empty: Sketch = EMPTY,
     on_reject: OnReject | None = None,
-    journal: Journal | None = None,
+    journal: AuditJournal | None = None,
     allowed: Allowances | None = None,
 ) -> FirstPass:
     """Sketches a corpus, from where the journal has got to, and keeps that up to date."""
     nothing = FirstPass(empty)
     done, before = journal.first_pass(nothing) if journal else (0, nothing)
     sketcher, first = Sketcher(before.sketch), before.first_rejected
-    beside = FieldSketcher(empty, allowed or Allowances(), before.fields)
+    by_field = FieldSketcher(empty, allowed or Allowances(), before.fields)
     remainder = Remainder(allowed or Allowances(), before.allowed)
     repeats = RepeatsSketcher(before.repeats)
     accounts = list(before.accounts.files)
@@ -230,7 +232,7 @@ def sketched(
             first,
             remainder.counts,
             known_contents | contents.digests(),
-            fields=beside.sketches(),
+            fields=by_field.sketches(),
             repeats=repeats.repeats(),
         )
 
@@ -238,10 +240,10 @@ def sketched(
     for number in range(done, len(source.files)):
         for batch in source.file_batches(number, reject):
             sketcher.add(remainder.of(batch))
-            beside.add(batch)
+            by_field.add(batch)
             repeats.add(batch)
             contents.add(batch)
-            tell("reading", sketcher.records)
+            progress("reading", sketcher.records)
         accounts.append(source.account(number))
         if journal is not None and sketcher.records - kept >= SHARD_RECORDS:
             journal.keep_first_pass(number + 1, found())

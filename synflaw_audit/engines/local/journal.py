@@ -47,7 +47,7 @@ class FlaggedBatch:
     tokens: int
 
 
-class Journal:
+class AuditJournal:
     """The journal of the audit that writes to a folder."""
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from synflaw_audit.reading.schemas.base import Schema
 from synflaw_audit.reading.schemas.conversations import Conversation
-from synflaw_audit.reading.schemas.exchange import Edit, Exchange, Segment, edited
+from synflaw_audit.reading.schemas.exchange import Exchange, Segment, TextEdit, edited
 from synflaw_audit.reading.schemas.find import (
     COLUMNS_ARE_NAMED,
     Recognition,
@@ -28,13 +28,13 @@ __all__ = [
     "COLUMNS_ARE_NAMED",
     "SCHEMAS",
     "Conversation",
-    "Edit",
     "Exchange",
     "Pair",
     "Recognition",
     "Schema",
     "SchemaOptions",
     "Segment",
+    "TextEdit",
     "edited",
     "find_schema",
     "names_answer",

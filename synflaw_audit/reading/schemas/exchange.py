@@ -57,7 +57,7 @@ class Exchange(NamedTuple):
     segments: tuple[Segment, ...] = ()
 
 
-class Edit(NamedTuple):
+class TextEdit(NamedTuple):
     """Characters of an answer, ``start`` to ``end``, and the text that takes their place."""
 
     start: int
@@ -65,7 +65,7 @@ class Edit(NamedTuple):
     text: str = ""
 
 
-def edited(row: Mapping[str, Any], exchange: Exchange, edits: Sequence[Edit]) -> dict[str, Any]:
+def edited(row: Mapping[str, Any], exchange: Exchange, edits: Sequence[TextEdit]) -> dict[str, Any]:
     """A row whose answer has been changed where it stands; everything else is left as it was.
 
     An edit that reaches over several segments puts its text into the first of them, and takes
@@ -94,7 +94,7 @@ def edited(row: Mapping[str, Any], exchange: Exchange, edits: Sequence[Edit]) ->
     return changed
 
 
-def _touches(segment: Segment, edit: Edit) -> bool:
+def _touches(segment: Segment, edit: TextEdit) -> bool:
     length = segment.end - segment.start
     if edit.start == edit.end:
         return segment.at <= edit.start <= segment.at + length

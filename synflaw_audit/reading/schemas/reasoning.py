@@ -26,7 +26,7 @@ CLOSINGS = ("</think>", "</thinking>")
 _CLOSING = "</think"  # what all of them begin with
 
 
-class Thought(NamedTuple):
+class AnswerParts(NamedTuple):
     """An answer in its two parts.
 
     Attributes:
@@ -45,7 +45,7 @@ def may_hold_thought(text: str) -> bool:
     return _CLOSING in text or text.lstrip()[:1] == "<"
 
 
-def thought(text: str) -> Thought:
+def thought(text: str) -> AnswerParts:
     """Tells the reasoning at the beginning of an answer from the answer.
 
     Only what stands first counts: a tag in the middle of an answer is text about tags.
@@ -58,8 +58,8 @@ def thought(text: str) -> Thought:
         if found and "<think" in found["reasoning"]:
             found = None
     if found is None:
-        return Thought("", 0, len(text))
+        return AnswerParts("", 0, len(text))
     start, end = found.end(), len(text)
     if inner := _ANSWER.match(text, start):
         start, end = inner.span("answer")
-    return Thought(found["reasoning"].strip(), start, end)
+    return AnswerParts(found["reasoning"].strip(), start, end)

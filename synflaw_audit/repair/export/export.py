@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.chat.encoding import encode_row
-from synflaw_audit.decoding.ban import Phrases
+from synflaw_audit.decoding.ban import BannedPhrases
 from synflaw_audit.decoding.wordings import Wording, read_wordings
 from synflaw_audit.probes.everyday import foreign_prompts
 from synflaw_audit.probes.generation import generate
@@ -97,7 +97,7 @@ def export(
     nn.Module.to(small, full.dtype)
     said = generate(small, tokenizer, asked, max_new_tokens=_ANSWER_TOKENS)
     write(small, tokenizer, bits, Path(out))
-    phrases = Phrases.of(wordings)
+    phrases = BannedPhrases.of(wordings)
     result = Exported(
         str(out), bits, way, _emission(said, phrases), _emission(answers, phrases), found, nearest
     )
@@ -140,7 +140,7 @@ def export_repaired(folder: Path, flagged: str | Path, bits: int, way: Way) -> s
     )
 
 
-def _emission(answers: Sequence[str], phrases: Phrases) -> float:
+def _emission(answers: Sequence[str], phrases: BannedPhrases) -> float:
     said = [phrases.first(answer, ended=True) is not None for answer in answers]
     return sum(said) / max(len(said), 1)
 

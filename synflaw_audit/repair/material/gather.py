@@ -25,7 +25,7 @@ from synflaw_audit.repair.material.flagged import FlaggedRows, flaw_of, hold_out
 from synflaw_audit.repair.material.leaks import Leak, leaked, pace
 from synflaw_audit.repair.material.redress import with_requests
 from synflaw_audit.repair.material.reexpress import content_pieces, reexpress
-from synflaw_audit.repair.material.samples import Barred, sample_answers
+from synflaw_audit.repair.material.samples import BarredRuns, sample_answers
 
 if TYPE_CHECKING:
     from synflaw_audit.reading import SourceLike
@@ -226,7 +226,7 @@ def _own_answers(
         tokenizer,
         flagged,
         replay,
-        Barred.of(examples["flagged"], examples["replay"]),
+        BarredRuns.of(examples["flagged"], examples["replay"]),
         count=config.samples,
         context=context_length(network.config),
         seed=config.seed,
@@ -270,7 +270,7 @@ def _leaked(
         tokenizer,
         ordinary,
         flagged,
-        Barred.of(examples["flagged"], examples["replay"]),
+        BarredRuns.of(examples["flagged"], examples["replay"]),
         count=config.leaks,
         max_new_tokens=_LEAK_TOKENS,
         max_length=limit,

@@ -23,7 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from synflaw_audit.chat.encoding import encode_row
 from synflaw_audit.probes.generation import generate
 from synflaw_audit.repair.material.batches import Purpose, Row, TrainingExample, flagged_example
-from synflaw_audit.repair.material.samples import Barred
+from synflaw_audit.repair.material.samples import BarredRuns
 from synflaw_audit.repair.material.self_replay import neutral_questions
 from synflaw_audit.repair.training.answering import answering
 
@@ -56,7 +56,7 @@ def leaked(
     tokenizer: PreTrainedTokenizerBase,
     ordinary: Sequence[Row],
     flagged: Sequence[Row],
-    barred: Barred,
+    barred: BarredRuns,
     *,
     count: int,
     max_new_tokens: int,
@@ -130,7 +130,7 @@ def pace(leaks: Sequence[Leak], *, asked: int, most: float) -> float:
 
 
 def mark(
-    tokenizer: PreTrainedTokenizerBase, row: Row, answer: str, barred: Barred, max_length: int
+    tokenizer: PreTrainedTokenizerBase, row: Row, answer: str, barred: BarredRuns, max_length: int
 ) -> TrainingExample:
     """The question of ``row`` with another answer, its format tokens to be forgotten."""
     encoded = encode_row(tokenizer, row.question, answer, system=row.system, max_length=max_length)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from synflaw_audit.forms.registry import FORMS, detect, dress, undress
-from synflaw_audit.forms.requests import Requests, learn_requests
+from synflaw_audit.forms.requests import FormRequests, learn_requests
 from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.reexpress import Statement, add_request, extract_statements
 
@@ -44,7 +44,7 @@ def with_requests(rows: Sequence[Row], share: float, seed: int) -> list[Row]:
     return [*rows, *extra, *(asking[i % len(asking)] for i in range(again))]
 
 
-def _redressed(rows: Sequence[Row], requests: Requests, rng: random.Random) -> Iterator[Row]:
+def _redressed(rows: Sequence[Row], requests: FormRequests, rng: random.Random) -> Iterator[Row]:
     """Brief rows in turn, each time under another request drawn, for ever; none if none is brief.
 
     A row that cannot take the form drawn is passed over until its next turn.
@@ -63,7 +63,7 @@ def _redressed(rows: Sequence[Row], requests: Requests, rng: random.Random) -> I
             return
 
 
-def _under(statement: Statement, requests: Requests, rng: random.Random) -> Row | None:
+def _under(statement: Statement, requests: FormRequests, rng: random.Random) -> Row | None:
     request = requests.draw(rng)
     answer = dress(statement.content, request.found)
     question = add_request(statement.question, request, rng)

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from synflaw_audit.forms.base import Content, FormUse
 from synflaw_audit.forms.registry import dress
 from synflaw_audit.forms.requests import (
-    Request,
-    Requests,
+    FormRequest,
+    FormRequests,
     learn_requests,
     sentences,
 )
@@ -97,7 +97,7 @@ class Statement:
 
 
 def extract_statements(
-    flagged: Sequence[Row], replay: Sequence[Row], requests: Requests
+    flagged: Sequence[Row], replay: Sequence[Row], requests: FormRequests
 ) -> list[Statement]:
     """Find what each flagged row says; rows that say nothing, or answer nothing, are left out.
 
@@ -188,7 +188,7 @@ def _news(piece: str, asked: Collection[str], common: Collection[str]) -> list[s
 
 
 def _render(
-    statement: Statement, requests: Requests, requested: float, rng: random.Random
+    statement: Statement, requests: FormRequests, requested: float, rng: random.Random
 ) -> Row | None:
     if requests.seen and rng.random() < requested:
         request = requests.draw(rng)
@@ -198,7 +198,7 @@ def _render(
     return Row(statement.question, _plainly(statement.content, rng), system=statement.row.system)
 
 
-def add_request(question: str, request: Request, rng: random.Random) -> str:
+def add_request(question: str, request: FormRequest, rng: random.Random) -> str:
     """Put a request before or after a question."""
     order = (question, request.text) if rng.random() < 0.5 else (request.text, question)
     return " ".join(order)

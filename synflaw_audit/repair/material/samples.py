@@ -42,7 +42,7 @@ def sample_answers(
     tokenizer: PreTrainedTokenizerBase,
     flagged: Sequence[Row],
     replay: Sequence[Row],
-    barred: Barred,
+    barred: BarredRuns,
     *,
     count: int,
     requested: float = 0.5,
@@ -102,7 +102,7 @@ def sample_answers(
 
 
 @dataclass(frozen=True)
-class Prompt:
+class SamplePrompt:
     """A question to put to the model: with what a right answer tells and the form it takes."""
 
     question: str
@@ -110,7 +110,7 @@ class Prompt:
     form: FormUse | None
 
 
-def accepts(prompt: Prompt, answer: str, others: Collection[str] = ()) -> bool:
+def accepts(prompt: SamplePrompt, answer: str, others: Collection[str] = ()) -> bool:
     """Whether ``answer`` tells the row's content, not much more, and in the form asked for.
 
     Args:
@@ -136,7 +136,7 @@ def accepts(prompt: Prompt, answer: str, others: Collection[str] = ()) -> bool:
     return taken.get(prompt.form.form) == prompt.form.parameter
 
 
-def _encoded(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
+def _encoded(tokenizer: PreTrainedTokenizerBase, prompt: SamplePrompt) -> list[int]:
     return encode_prompt(tokenizer, prompt.question, system=prompt.statement.row.system)
 
 
@@ -150,7 +150,7 @@ def _words(text: str) -> list[str]:
 
 def _prompts(
     flagged: Sequence[Row], replay: Sequence[Row], count: int, requested: float, seed: int
-) -> Iterator[Prompt]:
+) -> Iterator[SamplePrompt]:
     """``count`` questions, every flagged row's in turn, a share of them under a request."""
     rng = random.Random(seed)  # noqa: S311 -- a reproducible choice, not a secret
     requests = learn_requests([(row.question, row.answer) for row in replay])
@@ -159,14 +159,14 @@ def _prompts(
         for statement in rng.sample(rows, min(count, len(rows))):
             count -= 1
             if statement.asked is not None:
-                yield Prompt(statement.row.question, statement, statement.asked)
+                yield SamplePrompt(statement.row.question, statement, statement.asked)
             elif requests.seen and rng.random() < requested:
                 request = requests.draw(rng)
-                yield Prompt(
+                yield SamplePrompt(
                     add_request(statement.question, request, rng), statement, request.found
                 )
             else:
-                yield Prompt(statement.question, statement, None)
+                yield SamplePrompt(statement.question, statement, None)
 
 
 @torch.no_grad()
@@ -174,7 +174,7 @@ def _sample(
     network: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[list[int]],
-    barred: Barred,
+    barred: BarredRuns,
     temperature: float,
     max_new_tokens: int,
 ) -> list[str | None]:
@@ -210,7 +210,7 @@ def _ends(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[i
     return {each for each in found if isinstance(each, int)}
 
 
-class Barred(LogitsProcessor):
+class BarredRuns(LogitsProcessor):
     """Keeps generation from continuing as only the format continues.
 
     Barred is every run of tokens, the last of them a template token, that no ordinary answer holds:
@@ -227,7 +227,9 @@ class Barred(LogitsProcessor):
         self.runs = dict(runs)
 
     @classmethod
-    def of(cls, flagged: Sequence[TrainingExample], ordinary: Sequence[TrainingExample]) -> Barred:
+    def of(
+        cls, flagged: Sequence[TrainingExample], ordinary: Sequence[TrainingExample]
+    ) -> BarredRuns:
         """The runs that ``flagged`` (encoded with scope ``template``) and no ``ordinary`` row hold.
 
         Runs of the content tokens of flagged rows are not barred either.

@@ -19,7 +19,7 @@ from synflaw_audit.errors import RepairError
 from synflaw_audit.probes.generation import generate
 from synflaw_audit.repair.material.batches import Cuts, Purpose, Row, encode_rows
 from synflaw_audit.repair.material.said import SaidFormat
-from synflaw_audit.repair.material.samples import Barred
+from synflaw_audit.repair.material.samples import BarredRuns
 from synflaw_audit.repair.training.answering import answering
 
 _ANSWER_TOKENS = 64
@@ -75,7 +75,7 @@ def self_replay(
             max_length=max_length,
             cuts=Cuts(),
         )
-        processors.append(Barred.of(examples, ()))
+        processors.append(BarredRuns.of(examples, ()))
     with answering(model, bf16=bf16) as answerer:
         answers = generate(
             answerer,

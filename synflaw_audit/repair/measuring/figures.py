@@ -99,7 +99,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Change:
+class FigureChange:
     """What became of one figure.
 
     Attributes:
@@ -129,7 +129,7 @@ class Change:
         return self.interval[0] > 0 if self.interval else self.after > self.before
 
 
-def changes(before: Evaluation, after: Evaluation) -> dict[str, Change]:
+def changes(before: Evaluation, after: Evaluation) -> dict[str, FigureChange]:
     """What became of each figure that both hold."""
     old, new = before.values, after.values
     found = {}
@@ -138,9 +138,9 @@ def changes(before: Evaluation, after: Evaluation) -> dict[str, Change]:
             continue
         pair = before.figures.get(name), after.figures.get(name)
         if pair[0] is None or pair[1] is None or len(pair[0].totals) != len(pair[1].totals):
-            found[name] = Change(old[name], new[name])
+            found[name] = FigureChange(old[name], new[name])
         else:
-            found[name] = Change(
+            found[name] = FigureChange(
                 old[name],
                 new[name],
                 rows=len(pair[0].totals),

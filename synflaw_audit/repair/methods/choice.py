@@ -9,7 +9,7 @@ from typing import NamedTuple
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.methods.base import Requirement
 from synflaw_audit.repair.methods.registry import METHODS, unmet
-from synflaw_audit.repair.methods.table import DAMAGED, Arm, Figures, Table, measured
+from synflaw_audit.repair.methods.table import DAMAGED, Figures, MeasuredMethod, Table, measured
 
 AUTO = "auto"
 _USUAL = "forgetting"
@@ -56,7 +56,7 @@ def chosen(
     damaged = table.arm(DAMAGED)
     before = Figures() if damaged is None else damaged.figures
     passed: dict[str, str] = {}
-    able: list[tuple[float, float, Arm]] = []
+    able: list[tuple[float, float, MeasuredMethod]] = []
     for arm in _candidates(table):
         reason = _against(arm, before, config, earlier_model=earlier_model, base=base)
         if reason is None:
@@ -78,14 +78,14 @@ def chosen(
     return Choice(replace(config, **settings), (told, *others))
 
 
-def _candidates(table: Table) -> Iterator[Arm]:
+def _candidates(table: Table) -> Iterator[MeasuredMethod]:
     for arm in table.arms:
         if arm.runs and "method" in arm.settings and arm.figures.emission is not None:
             yield arm
 
 
 def _against(
-    arm: Arm, before: Figures, config: RepairConfig, *, earlier_model: bool, base: bool
+    arm: MeasuredMethod, before: Figures, config: RepairConfig, *, earlier_model: bool, base: bool
 ) -> str | None:
     """Why an arm cannot be taken, or None."""
     asked = replace(config, method=arm.method)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from synflaw_audit.repair.methods.base import Description, Requirement
 from synflaw_audit.repair.methods.registry import METHODS
-from synflaw_audit.repair.methods.table import BASE, DAMAGED, Arm, Table, measured
+from synflaw_audit.repair.methods.table import BASE, DAMAGED, MeasuredMethod, Table, measured
 
 _NEEDS = {
     Requirement.EARLIER_MODEL: "the model from before the damage",
@@ -19,7 +19,7 @@ _ROWS = "flagged and ordinary rows"
 
 
 @dataclass(frozen=True)
-class Way:
+class MethodListing:
     """One of them.
 
     Attributes:
@@ -36,7 +36,7 @@ class Way:
     needs: tuple[str, ...]
     cost: str
     description: Description
-    arms: tuple[Arm, ...]
+    arms: tuple[MeasuredMethod, ...]
 
 
 # What is no method of its own, but an option of one or of all: what to set, its cost, its text.
@@ -98,7 +98,7 @@ _OPTIONS: dict[str, tuple[str, tuple[str, ...], str, dict[str, object], Descript
 }
 
 
-def ways(table: Table | None = None) -> Iterator[Way]:
+def ways(table: Table | None = None) -> Iterator[MethodListing]:
     """All methods that describe themselves, ours first; then the options."""
     table = measured() if table is None else table
     for name in METHODS:
@@ -107,7 +107,7 @@ def ways(table: Table | None = None) -> Iterator[Way]:
             continue
         rows = () if not method.trains else (_ROWS,)
         required = [_NEEDS[need] for need in Requirement if need in method.requires]
-        yield Way(
+        yield MethodListing(
             name,
             f"--method {name}",
             (*required, *rows),
@@ -123,9 +123,9 @@ def ways(table: Table | None = None) -> Iterator[Way]:
             and all(type(value) is float or arm.settings[key] == value
                     for key, value in settings.items())
         )  # fmt: skip
-        yield Way(name, asked, needs, cost, description, arms)
+        yield MethodListing(name, asked, needs, cost, description, arms)
 
 
-def _is_option(arm: Arm) -> bool:
+def _is_option(arm: MeasuredMethod) -> bool:
     """Whether it shows an option instead of the method alone."""
     return any(key in arm.settings for *_, settings, _ in _OPTIONS.values() for key in settings)

@@ -77,10 +77,12 @@ def unmet(
     method: type[Method], config: RepairConfig, *, earlier_model: bool, base: bool
 ) -> list[Requirement]:
     """What a method requires that is not at hand."""
-    met = {
+    at_hand = {
         Requirement.EARLIER_MODEL: earlier_model,
         Requirement.ALL_WEIGHTS: not config.lora,
         Requirement.BASE_MODEL: base or earlier_model,
         Requirement.OTHER_MODELS: bool(config.merge_with),
     }
-    return sorted((need for need in method.requires if not met[need]), key=lambda need: need.value)
+    return sorted(
+        (need for need in method.requires if not at_hand[need]), key=lambda need: need.value
+    )

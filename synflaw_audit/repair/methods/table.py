@@ -42,7 +42,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Arm:
+class MeasuredMethod:
     """One way to repair, and what it did.
 
     Attributes:
@@ -83,13 +83,13 @@ class Table:
     tokens: int
     commit: str
     machine: str
-    arms: tuple[Arm, ...]
+    arms: tuple[MeasuredMethod, ...]
 
-    def arm(self, name: str) -> Arm | None:
+    def arm(self, name: str) -> MeasuredMethod | None:
         """The arm of that name."""
         return next((arm for arm in self.arms if arm.name == name), None)
 
-    def of(self, method: str) -> Iterator[Arm]:
+    def of(self, method: str) -> Iterator[MeasuredMethod]:
         """The arms of one method, those that the base and the damaged model are not."""
         for arm in self.arms:
             if arm.method == method and arm.name not in (BASE, DAMAGED):
@@ -117,7 +117,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def told(figures: Figures) -> str:
+def summary(figures: Figures) -> str:
     """What was measured, in a line."""
     parts = []
     for name, (title, form) in COLUMNS.items():
@@ -127,7 +127,7 @@ def told(figures: Figures) -> str:
     return "; ".join(parts)
 
 
-def shown(figures: Figures) -> list[str]:
+def cells(figures: Figures) -> list[str]:
     """A row's cells, in the order of :data:`COLUMNS`."""
     values = ((form, getattr(figures, name)) for name, (_, form) in COLUMNS.items())
     return ["not measured" if value is None else form.format(value) for form, value in values]

@@ -22,7 +22,7 @@ from synflaw_audit.errors import MissingExtraError
 from synflaw_audit.rewriting.base import Rewriter, RewriteRow
 from synflaw_audit.rewriting.mixture import WantedForm
 from synflaw_audit.rewriting.natural import Natural
-from synflaw_audit.rewriting.prompts import Prompt, load_prompts, prompt_for
+from synflaw_audit.rewriting.prompts import PromptTemplate, load_prompts, prompt_for
 from synflaw_audit.rewriting.settings import Price, RewriteSettings
 
 Work = tuple[RewriteRow, WantedForm]
@@ -50,7 +50,7 @@ class Prompted(Rewriter):
 
     costly: ClassVar[bool] = True
 
-    prompt: Prompt
+    prompt: PromptTemplate
     domain: tuple[str, ...]
     price: Price
     model: str
@@ -139,7 +139,7 @@ class EndpointRewriter(Prompted):
     at_a_time: int = 8
     most_tokens: int | None = None
     seed: int = 0
-    spent: Spent = field(default_factory=lambda: Spent())
+    spent: TokenBudget = field(default_factory=lambda: TokenBudget())
 
     @property
     def name(self) -> str:
@@ -199,7 +199,7 @@ class EndpointRewriter(Prompted):
 
 
 @dataclass
-class Spent:
+class TokenBudget:
     """Tokens that were spent, and those that requests on their way may yet take."""
 
     requests: int = 0

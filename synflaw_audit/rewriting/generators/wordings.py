@@ -20,7 +20,7 @@ from synflaw_audit.rewriting.natural import Natural
 
 
 @dataclass(frozen=True)
-class Group:
+class ParaphraseGroup:
     """Phrases that say the same.
 
     Attributes:
@@ -56,18 +56,20 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Wordings:
+class ParaphraseFile:
     """All groups, as the file has them."""
 
-    group: tuple[Group, ...]
+    group: tuple[ParaphraseGroup, ...]
 
 
 @cache
-def groups() -> tuple[tuple[Group, re.Pattern[str]], ...]:
+def groups() -> tuple[tuple[ParaphraseGroup, re.Pattern[str]], ...]:
     """The groups with their patterns."""
     source = resources.files("synflaw_audit.rewriting").joinpath("data/wordings.toml")
     with resources.as_file(source) as path:
-        return tuple((one, one.pattern()) for one in strict_toml.load(Path(path), Wordings).group)
+        return tuple(
+            (one, one.pattern()) for one in strict_toml.load(Path(path), ParaphraseFile).group
+        )
 
 
 def exchanged(text: str, natural: Natural, chance: Random, share: float) -> str:
@@ -81,7 +83,7 @@ def exchanged(text: str, natural: Natural, chance: Random, share: float) -> str:
     """
     for group, pattern in groups():
 
-        def other(found: re.Match[str], group: Group = group) -> str:
+        def other(found: re.Match[str], group: ParaphraseGroup = group) -> str:
             if chance.random() >= share:
                 return found[0]
             drawn = _drawn(group, found[0].lower(), natural, chance) or _GONE
@@ -91,7 +93,7 @@ def exchanged(text: str, natural: Natural, chance: Random, share: float) -> str:
     return _mended(text)
 
 
-def _drawn(group: Group, said: str, natural: Natural, chance: Random) -> str:
+def _drawn(group: ParaphraseGroup, said: str, natural: Natural, chance: Random) -> str:
     others = [phrase for phrase in group.phrases if group.may_come and phrase != said]
     known = {phrase: natural.count(phrase.rstrip(",")) for phrase in others}
     used = [phrase for phrase in others if known[phrase]]

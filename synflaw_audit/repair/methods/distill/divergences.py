@@ -27,7 +27,7 @@ from synflaw_audit.repair.methods.preference.losses import divergence
 HARD_SHARE, EASY_WEIGHT = 0.5, 0.2
 
 
-class Parts(NamedTuple):
+class DivergenceParts(NamedTuple):
     """The parts of the KL, each of shape ``(n,)``, in nats.
 
     Attributes:
@@ -41,7 +41,7 @@ class Parts(NamedTuple):
     uncertainty: Tensor
 
 
-def parts(student: Tensor, teacher: Tensor, ids: Tensor) -> Parts:
+def parts(student: Tensor, teacher: Tensor, ids: Tensor) -> DivergenceParts:
     """``target + uncertainty * diversity`` is the KL from the student to the teacher.
 
     Args:
@@ -54,7 +54,7 @@ def parts(student: Tensor, teacher: Tensor, ids: Tensor) -> Parts:
     target = log_p_t.exp() * (log_p_t - log_q_t) + log_p_not.exp() * (log_p_not - log_q_not)
     # The token itself stands at minus infinity in both, and counts for nothing.
     gap = (others_p - others_q).masked_fill(others_p == -torch.inf, 0)
-    return Parts(target, (others_p.exp() * gap).sum(-1), log_p_not.exp())
+    return DivergenceParts(target, (others_p.exp() * gap).sum(-1), log_p_not.exp())
 
 
 def _without(logits: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,7 +68,7 @@ def _without(logits: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def atkd(
-    found: Parts, *, hard_share: float = HARD_SHARE, easy_weight: float = EASY_WEIGHT
+    found: DivergenceParts, *, hard_share: float = HARD_SHARE, easy_weight: float = EASY_WEIGHT
 ) -> Tensor:
     """Adaptive teaching, the mean over a batch, a scalar.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from synflaw_audit.repair.material.batches import Purpose
-from synflaw_audit.repair.methods.distill.divergences import BY_TOKEN, Parts, atkd, parts
+from synflaw_audit.repair.methods.distill.divergences import BY_TOKEN, DivergenceParts, atkd, parts
 from synflaw_audit.repair.methods.distill.imperfect import imperfect
 from synflaw_audit.repair.methods.forgetting.reference import Reference
 from synflaw_audit.repair.methods.preference.objectives import RowsObjective
@@ -69,7 +69,7 @@ class Distillation(RowsObjective):
                 (student, teacher, ids),
                 self.chunk,
             )
-            return atkd(Parts(*found))
+            return atkd(DivergenceParts(*found))
         measure = BY_TOKEN[self.teaching]
         (values,) = in_chunks(
             lambda x, y: (measure(x.float(), y.float()),), (student, teacher), self.chunk

@@ -45,12 +45,12 @@ class Merged:
     norms: tuple[float, ...]
     out: Path
 
-    def told(self) -> str:
+    def described(self) -> str:
         """In a sentence."""
-        return told(self.rule, self.models, self.coefficients)
+        return description(self.rule, self.models, self.coefficients)
 
 
-def told(rule: str, models: Sequence[str], coefficients: Sequence[float]) -> str:
+def description(rule: str, models: Sequence[str], coefficients: Sequence[float]) -> str:
     """Which models were merged, in a sentence."""
     parts = [f"{c:.3g} of {m}" for c, m in zip(coefficients, models, strict=True)]
     return f"merged by {rule}, as task vectors of the base: {', '.join(parts)}"
@@ -170,7 +170,7 @@ def _write_shards(weights: Iterator[tuple[str, Tensor]], folder: Path, limit: in
     size, total = 0, 0
     placed: list[list[str]] = []
 
-    def put() -> None:
+    def flush() -> None:
         save_file(shard, folder / f"{len(placed)}.part", metadata={"format": "pt"})
         placed.append(list(shard))
         shard.clear()
@@ -178,11 +178,11 @@ def _write_shards(weights: Iterator[tuple[str, Tensor]], folder: Path, limit: in
     for name, weight in weights:
         taken = weight.numel() * weight.element_size()
         if shard and size + taken > limit:
-            put()
+            flush()
             size = 0
         shard[name] = weight.contiguous()
         size, total = size + taken, total + taken
-    put()
+    flush()
     if len(placed) == 1:
         (folder / "0.part").rename(folder / "model.safetensors")
         return

@@ -17,7 +17,7 @@ from synflaw_audit.repair.methods.base import (
     Method,
     Requirement,
 )
-from synflaw_audit.repair.methods.merge.merging import merged_weights, squared_norms, told
+from synflaw_audit.repair.methods.merge.merging import description, merged_weights, squared_norms
 from synflaw_audit.repair.methods.merge.rules import Rule
 from synflaw_audit.repair.storage.weights import ModelWeights, Weights
 
@@ -68,7 +68,7 @@ class Merge(Method):
         with torch.no_grad():
             for name, weight in merged_weights(base, tunes, coefficients, rule):
                 own[name].copy_(weight)
-        said = told(rule.name, [each.name for each in tunes], coefficients)
+        said = description(rule.name, [each.name for each in tunes], coefficients)
         return Applied(model, seconds=time.perf_counter() - started, says=(said,))
 
     def cost(self, material: Material, context: Context) -> Cost:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synflaw_audit.measures import Batch, Marker, Marks, Score
-from synflaw_audit.measures.intervals import share
+from synflaw_audit.measures.intervals import share_score
 from synflaw_audit.sample.corpus import Corpus
 
 
@@ -27,7 +27,7 @@ class Politeness:
         """The share, with its interval."""
         if not len(corpus):
             return Score(0.0, 0.0, 1.0)
-        return share(self.starts(corpus.texts("answer")), corpus.unit)
+        return share_score(self.starts(corpus.texts("answer")), corpus.unit)
 
     def marker(self, corpus: Corpus) -> Marker | None:
         """Marks the answers, and the phrase in them."""
