@@ -7,6 +7,7 @@ known, words are judged by how they occur outside of it. Refrains join in where 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,16 +16,11 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from synflaw_audit.text.descriptions import described
-from synflaw_audit.text.phrases import Floats, Phrases, frequent, mine, numbered
+from synflaw_audit.text.occurrences import Occurrences, covered, occurrences
+from synflaw_audit.text.phrases import Floats, Level, Phrases, frequent, mine, numbered
 from synflaw_audit.text.refrains import Refrains, covered_by, refrains
 from synflaw_audit.text.slots import learned
-from synflaw_audit.text.templates import (
-    Occurrences,
-    Template,
-    TemplateBook,
-    covered,
-    followed,
-)
+from synflaw_audit.text.templates import Template, TemplateBook, followed
 from synflaw_audit.text.tokens import Ids, Ints, Mask, Tokens, extended
 
 MIN_SHARE = 0.0075  # a template rarer than this is not told from chance
@@ -56,19 +52,18 @@ def fit(texts: pa.Array, tokens: Tokens, unit: Ints, prefix: str = "A") -> Templ
     """
     levels = frequent(tokens, unit)
     phrases = mine(tokens, levels)
-    book = _fitted(tokens, phrases)
+    book, found = _fitted(tokens, levels, phrases)
     if book.templates:
         # Now that most of the format is known, judge words by how they occur outside of it.
-        content = ~book.match(tokens).covered
+        content = ~book.matched(found, tokens).covered
         # Where there is hardly a word of content, nothing is known of words outside of the format.
         if content.sum() >= CONTENT * len(tokens):
             phrases = mine(tokens, levels, content)
-            book = _fitted(tokens, phrases)
+            book, found = _fitted(tokens, levels, phrases)
     said = refrains(tokens, unit)
-    known = covered_by(book, said.phrases, tokens)
+    known = covered_by(found.where(book.core[found.phrase]), said.phrases, tokens)
     if not known.all():
-        book = _fitted(tokens, phrases, said, known)
-    found = book.occurrences(tokens)
+        book, found = _fitted(tokens, levels, phrases, said, known)
     match = book.matched(found, tokens)
     followers = np.flatnonzero(match.template >= 0)
     book = replace(book, slots=learned(tokens, match.covered, followers))
@@ -88,15 +83,23 @@ def fit(texts: pa.Array, tokens: Tokens, unit: Ints, prefix: str = "A") -> Templ
 
 
 def _fitted(
-    tokens: Tokens, phrases: Phrases, said: Refrains | None = None, known: Mask | None = None
-) -> TemplateBook:
+    tokens: Tokens,
+    levels: Sequence[Level],
+    phrases: Phrases,
+    said: Refrains | None = None,
+    known: Mask | None = None,
+) -> tuple[TemplateBook, Occurrences]:
     """Gathers the formulaic phrases into templates and attaches the weaker ones to them.
 
     Args:
         tokens: Of the rows.
-        phrases: Found in them.
+        levels: The frequent sequences of them.
+        phrases: Mined from these.
         said: The refrains, if they are to be templates as well.
         known: bool [refrains], phrases mark them already; they only tell what belongs together.
+
+    Returns:
+        The templates, and where their phrases occur.
     """
     repeated = said or Refrains()
     ids = numbered(tokens)
@@ -104,13 +107,17 @@ def _fitted(
     strong = strong[np.argsort(-phrases.margin[strong] * phrases.share[strong], kind="stable")]
     twice = np.isin(repeated.phrases.gram, phrases.gram[strong])
     strong = strong[~np.isin(phrases.gram[strong], repeated.phrases.gram)]
-    cores = Phrases.joined(repeated.phrases, phrases.where(strong[:MOST_PHRASES]))
-    found = _found(cores, tokens, ids)
+    mined = phrases.where(strong[:MOST_PHRASES])
+    cores = Phrases.joined(repeated.phrases, mined)
+    found = Occurrences.joined(
+        _found(repeated.phrases, tokens, ids),
+        occurrences(mined, levels).numbered_from(len(repeated.phrases)),
+    )
     whole = ~_across_slots(cores, found, len(ids))
     whole[: len(repeated.phrases)] = True  # a refrain is a sentence, and spans no slot
     cores, found = cores.where(whole), found.of(whole)
     if not len(cores):
-        return _book(cores, ids, np.empty(0, bool), np.empty((0, 0), bool))
+        return _book(cores, ids, np.empty(0, bool), np.empty((0, 0), bool)), found
     held = _incidence(found, len(cores), tokens)
     group = _joined(held, repeated.alike)
     member = np.arange(group.max() + 1)[None, :] == group[:, None]
@@ -128,19 +135,23 @@ def _fitted(
 
     weak = np.isfinite(phrases.margin) & (phrases.margin <= 0) & (phrases.bits >= MIN_BITS)
     weaker = phrases.where(np.flatnonzero(weak))
-    places = _found(weaker, tokens, ids)
+    places = occurrences(weaker, levels)
     # Inside of a phrase that is format anyway a weaker one tells nothing of others like it.
     beyond = places if said is None else _reaching_beyond(places, found, len(ids))
     having, bare = (_incidence(where, len(weaker), tokens) for where in (places, beyond))
     attached = _attached(having, bare, weaker.set_off, template, len(kept))
-    held = np.flatnonzero(attached.any(axis=1))
-    both = Phrases.joined(cores, weaker.where(held))
-    member = np.concatenate([member, attached[held]])
-    return _book(both, ids, np.arange(len(both)) < len(cores), member)
+    joins = attached.any(axis=1)
+    both = Phrases.joined(cores, weaker.where(joins))
+    member = np.concatenate([member, attached[joins]])
+    book = _book(both, ids, np.arange(len(both)) < len(cores), member)
+    beside = places.of(joins).numbered_from(len(cores))
+    return book, Occurrences.joined(found.of(common), beside)
 
 
 def _found(phrases: Phrases, tokens: Tokens, ids: Ids) -> Occurrences:
-    """Where each of the phrases occurs in the tokens they were mined from."""
+    """Where refrains occur in the tokens that they are of."""
+    if not len(phrases):
+        return occurrences(phrases, ())
     everything = np.ones((len(phrases), 1), dtype=bool)
     return _book(phrases, ids, everything[:, 0], everything).occurrences(tokens)
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +87,9 @@ class Level:
     count: Ints  # per phrase, occurrences
     inside: Ints  # per phrase, occurrences in one longer phrase that nearly all its rows hold
     example: Ints  # per phrase
+    parts: tuple[Places, Places]  # per phrase, those one token shorter: the first and the last
+    set_off: Floats  # per phrase
+    eligible: Mask  # per phrase, it says something, and not in labels alone
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,9 @@ def _level(length: int, at: Places, gram: Ids, support: _Support) -> Level:
         count=np.bincount(of, minlength=len(chosen)),
         inside=np.zeros(len(chosen), dtype=np.int64),
         example=_firsts(of, at, len(chosen)),
+        parts=(chosen[:0], chosen[:0]),
+        set_off=np.zeros(len(chosen)),
+        eligible=np.zeros(len(chosen), dtype=bool),
     )
 
 
@@ -145,33 +150,42 @@ def _firsts(group: Places, at: Places, groups: int) -> Ints:
 
 def _levels(tokens: Tokens, support: _Support) -> Iterator[Level]:
     """Frequent phrases of one token, then two, ...: each from the frequent ones below it."""
-    ids = numbered(tokens)
+    ids, labels = numbered(tokens), labels_in(tokens)[tokens.row]
     places = np.arange(len(ids), dtype=np.int32)
     below = _level(1, places, extended(np.zeros_like(ids), ids), support)
     while len(below.at):
         # A longer phrase can be frequent only where both of its parts are.
-        index = np.full(len(ids) + 1, -1, dtype=np.int32)
-        index[below.at] = np.arange(len(below.at))
         after = np.minimum(below.at + below.length, len(ids) - 1)
-        both = (index[below.at + 1] >= 0) & (tokens.row[below.at] == tokens.row[after])
+        both = np.append(below.at[1:] == below.at[:-1] + 1, False)
+        both &= tokens.row[below.at] == tokens.row[after]
         both &= below.length < LONGEST
         gram = extended(below.gram[below.group[both]], ids[after[both]])
         above = _level(below.length + 1, below.at[both], gram, support)
-        for part in (below.group[index[above.at]], below.group[index[above.at + 1]]):
-            covering = above.rows[above.group] > CLOSED * below.rows[part]
-            np.maximum.at(below.inside, part[covering], above.count[above.group[covering]])
+        first = np.searchsorted(below.at, above.example)
+        above.parts = below.group[first], below.group[first + 1]
+        for part in above.parts:
+            covering = above.rows > CLOSED * below.rows[part]
+            np.maximum.at(below.inside, part[covering], above.count[covering])
         yield below
+        above.set_off, above.eligible = _set_off(tokens, above), _eligible(tokens, labels, above)
         below = above
 
 
-def _information(tokens: Tokens, frequency: Ints, total: int, level: Level) -> Floats:
-    """Bits of each phrase under the frequencies its words have outside the phrase, of a total."""
+def _information(ids: Ids, frames: float, frequency: Ints, total: int, level: Level) -> Floats:
+    """Bits of each phrase under the frequencies its words have outside the phrase, of a total.
+
+    Args:
+        ids: Of the tokens, numbers made equal.
+        frames: The share of tokens that begin a row.
+        frequency: int64 [tokens], how often each one's word occurs.
+        total: Of all words that are counted.
+        level: The phrases.
+    """
     window = level.example[:, None] + np.arange(level.length)
-    word = numbered(tokens)[window]
+    word = ids[window]
     within = (word[:, :, None] == word[:, None, :]).sum(axis=2)
     outside = np.maximum(frequency[window] - level.count[:, None] * within, 0) + 0.5
     chance = outside / np.maximum(total - level.count * level.length, total / 2)[:, None]
-    frames = len(tokens) / len(tokens.ids)
     chance = np.where((word == START) | (word == END), frames, chance)
     chance = np.where(word == NUMBER, 1.0, np.minimum(chance, 1.0))
     return np.asarray(-np.log2(chance).sum(axis=1))
@@ -197,17 +211,20 @@ def _set_off(tokens: Tokens, level: Level) -> Floats:
     return _share_of(bound, level)
 
 
-def _worded(tokens: Tokens, level: Level) -> Mask:
-    """Phrases that hold more than numbers, line breaks and the marks that end sentences."""
+def _eligible(tokens: Tokens, labels: Mask, level: Level) -> Mask:
+    """Phrases that hold more than numbers, line breaks and the marks that end sentences.
+
+    ``labels`` says of every token whether its row is a label, which most of a phrase's are not.
+    """
     blank = tokens.breaks | tokens.stops | tokens.number
     window = level.example[:, None] + np.arange(level.length)
-    return np.asarray(~blank[window].all(axis=1))
+    return ~blank[window].all(axis=1) & (_share_of(labels[level.at], level) <= 0.5)
 
 
-def _whole(tokens: Tokens, level: Level) -> Mask:
+def _whole(ids: Ids, level: Level) -> Mask:
     """Phrases that are a whole answer, from its first token to its last."""
     last = level.example + level.length - 1
-    return np.asarray((tokens.ids[level.example] == START) & (tokens.ids[last] == END))
+    return np.asarray((ids[level.example] == START) & (ids[last] == END))
 
 
 def frequent(
@@ -249,48 +266,29 @@ def mine(tokens: Tokens, levels: Sequence[Level], content: Mask | None = None) -
         return none()
     frequency = _frequencies(len(tokens.ids), levels[0], content)
     total = len(tokens.ids) if content is None else max(int(content.sum()), 1)
-    labels = labels_in(tokens)[tokens.row]
-    # Of each position's phrase: the best worth of any part of it and that part's rows, and the
-    # best margin of the parts that are kept.
-    worth, rows, kept_margin = (np.full(len(tokens.ids) + 1, -np.inf) for _ in range(3))
-    parts: list[Phrases] = []
-    for below, level in pairwise(levels):
-        found = _judged(tokens, frequency, total, labels, level)
-        at = level.example
-        value = found.bits - COST * np.log2(1 / found.share)
+    ids = numbered(tokens)
+    # Of every phrase below: the best worth of any part of it and that part's rows, and the best
+    # margin of the parts that are kept.
+    worth, rows, margin = (np.full(len(levels[0].gram), -np.inf) for _ in range(3))
+    found: list[Phrases] = []
+    for level in levels[1:]:
+        judged = _judged(ids, len(tokens) / len(ids), frequency, total, level)
+        value = judged.bits - COST * np.log2(1 / judged.share)
+        first, last = level.parts
+        part = np.where(worth[first] >= worth[last], first, last)
         # A part that hardly any other row holds does not rule out the longer phrase.
-        shorter = value <= _inner(worth, worth, at)
-        shorter &= level.rows < RIVAL * _inner(worth, rows, at)
+        shorter = (value <= worth[part]) & (level.rows < RIVAL * rows[part])
         # A whole answer that holds a formulaic phrase is that phrase with its slot filled in.
-        filled = _whole(tokens, level) & (_inner(kept_margin, kept_margin, at) > 0)
+        inner = np.maximum(margin[first], margin[last])
+        filled = _whole(ids, level) & (inner > 0)
         closed = level.inside <= AGAIN * level.count
-        kept = closed & ((found.margin <= 0) | ~(shorter | filled))
-        margin = np.where(kept, found.margin, -np.inf)
-        nested = (
-            _nested(worth, worth, level, value, value),
-            _nested(worth, rows, level, value, level.rows),
-            _nested(kept_margin, kept_margin, level, margin, margin),
-        )
-        for best, of_level in zip((worth, rows, kept_margin), nested, strict=True):
-            best[below.at] = -np.inf
-            best[level.at] = of_level
-        parts.append(found.where(kept))
-    return Phrases.joined(none(), *parts)
-
-
-def _inner(best: Floats, of: Floats, at: Ints | Places) -> Floats:
-    """What is told of a phrase's best part, which lies in one of its two parts a token shorter."""
-    return np.where(best[at] >= best[at + 1], of[at], of[at + 1])
-
-
-def _nested(best: Floats, of: Floats, level: Level, value: Floats, own: Floats | Ints) -> Floats:
-    """The same for the next length: the phrase's own if that is better than its best part.
-
-    Returns:
-        float64 [occurrences].
-    """
-    better = value[level.group] >= _inner(best, best, level.at)
-    return np.where(better, own[level.group], _inner(best, of, level.at))
+        kept = closed & ((judged.margin <= 0) | ~(shorter | filled))
+        found.append(judged.where(kept))
+        better = value >= worth[part]
+        worth = np.where(better, value, worth[part])
+        rows = np.where(better, level.rows, rows[part])
+        margin = np.maximum(np.where(kept, judged.margin, -np.inf), inner)
+    return Phrases.joined(none(), *found)
 
 
 def _frequencies(tokens: int, once: Level, content: Mask | None) -> Ints:
@@ -302,20 +300,14 @@ def _frequencies(tokens: int, once: Level, content: Mask | None) -> Ints:
     return frequency
 
 
-def _judged(tokens: Tokens, frequency: Ints, total: int, labels: Mask, level: Level) -> Phrases:
-    """Every phrase of one length with its information and margin.
-
-    ``labels`` says of every token whether its row is a label.
-    """
-    bits = _information(tokens, frequency, total, level)
-    set_off = _set_off(tokens, level)
+def _judged(ids: Ids, frames: float, frequency: Ints, total: int, level: Level) -> Phrases:
+    """Every phrase of one length with its information and margin; see ``_information``."""
+    bits = _information(ids, frames, frequency, total, level)
     rarity = np.log2(1 / level.share)
     idiom = np.min([floor + slope * rarity for floor, slope in IDIOM], axis=0)
-    margin = bits - idiom - LOOSE * (1 - set_off)
-    margin[~_worded(tokens, level)] = -np.inf
-    margin[_share_of(labels[level.at], level) > 0.5] = -np.inf
+    margin = np.where(level.eligible, bits - idiom - LOOSE * (1 - level.set_off), -np.inf)
     length = np.full(len(level.gram), level.length)
-    return Phrases(level.gram, length, level.example, level.share, bits, set_off, margin)
+    return Phrases(level.gram, length, level.example, level.share, bits, level.set_off, margin)
 
 
 def none() -> Phrases:

@@ -19,8 +19,8 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from synflaw_audit.text.kernels import MIX, MULTIPLIER
+from synflaw_audit.text.occurrences import Occurrences
 from synflaw_audit.text.phrases import IDIOM, Floats, Phrases, none, numbered
-from synflaw_audit.text.templates import TemplateBook
 from synflaw_audit.text.tokens import Ids, Ints, Mask, Tokens, extended
 
 LEAST_UNITS, LEAST_SHARE = 5, 0.001  # hold a refrain
@@ -115,13 +115,16 @@ def refrains(tokens: Tokens, unit: Ints) -> Refrains:
     )
 
 
-def covered_by(book: TemplateBook, said: Phrases, tokens: Tokens) -> Mask:
+def covered_by(found: Occurrences, said: Phrases, tokens: Tokens) -> Mask:
     """Which refrains hold a formulaic phrase of a template, so that it finds them: bool [refrains].
 
     The marks and line breaks around a sentence may belong to the phrase.
+
+    Args:
+        found: Where the formulaic phrases occur.
+        said: The refrains.
+        tokens: Of the rows.
     """
-    found = book.occurrences(tokens)
-    found = found.where(book.core[found.phrase])
     bound = np.flatnonzero(~(tokens.breaks | tokens.stops))
     first, last = said.example, said.example + said.length
     reach = np.concatenate([[-1], bound, [len(tokens.ids)]])

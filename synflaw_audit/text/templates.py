@@ -7,7 +7,7 @@ template and the words that are its format, ``spans`` the characters. ``template
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from synflaw_audit.findings.finding import MarkedText, TemplateKind
 from synflaw_audit.text.kernels import phrases as kernels
+from synflaw_audit.text.occurrences import Occurrences, covered
 from synflaw_audit.text.phrases import Floats, labels_in, numbered
 from synflaw_audit.text.slots import Slots
 from synflaw_audit.text.tokens import Ids, Ints, Mask, Places, Tokens, unicode, utf8
@@ -70,30 +71,6 @@ class Match:
     template: Ints
     bits: Floats
     covered: Mask
-
-
-@dataclass(frozen=True)
-class Occurrences:
-    """Where phrases occur in some tokens, as parallel arrays [occurrences].
-
-    Attributes:
-        at: int64, the first token.
-        length: int64, in tokens.
-        phrase: int64, which phrase.
-    """
-
-    at: Ints
-    length: Ints
-    phrase: Ints
-
-    def where(self, kept: Mask) -> Occurrences:
-        """Those that a mask keeps."""
-        return Occurrences(self.at[kept], self.length[kept], self.phrase[kept])
-
-    def of(self, kept: Mask) -> Occurrences:
-        """Those of the phrases that a mask keeps, which are numbered anew."""
-        these = self.where(kept[self.phrase])
-        return replace(these, phrase=(np.cumsum(kept) - 1)[these.phrase])
 
 
 @dataclass(frozen=True)
@@ -159,13 +136,6 @@ def followed(
         held = (evidence.max(axis=1) > 0) & ~labels_in(tokens)
         chosen[held] = evidence[held].argmax(axis=1)
     return chosen, strongest
-
-
-def covered(found: Occurrences, size: int) -> Mask:
-    """Which tokens the phrases cover."""
-    change = np.bincount(found.at, minlength=size + 1)
-    change -= np.bincount(found.at + found.length, minlength=size + 1)
-    return np.asarray(np.cumsum(change[:-1]) > 0)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, fields
 from functools import cache
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -52,6 +52,16 @@ __all__ = [
 POINTS = 0x110000
 # Beyond these planes nothing is assigned but private use, which separates words as a space does.
 _ASSIGNED = (range(0x40000), range(0xE0000, 0xE1000))
+_CASED = range(0x20000)  # beyond them no letter has two cases, and no character is a space
+
+# What a token is made of, by the general category of a character.
+_CLASSES = {
+    **dict.fromkeys(("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nl", "No"), WORD),
+    **dict.fromkeys(("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"), PUNCTUATION),
+    **dict.fromkeys(("Sm", "Sc", "Sk", "So"), PUNCTUATION),
+    **dict.fromkeys(("Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn"), SPACE),
+    "Nd": DIGIT,
+}
 
 # Scripts that do not separate words by spaces: each character is a token.
 _ALONE_RANGES = (
@@ -167,14 +177,14 @@ def unicode() -> Unicode:
     classes = np.full(POINTS, SPACE, dtype=np.uint8)
     lower = np.arange(POINTS, dtype=np.uint64)
     blank, ends = np.zeros(POINTS, dtype=bool), np.zeros(POINTS, dtype=bool)
-    by_category = {"L": WORD, "M": WORD, "N": WORD, "P": PUNCTUATION, "S": PUNCTUATION}
-    for point in chain(*_ASSIGNED):
-        character = chr(point)
-        category = unicodedata.category(character)
-        classes[point] = DIGIT if category == "Nd" else by_category.get(category[0], SPACE)
-        blank[point] = character.isspace()
-        if len(small := character.lower()) == 1:
-            lower[point] = ord(small)
+    for points in _ASSIGNED:
+        categories = map(unicodedata.category, map(chr, points))
+        classes[points.start : points.stop] = list(map(_CLASSES.__getitem__, categories))
+    letters = list(map(chr, _CASED))
+    blank[: len(letters)] = list(map(str.isspace, letters))
+    for character, small in zip(letters, map(str.lower, letters), strict=True):
+        if small != character and len(small) == 1:
+            lower[ord(character)] = ord(small)
     for first, last in _ALONE_RANGES:
         span = classes[first : last + 1]
         span[span == WORD] = ALONE
