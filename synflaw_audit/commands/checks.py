@@ -11,7 +11,9 @@ from synflaw_audit.commands.console import stdout
 from synflaw_audit.commands.options import Checks
 from synflaw_audit.errors import InputError
 
-app = typer.Typer(no_args_is_help=True, help="The checks that an audit judges by.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The checks that an audit judges by."
+)
 
 
 @app.command("list")

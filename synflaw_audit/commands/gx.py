@@ -18,6 +18,7 @@ from synflaw_audit.commands.console import stdout, write
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="Use the audit as Great Expectations expectations (needs the extra 'gx').",
 )
 
