@@ -21,10 +21,10 @@ from synflaw_audit.flagging.flags import Flagger
 from synflaw_audit.flagging.groups import Grouper, GroupSketches
 from synflaw_audit.flagging.tally import Tally
 from synflaw_audit.reading.base import Input
+from synflaw_audit.reading.batches import records_of
 from synflaw_audit.reading.index import Indexed
 from synflaw_audit.reading.ledger import Ledger, OnReject
 from synflaw_audit.reading.schemas import Schema
-from synflaw_audit.reading.source import records_of
 from synflaw_audit.records import FLAGGED_AND_INDEX
 from synflaw_audit.sample.fields import FieldSketcher
 from synflaw_audit.sample.repeats import RepeatsSketcher

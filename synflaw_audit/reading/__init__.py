@@ -8,7 +8,8 @@ and never stop the run.
 The modules, in the order in which data passes through them: ``inputs`` finds the files or tables,
 ``text`` (with ``json_documents``) and ``tables`` read them piece by piece, ``schemas`` finds out
 which columns hold the question and the answer, ``conversations`` reads lists of messages,
-``columns`` makes records of plain text columns at once, ``source`` puts it together.
+``columns`` makes records of plain text columns at once, ``batches`` of whatever rows there are,
+``source`` puts it together.
 """
 
 from __future__ import annotations

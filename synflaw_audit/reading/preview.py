@@ -8,11 +8,12 @@ from typing import Any
 
 from synflaw_audit.findings.accounts import Skipped
 from synflaw_audit.reading.base import Input
+from synflaw_audit.reading.batches import records_of
 from synflaw_audit.reading.ledger import Ledger
 from synflaw_audit.reading.rows import Rejected
 from synflaw_audit.reading.schemas import Schema
 from synflaw_audit.reading.schemas.find import flags_of
-from synflaw_audit.reading.source import Source, records_of
+from synflaw_audit.reading.source import Source
 
 _PIECE_ROWS = 64
 _MOST_REJECTED = 3

@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from synflaw_audit.findings.finding import MarkedText, TemplateKind
+from synflaw_audit.text.characters import unicode
 from synflaw_audit.text.kernels import phrases as kernels
 from synflaw_audit.text.occurrences import Occurrences, covered
 from synflaw_audit.text.phrases import Floats, labels_in, numbered
 from synflaw_audit.text.slots import Slots
-from synflaw_audit.text.tokens import Ids, Ints, Mask, Places, Tokens, unicode, utf8
+from synflaw_audit.text.tokens import Ids, Ints, Mask, Places, Tokens, utf8
 
 SLOT = "<*>"
 _SEPARATORS = ",;:.'\"()\u2018\u2019\u201c\u201d\u2013\u2014-\u3001\uff0c\uff1b\uff1a\u060c"

@@ -24,9 +24,9 @@ from synflaw_audit.engines.partitions import (
 from synflaw_audit.engines.spark.inputs import _before
 from synflaw_audit.reading import Rejected, open_source
 from synflaw_audit.reading.base import Input
+from synflaw_audit.reading.batches import records_of
 from synflaw_audit.reading.ledger import Ledger
 from synflaw_audit.reading.schemas import Pair
-from synflaw_audit.reading.source import records_of
 
 SCHEMA = Pair("question", "answer")
 LINES = st.sampled_from(
