@@ -140,7 +140,7 @@ def _fitted(
     beyond = places if said is None else _reaching_beyond(places, found, len(ids))
     having, bare = (_incidence(where, len(weaker), tokens) for where in (places, beyond))
     attached = _attached(having, bare, weaker.set_off, template, len(kept))
-    joins = attached.any(axis=1)
+    joins: Mask = np.asarray(attached.any(axis=1))
     both = Phrases.joined(cores, weaker.where(joins))
     member = np.concatenate([member, attached[joins]])
     book = _book(both, ids, np.arange(len(both)) < len(cores), member)

@@ -135,7 +135,7 @@ def _level(length: int, at: Places, gram: Ids, support: _Support) -> Level:
         count=np.bincount(of, minlength=len(chosen)),
         inside=np.zeros(len(chosen), dtype=np.int64),
         example=_firsts(of, at, len(chosen)),
-        parts=(chosen[:0], chosen[:0]),
+        parts=(of[:0], of[:0]),
         set_off=np.zeros(len(chosen)),
         eligible=np.zeros(len(chosen), dtype=bool),
     )
@@ -218,7 +218,7 @@ def _eligible(tokens: Tokens, labels: Mask, level: Level) -> Mask:
     """
     blank = tokens.breaks | tokens.stops | tokens.number
     window = level.example[:, None] + np.arange(level.length)
-    return ~blank[window].all(axis=1) & (_share_of(labels[level.at], level) <= 0.5)
+    return np.asarray(~blank[window].all(axis=1) & (_share_of(labels[level.at], level) <= 0.5))
 
 
 def _whole(ids: Ids, level: Level) -> Mask:
