@@ -11,13 +11,12 @@ from itertools import groupby, pairwise, takewhile
 import numpy as np
 import pyarrow as pa
 
+from synflaw_audit.text.characters import _ALONE_RANGES, _STOPS
 from synflaw_audit.text.templates import spans
 from synflaw_audit.text.tokens import (
     _ABBREVIATIONS,
-    _ALONE_RANGES,
     _BEFORE_NUMBERS,
     _LETTERS,
-    _STOPS,
     END,
     START,
     Mask,

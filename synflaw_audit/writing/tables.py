@@ -50,8 +50,12 @@ def split_table(
         rows: Those that are dropped.
         editor: Edits some of the others; one that it cannot edit is dropped, too.
 
+    Returns:
+        How many rows each side got; rows of damaged pieces are on neither.
+
     Raises:
         InputError: It cannot be opened, or holds what cannot be written again.
+        OSError: A side cannot be written.
     """
     counts = Counts()
     form = _Parquet(item.path) if item.format == "parquet" else _Arrow(item.path)

@@ -40,8 +40,13 @@ def split_text(
         rows: Those that are dropped.
         editor: Edits some of the others; one that it cannot edit is dropped, too.
 
+    Returns:
+        How many rows each side got. What is no row is not counted: a header goes to both sides,
+        blank lines to the kept one.
+
     Raises:
         InputError: It cannot be opened.
+        OSError: A side cannot be written.
     """
     sides = Sides(kept, dropped, rows, editor)
     with open_stream(item.name, item.path, item.encoding) as stream:
