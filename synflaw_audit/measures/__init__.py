@@ -21,6 +21,7 @@ MEASURES: Registry[type[Measure]] = Registry(
         "layout_concentration": "synflaw_audit.measures.layout:LayoutConcentration",
         "length_uniformity": "synflaw_audit.measures.lengths:LengthUniformity",
         "near_duplicate_share": "synflaw_audit.measures.near_duplicates:NearDuplicateShare",
+        "opening_concentration": "synflaw_audit.measures.openings:OpeningConcentration",
         "perplexity_narrowness": "synflaw_audit.measures.perplexity:PerplexityNarrowness",
         "question_echo": "synflaw_audit.measures.echo:QuestionEcho",
         "self_repetition": "synflaw_audit.measures.repetition:SelfRepetition",

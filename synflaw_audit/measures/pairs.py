@@ -16,18 +16,21 @@ from synflaw_audit.text.phrases import Floats
 from synflaw_audit.text.tokens import Ints
 
 
-def of_a_kind(kind: Ints, unit: Ints) -> Ints:
-    """How many rows of other units are of each row's kind: int64 [rows].
+def of_a_kind(kind: Ints, unit: Ints, weight: Floats | None = None) -> Floats:
+    """How many rows of other units are of each row's kind, or what they weigh: float64 [rows].
 
     Args:
         kind: int64 [rows], numbers from 0; -1 for a row that is like no other.
         unit: int64 [rows].
+        weight: float64 [rows]; 1 each if not given.
     """
     known = kind >= 0
-    both = np.unique(np.stack([kind, unit]), axis=1, return_inverse=True, return_counts=True)
-    inside = both[2][both[1].ravel()]
-    alike = np.bincount(kind[known], minlength=1)[np.maximum(kind, 0)]
-    return np.where(known, alike - inside, 0).astype(np.int64)
+    both = np.unique(np.stack([kind, unit]), axis=1, return_inverse=True)[1].ravel()
+    inside = np.bincount(both, weight)[both]
+    alike = np.bincount(kind[known], None if weight is None else weight[known], minlength=1)[
+        np.maximum(kind, 0)
+    ]
+    return np.where(known, np.maximum(alike - inside, 0.0), 0.0)
 
 
 def within_reach(values: Floats, reach: float, unit: Ints) -> Ints:
@@ -43,17 +46,22 @@ def _counted(values: Floats, reach: float) -> Ints:
     return above - np.searchsorted(ordered, values - reach, side="left")
 
 
-def pair_share(partners: Floats | Ints, unit: Ints, *, root: bool = False) -> Score:
+def pair_share(
+    partners: Floats | Ints, unit: Ints, *, root: bool = False, weight: Floats | None = None
+) -> Score:
     """The share of pairs that are alike, or its root, with its interval.
 
     Args:
         partners: [rows], the row's partners in other units, or what they weigh.
         unit: int64 [rows].
         root: Score the root of the share: if one kind prevails, about its share of rows.
+        weight: float64 [rows], of mean 1: a pair weighs the product of its rows'; 1 if not given.
     """
-    others = len(unit) - np.bincount(unit)[unit]
-    if not others.any():
+    if not len(unit) or np.ptp(unit) == 0:  # no pair is of different units
         return Score(0.0, 0.0, 1.0)
+    weight = np.ones(len(unit)) if weight is None else weight
+    others = weight * (weight.sum() - np.bincount(unit, weight)[unit])
+    partners = weight * partners
     chance = float(partners.sum() / others.sum())
     influence = 2 * (partners - chance * others) / others.mean()
     value = float(np.sqrt(chance)) if root else chance

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from measured import corpus_of
 
-from synflaw_audit.measures.template_openings import TemplateOpening, recurring
+from synflaw_audit.measures.template_openings import TemplateOpening, before_end, recurring
+from synflaw_audit.text.tokens import tokenize
 
 FRAME = "Certainly ! Here is what you should know about it :"
 CLOSING = "I hope that this will be of some help to you ."
@@ -43,9 +45,23 @@ def test_several_wordings_count_together() -> None:
     assert opening([f"{REFUSALS[n % 3]}" for n in range(300)]) == pytest.approx(1.0)
 
 
-def test_a_template_further_in_does_not_count() -> None:
+@pytest.mark.parametrize("before", [1, 10, 40, 200])
+def test_a_template_that_ends_an_answer_counts_by_what_stands_before_it(before: int) -> None:
     rng = np.random.default_rng(1)
-    assert opening([f"{free(rng)} {CLOSING}" for _ in range(400)]) == 0
+    found = opening([f"{free(rng, before)} {CLOSING}" for _ in range(400)])
+    assert found == pytest.approx(np.exp(-before / 20), abs=0.01)
+
+
+def test_what_stands_before_an_end_is_counted_in_tokens() -> None:
+    tokens = tokenize(pa.array(["a b c d", "a b c d", "", "a b"]))
+    told = ["-", "a"], ["c", "d"], [], ["a", "b"]
+    texts = [["a", "b", "c", "d"], ["a", "b", "c", "d"], [], ["a", "b"]]
+    covered = [
+        held
+        for row, words in zip(texts, told, strict=True)
+        for held in (False, *(word in words for word in row), False)
+    ]
+    assert before_end(np.array(covered), tokens, 2).tolist() == [np.inf, 2, np.inf, 0]
 
 
 def test_content_before_the_template_does_not_count() -> None:
@@ -82,7 +98,9 @@ def test_what_is_said_to_a_form_of_asking_alone_hardly_counts() -> None:
     assert TemplateOpening().score(corpus_of(framed, asked[:200])).value == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("wrong", [{"words": 0}, {"recurring": 0.0}, {"hedge": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"words": 0}, {"recurring": 0.0}, {"hedge": 0.0}, {"reach": 0.0}]
+)
 def test_parameters_out_of_range_are_named(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
         TemplateOpening(**wrong)
