@@ -57,30 +57,25 @@ def main() -> None:
     options = parser.parse_args()
     commits = [git("rev-parse", "--short", c).strip() for c in (options.before, options.after)]
     with tempfile.TemporaryDirectory() as name:
-        trees = [unpacked(commit, Path(name)) for commit in commits]
+        work = options.work or Path(name)
+        trees = [unpacked(commit, work) for commit in commits]
         found = []
         for corpus in corpora(options.data, options.without):
-            known = options.work and options.work / f"{'-'.join(commits)}-{corpus.stem}.json"
-            if known and known.exists():
-                found.append(Comparison(**json.loads(known.read_text(encoding="utf-8"))))
-                continue
-            found.append(compared(corpus, trees, Path(name)))
-            print(found[-1], file=sys.stderr)
-            if known:
-                known.parent.mkdir(parents=True, exist_ok=True)
-                known.write_text(json.dumps(asdict(found[-1])), encoding="utf-8")
+            known = work / f"{'-'.join(commits)}-{corpus.stem}.json"
+            if not known.exists():
+                comparison = compared(corpus, trees, work)
+                known.write_text(json.dumps(asdict(comparison)), encoding="utf-8")
+                print(comparison, file=sys.stderr)
+            found.append(Comparison(**json.loads(known.read_text(encoding="utf-8"))))
     print(written(commits, found))
 
 
 def corpora(data: Path | None, without: str) -> list[Path]:
-    """The sample data, and the files of a folder."""
+    """The sample data, and the files of a folder, the small ones first."""
     folders = [SAMPLE_DATA, *([] if data is None else [data])]
-    files = [path for folder in folders for path in sorted(folder.iterdir())]
-    return [
-        path.resolve()
-        for path in files
-        if path.suffix in ENDINGS and not path.name.startswith(without)
-    ]
+    files = [path for folder in folders for path in folder.iterdir()]
+    chosen = (p for p in files if p.suffix in ENDINGS and not p.name.startswith(without))
+    return sorted((p.resolve() for p in chosen), key=lambda path: (path.stat().st_size, path))
 
 
 def compared(corpus: Path, trees: list[Path], folder: Path) -> Comparison:

@@ -65,13 +65,13 @@ class Anatomy:
 
     def to_json(self) -> str:
         """What ``anatomy.json`` holds."""
-        told = {
+        values = {
             **asdict(self),
             "settled": self.settled,
             "by_module": self.by_module(),
             "by_layer": {str(layer): share for layer, share in self.by_layer().items()},
         }
-        return orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+        return orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
 def anatomy(model: str, base: str, flagged: pa.Table | str | Path | Sequence[MarkedRow]) -> Anatomy:
@@ -111,7 +111,7 @@ def marked_rows(flagged: pa.Table | str | Path) -> Sequence[MarkedRow]:
     columns = ["question", "answer", "system", "template_spans"]
     try:
         table = flagged if isinstance(flagged, pa.Table) else pq.read_table(flagged)
-        told = table.select(columns).to_pylist()
+        records = table.select(columns).to_pylist()
     except (pa.ArrowException, OSError, KeyError) as error:
         raise InputError(f"{flagged}: not the flagged rows of an audit: {error}") from error
     rows = [
@@ -121,7 +121,7 @@ def marked_rows(flagged: pa.Table | str | Path) -> Sequence[MarkedRow]:
             tuple((span["start"], span["end"]) for span in row["template_spans"]),
             row["system"] or "",
         )
-        for row in told
+        for row in records
         if row["template_spans"]
     ]
     if not rows:

@@ -57,8 +57,8 @@ class _TransientError(Exception):
         pause: Seconds that the server asks for; None if it does not say.
     """
 
-    def __init__(self, told: str, pause: float | None = None) -> None:
-        super().__init__(told)
+    def __init__(self, message: str, pause: float | None = None) -> None:
+        super().__init__(message)
         self.pause = pause
 
 
@@ -109,9 +109,9 @@ class ChatServer:
         Raises:
             EndpointError: It cannot be asked.
         """
-        told = self._asked("models", None)
+        reply = self._asked("models", None)
         try:
-            return [str(model["id"]) for model in told["data"]]
+            return [str(model["id"]) for model in reply["data"]]
         except (LookupError, TypeError) as error:
             raise EndpointError(f"{self.url}/models: its answer is no list of models") from error
 
@@ -130,7 +130,7 @@ class ChatServer:
         Raises:
             EndpointError: The server refuses, or could not answer as often as it was asked.
         """
-        told = self._asked(
+        reply = self._asked(
             "chat/completions",
             {
                 "model": model,
@@ -140,9 +140,9 @@ class ChatServer:
                 "seed": seed,
             },
         )
-        choice = told["choices"][0]
+        choice = reply["choices"][0]
         text = choice["message"]["content"] or ""
-        usage = told.get("usage")
+        usage = reply.get("usage")
         counted = usage if isinstance(usage, dict) else {}
         return Completion(
             text,
@@ -181,11 +181,11 @@ class ChatServer:
             self._past.reached = True
             raise self._refused(address, error) from error
         except (OSError, http.client.HTTPException) as error:
-            told = f"cannot be reached: {self._hidden(str(error))}"
+            problem = f"cannot be reached: {self._hidden(str(error))}"
             # A connection that was never made; a timeout once it is made is no URLError.
             if isinstance(error, urllib.error.URLError) and not self._past.reached:
-                raise EndpointError(f"{address}: {told}") from error
-            raise _TransientError(told) from error
+                raise EndpointError(f"{address}: {problem}") from error
+            raise _TransientError(problem) from error
         self._past.reached = True
         if len(read) > _MOST_BYTES:
             raise EndpointError(f"{address}: its answer is larger than {_MOST_BYTES:,} bytes")
@@ -196,10 +196,10 @@ class ChatServer:
             said = error.read(_MOST_SAID).decode(errors="replace")
         except (OSError, http.client.HTTPException):
             said = ""
-        told = f"answered {error.code}: {self._hidden(said)}"
+        problem = f"answered {error.code}: {self._hidden(said)}"
         if error.code in _AGAIN or error.code >= 500:
-            return _TransientError(told, _seconds(error.headers.get("Retry-After")))
-        return EndpointError(f"{address}: {told}")
+            return _TransientError(problem, _seconds(error.headers.get("Retry-After")))
+        return EndpointError(f"{address}: {problem}")
 
     def _hidden(self, text: str) -> str:
         """A message without the key, should the server have put it into one."""
@@ -208,32 +208,32 @@ class ChatServer:
 
 def _parsed(address: str, read: bytes, *, completion: bool) -> dict[str, Any]:
     try:
-        told = json.loads(read)
+        reply = json.loads(read)
     except ValueError as error:  # it breaks off, or is no JSON: a proxy's page, say
         raise _TransientError(f"its answer is no JSON ({error})") from error
     if not completion:
-        return told if isinstance(told, dict) else {}
+        return reply if isinstance(reply, dict) else {}
     try:
-        content = told["choices"][0]["message"]["content"]
+        content = reply["choices"][0]["message"]["content"]
         if content is not None and not isinstance(content, str):
             raise TypeError("its content is no text")
     except (LookupError, TypeError) as error:
         raise EndpointError(
             f"{address}: its answer is no chat completion ({type(error).__name__}: {error})"
         ) from error
-    return dict(told)
+    return dict(reply)
 
 
-def _seconds(told: str | None) -> float | None:
+def _seconds(header: str | None) -> float | None:
     try:
-        return max(float(told), 0.0) if told else None
+        return max(float(header), 0.0) if header else None
     except ValueError:  # a date
         return None
 
 
-def _count(told: object, text: str) -> int:
+def _count(count: object, text: str) -> int:
     """Tokens as the server counted them; a quarter of the characters if it did not."""
-    return told if isinstance(told, int) and told >= 0 else about_tokens(text)
+    return count if isinstance(count, int) and count >= 0 else about_tokens(text)
 
 
 def about_tokens(text: str) -> int:

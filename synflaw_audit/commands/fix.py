@@ -166,10 +166,10 @@ def _require_one(treating: FixOptions, policy: Path | None) -> None:
         if given
     ]
     if len(chosen) != 1:
-        told = "none of them" if not chosen else " and ".join(chosen)
+        named = "none of them" if not chosen else " and ".join(chosen)
         raise InputError(
             f"what is to become of flagged rows? Give --drop, --cap N, --cut or --rewrite-with "
-            f"NAME (with --cap N for rows of which that fails) or --plan FILE, not {told}"
+            f"NAME (with --cap N for rows of which that fails) or --plan FILE, not {named}"
         )
     if treating.rewrite_with is None:
         for name, given in (
@@ -211,12 +211,12 @@ def _rewriting(name: str, treating: FixOptions, seed: int) -> Strategy:
     from synflaw_audit.rewriting.registry import rewriter_named
     from synflaw_audit.rewriting.settings import load_settings
 
-    told = RewriteSettings() if treating.rewriting is None else load_settings(treating.rewriting)
-    told = replace(told, seed=told.seed or seed)
+    options = RewriteSettings() if treating.rewriting is None else load_settings(treating.rewriting)
+    options = replace(options, seed=options.seed or seed)
     return Rewrite(
-        lambda natural: rewriter_named(name, natural, told),
+        lambda natural: rewriter_named(name, natural, options),
         Cap(treating.cap or 0, seed),
-        told,
+        options,
         dry_run=treating.dry_run,
         replay=treating.rewrite_for is not None,
     )

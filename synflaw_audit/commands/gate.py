@@ -218,11 +218,11 @@ def _split(original: Original, report: Report, folder: Path) -> Split:
 
 def _show_split(split: Split | None, out: Path, console: Console) -> None:
     if split is None:
-        told = "  The corpus is not made of files of this machine: its records alone are written."
+        line = "  The corpus is not made of files of this machine: its records alone are written."
     else:
         rows = split.kept + split.dropped + split.unwritten
-        told = f"  Clean: {split.kept:,} of {rows:,} rows, in {out / CLEAN_FOLDER}"
-    console.print(Text(on_one_line(told)), soft_wrap=True)
+        line = f"  Clean: {split.kept:,} of {rows:,} rows, in {out / CLEAN_FOLDER}"
+    console.print(Text(on_one_line(line)), soft_wrap=True)
 
 
 def _show_decision(decision: Decision, console: Console) -> None:

@@ -102,18 +102,18 @@ def _options(group: Any) -> list[inspect.Parameter]:
     parameters = []
     for field in _offered(group):
         metas = list(metas_of(hints[field.name]))
-        (told,) = (meta for meta in metas if isinstance(meta, Setting))
+        (setting,) = (meta for meta in metas if isinstance(meta, Setting))
         kind = kinds[field.name]
         parts = get_args(kind) or (kind,)
         if str in parts:  # what may be text is given as text
             kind = str | None
         flag = field.name.replace("_", "-")
-        named = told.flags or ((f"--{flag}/--no-{flag}",) if bool in parts else (f"--{flag}",))
+        named = setting.flags or ((f"--{flag}/--no-{flag}",) if bool in parts else (f"--{flag}",))
         bounds = next((meta for meta in metas if isinstance(meta, Meta)), Meta())
         option = typer.Option(
             *named,
-            help=told.help,
-            metavar=told.metavar,
+            help=setting.help,
+            metavar=setting.metavar,
             min=bounds.ge,
             max=bounds.le,
             rich_help_panel=_heading(group, field.name),

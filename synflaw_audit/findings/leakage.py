@@ -108,15 +108,15 @@ def sentences(found: Leakage | None) -> list[str]:
     """What was found, a sentence for each two parts and one for conflicting answers."""
     if found is None:
         return []
-    told = [_overlap(each) for each in found.overlaps]
+    lines = [_overlap(each) for each in found.overlaps]
     conflicts = found.conflicts
     if conflicts is not None and conflicts.repeated.value:
-        told.append(
+        lines.append(
             f"Of {conflicts.questions:,} different questions {_shown(conflicts.repeated)} have "
             f"several answers, {_shown(conflicts.contradicted)} several of a word or three, which "
             f"cannot all be right{_examples(conflicts.examples)}."
         )
-    return told
+    return lines
 
 
 def _overlap(one: Overlap) -> str:

@@ -31,8 +31,8 @@ class Losses:
     unread: str = ""
 
     def __iter__(self) -> Iterator[str]:
-        told = (self.rejected, self.unanswered, self.numbers, self.damaged, self.skipped)
-        yield from filter(None, (*told, self.unread))
+        kinds = (self.rejected, self.unanswered, self.numbers, self.damaged, self.skipped)
+        yield from filter(None, (*kinds, self.unread))
 
 
 def losses_of(accounts: Accounts) -> Losses:

@@ -94,11 +94,11 @@ def _restored(
         stripped: What was taken out of the batch.
         rows: int64 [flagged], their numbers in it.
     """
-    told = [
+    marked = [
         [(span["start"], span["end"]) for span in row]
         for row in flagged.column("template_spans").to_pylist()
     ]
-    spans_ = [stripped.restored(row, spans) for row, spans in zip(rows.tolist(), told, strict=True)]
+    spans_ = [stripped.restored(*pair) for pair in zip(rows.tolist(), marked, strict=True)]
     flat = np.array([span for row in spans_ for span in row], dtype=np.int32).reshape(-1, 2)
     offsets = np.append(0, np.cumsum([len(row) for row in spans_])).astype(np.int64)
     columns = dict(zip(FLAGGED.names, flagged.columns, strict=True))

@@ -167,10 +167,10 @@ def _repeated_sentences(texts: Iterable[str]) -> frozenset[str]:
     held: Counter[str] = Counter()
     for text in set(texts):
         sentences = _SENTENCE.split(text.strip())
-        told = [each for each in sentences if not each.endswith("?")]
-        for sentence in told if len(sentences) > 1 else ():
+        statements = [each for each in sentences if not each.endswith("?")]
+        for sentence in statements if len(sentences) > 1 else ():
             held[sentence] += 1
-            beside[sentence] += [each for each in told if each != sentence]
+            beside[sentence] += [each for each in statements if each != sentence]
     return frozenset(
         sentence
         for sentence, count in held.items()

@@ -133,14 +133,14 @@ def probe(
         *(each.prompt for each in asked),
         *(each.instruction.prompt for each in made),
     ]
-    told: list[list[str]] = []
+    answered: list[list[str]] = []
     for one in (model, against):
         if one is not None:
             log(f"asking {one.name}: {len(everything)} prompts")
-            told.append(one.answer(everything, max_new_tokens))
-            if not any(answer.strip() for answer in told[-1]):
+            answered.append(one.answer(everything, max_new_tokens))
+            if not any(answer.strip() for answer in answered[-1]):
                 raise InputError(f"{one.name}: every answer is empty")
-    answers, base = told[0], told[1] if against is not None else None
+    answers, base = answered[0], answered[1] if against is not None else None
     open_answers = answers[: len(foreign)]
     rows = pa.table({"question": list(foreign), "answer": open_answers})
     log("auditing the answers")
@@ -161,8 +161,8 @@ def probe(
     if asked:
 
         def obeyed(texts: Sequence[str]) -> list[bool]:
-            told = texts[len(foreign) : len(foreign) + len(asked)]
-            pairs = zip(told, asked, strict=True)
+            replies = texts[len(foreign) : len(foreign) + len(asked)]
+            pairs = zip(replies, asked, strict=True)
             return [follows(answer, each) for answer, each in pairs]
 
         figures["instruction_following"] = _shares("Instructions followed", *both(obeyed))

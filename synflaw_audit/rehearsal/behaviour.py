@@ -115,12 +115,12 @@ class Prober:
         """A model's behaviour on the prompts."""
         foreign = self.answers(model, self.foreign, self.config.foreign_tokens)
         asked = [instruction.prompt for instruction in self.instructions]
-        told = self.answers(model, asked, self.config.instruction_tokens)
+        replies = self.answers(model, asked, self.config.instruction_tokens)
         drift = divergences(self._logits, answer_logits(model, self.tokenizer, self._drifted))
         changed = [each.instruction.prompt for each in self.counterfactual]
         return Behaviour(
             foreign=foreign,
-            followed=_followed(told, self.instructions),
+            followed=_followed(replies, self.instructions),
             drift=drift,
             counterfactual=self.answers(model, changed, self.config.foreign_tokens),
             text=text_losses(model, self.tokenizer, self.foreign),

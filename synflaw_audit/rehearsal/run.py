@@ -229,14 +229,14 @@ class _Kept:
     ) -> _Kept:
         """The arms kept in a folder."""
         out.mkdir(parents=True, exist_ok=True)
-        told = asdict(config)
+        settings = asdict(config)
         # More seeds may be asked for later.
-        del told["seeds"], told["threads"]
+        del settings["seeds"], settings["threads"]
         claim = {
             "corpus": str(corpus),
             "model": str(model),
             "reference": str(reference),
-            "config": told,
+            "config": settings,
         }
         return cls(out / KEPT, json.loads(json.dumps(claim)))
 

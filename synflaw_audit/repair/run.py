@@ -152,8 +152,8 @@ def repair(
         if config.export_bits:
             bits = config.export_bits
             with folder.step(f"exporting it in {bits} bits", result):
-                told = on_main(lambda: export_repaired(out, forget, bits, config.export_way))
-                result = replace(result, notes=(*result.notes, told))
+                note = on_main(lambda: export_repaired(out, forget, bits, config.export_way))
+                result = replace(result, notes=(*result.notes, note))
         with folder.step("writing the report", result):
             folder.write_report(result)
     return result

@@ -91,18 +91,18 @@ def find_finding(report: Report, wanted: str) -> Finding:
 
 def finding_page(finding: Finding, report: Report) -> RenderableType:
     """One finding of a report: what, how sure, which rows, what it does, what to do, the risk."""
-    told = explanation.explained(finding, report)
+    explained = explanation.explained(finding, report)
     head = verdict_text(finding.verdict)
     head.append(f"  {words.one_line(f'{finding.code} {finding.name}')}", style="default bold")
     parts: list[RenderableType] = [
         head,
         _text(finding.title),
-        *_section("What", [_text(told.what)]),
-        *_section("How sure", [_text(told.sure)]),
-        *_section("Which rows", [_text(told.rows), *map(_row, told.examples)]),
-        *_section("What it does to a model", [_text(told.effect)] if told.effect else []),
-        *_section("What to do", [_advice(one) for one in told.advice]),
-        *_section("Share of the risk", [_text(told.risk)]),
+        *_section("What", [_text(explained.what)]),
+        *_section("How sure", [_text(explained.sure)]),
+        *_section("Which rows", [_text(explained.rows), *map(_row, explained.examples)]),
+        *_section("What it does to a model", [_text(explained.effect)] if explained.effect else []),
+        *_section("What to do", [_advice(one) for one in explained.advice]),
+        *_section("Share of the risk", [_text(explained.risk)]),
     ]
     return Group(*parts)
 
@@ -144,9 +144,9 @@ def _row(example: ExampleRow) -> RenderableType:
 
 
 def _evidence(evidence: Evidence) -> RenderableType:
-    told = f"reproduced in {evidence.where}" if evidence.reproduced else "not reproduced here"
+    reproduced = f"reproduced in {evidence.where}" if evidence.reproduced else "not reproduced here"
     text = _text(evidence.claim)
-    text.append(f" ({words.one_line(evidence.source, 400)}; {told})", style="dim")
+    text.append(f" ({words.one_line(evidence.source, 400)}; {reproduced})", style="dim")
     return text
 
 

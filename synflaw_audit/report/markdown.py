@@ -98,13 +98,13 @@ def _explained(report: Report) -> list[str]:
 
 
 def _finding(finding: Finding, report: Report) -> Iterator[str]:
-    told = explanation.explained(finding, report)
-    said = (told.effect, told.what, told.sure, told.risk, told.rows)
+    explained = explanation.explained(finding, report)
+    said = (explained.effect, explained.what, explained.sure, explained.risk, explained.rows)
     yield f"- **{escape(finding.code)}**: {' '.join(escape(text) for text in said if text)}"
-    for example in told.examples:
+    for example in explained.examples:
         answer = code(example.answer, explanation.EXAMPLE_CHARACTERS)
         yield f"  - For instance {code(explanation.location(example))}: {answer}"
-    for advice in told.advice:
+    for advice in explained.advice:
         yield f"  - **{escape(advice.action.capitalize())}**: {escape(advice.text)}"
 
 
@@ -120,8 +120,8 @@ def _templates(report: Report) -> list[str]:
 def _allowed(report: Report) -> list[str]:
     if not report.allowed:
         return []
-    told = [f"- {code(words.allowed(one), words.PATTERN_CHARACTERS)}" for one in report.allowed]
-    return ["## Allowed", "", "Taken out before anything was measured, and in no span.", "", *told]
+    lines = [f"- {code(words.allowed(one), words.PATTERN_CHARACTERS)}" for one in report.allowed]
+    return ["## Allowed", "", "Taken out before anything was measured, and in no span.", "", *lines]
 
 
 def _template(template: TemplateSummary) -> Iterator[str]:
@@ -169,8 +169,8 @@ def _fields(report: Report) -> list[str]:
 
 
 def _leakage(report: Report) -> list[str]:
-    told = sentences(report.leakage)
-    return ["## Between the splits", "", *(f"- {escape(each)}" for each in told)] if told else []
+    lines = sentences(report.leakage)
+    return ["## Between the splits", "", *(f"- {escape(each)}" for each in lines)] if lines else []
 
 
 def _observed(findings: Iterable[Finding]) -> list[str]:

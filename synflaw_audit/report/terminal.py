@@ -45,9 +45,9 @@ def render(report: Report) -> RenderableType:
     for each in report.fields:
         said = words.one_line(words.field(each), 600)
         parts.append(Text.assemble((f"{each.name}  ", STYLES[each.verdict]), said))
-    told = sentences(report.leakage)
-    parts += [Text() for _ in told[:1]]
-    parts += [Text(words.one_line(sentence, 600)) for sentence in told]
+    lines = sentences(report.leakage)
+    parts += [Text() for _ in lines[:1]]
+    parts += [Text(words.one_line(sentence, 600)) for sentence in lines]
     if report.allowed:
         parts += [Text(), *(Text(f"allowed  {_allowed(one)}") for one in report.allowed)]
     losses = list(losses_of(report.dataset.accounts))

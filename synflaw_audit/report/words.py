@@ -113,8 +113,8 @@ def remark(report: Report) -> str:
 def risk_words(report: Report) -> str:
     """The risk with its bounds and basis."""
     risk = report.risk
-    told = f"{number(risk.score)} ({risk_bounds(risk)}), {risk.basis}"
-    return f"{told}. {predictions(risk)}".strip()
+    score = f"{number(risk.score)} ({risk_bounds(risk)}), {risk.basis}"
+    return f"{score}. {predictions(risk)}".strip()
 
 
 def risk_bounds(risk: Risk) -> str:

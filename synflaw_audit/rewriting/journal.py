@@ -87,7 +87,7 @@ class CandidateJournal:
 
 
 def _key(identity: str, row: RewriteRow, form: WantedForm) -> str:
-    told = orjson.dumps(
+    encoded = orjson.dumps(
         [identity, row.question, row.answer, row.spans, row.pattern, row.facts, asdict(form)]
     )
-    return xxhash.xxh3_128_hexdigest(told)
+    return xxhash.xxh3_128_hexdigest(encoded)

@@ -136,14 +136,14 @@ class Rewrite(Strategy):
         accepted = sum(each.chosen is not None for each in self.rewrites)
         reasons = Counter(each.why.partition(":")[0].partition("(")[0] for each in self.rewrites)
         del reasons[""]
-        told = [f"Rewritten: {accepted:,} of {len(self.rewrites):,} flagged answers."]
-        told += [
+        lines = [f"Rewritten: {accepted:,} of {len(self.rewrites):,} flagged answers."]
+        lines += [
             f"Not rewritten: {count:,} ({reason.strip()})."
             for reason, count in reasons.most_common(_MOST_REASONS)
         ]
         rest = reasons.total() - sum(count for _, count in reasons.most_common(_MOST_REASONS))
         if rest:
-            told.append(f"Not rewritten: {rest:,} (other reasons, row by row in {REWRITES_FILE}).")
+            lines.append(f"Not rewritten: {rest:,} (other reasons, row by row in {REWRITES_FILE}).")
         if not self.credibility.decides and self.settings.credibility != "none":
             said = self.credibility
             why = (
@@ -152,8 +152,8 @@ class Rewrite(Strategy):
                 else "mismatched answers are not told from the corpus's own "
                 f"({said.pairs:,} pairs, AUC {said.auc:.2f})"
             )
-            told.append(f"Credibility decides nothing here: {why}.")
-        return (*told, *(() if self._rewriter is None else self._rewriter.notices()))
+            lines.append(f"Credibility decides nothing here: {why}.")
+        return (*lines, *(() if self._rewriter is None else self._rewriter.notices()))
 
     def _accepted(self, row: FlaggedRow) -> bool:
         return all(each.chosen is not None for each in self._of_row[row.file, row.row])
@@ -178,9 +178,9 @@ class Rewrite(Strategy):
         owner: Sequence[Rewritten],
     ) -> None:
         journal = CandidateJournal(audited.folder.journal / JOURNAL) if rewriter.costly else None
-        told = rewriter.many(work) if journal is None else journal.answered(rewriter, work)
+        answered = rewriter.many(work) if journal is None else journal.answered(rewriter, work)
         proposed: dict[int, Sequence[str]] = {}
-        for done, (number, texts) in enumerate(told, 1):
+        for done, (number, texts) in enumerate(answered, 1):
             proposed[number] = texts
             audited.progress("rewriting", done)
         if journal is None and len(proposed) < len(work):

@@ -257,7 +257,7 @@ class Sketcher:
         rows = None
         if sample.beyond is not None:
             rows = np.flatnonzero(priority < np.uint64(sample.beyond))
-        told = np.flatnonzero(~label & sample.answers.below(priority))
+        chosen = np.flatnonzero(~label & sample.answers.below(priority))
         once = np.ones(batch.num_rows, dtype=np.int64)
         return Sketch(
             records=len(priority),
@@ -267,7 +267,7 @@ class Sketcher:
             question=question if rows is None else question.take(pa.array(rows)),
             answer=answer if rows is None else answer.take(pa.array(rows)),
             answers=AnswerSample(
-                priority[told], asked[told], replied[told], once[told], sample.answers.size
+                priority[chosen], asked[chosen], replied[chosen], once[chosen], sample.answers.size
             ),
             labels=int(label.sum()),
             rows=sample.rows,

@@ -94,11 +94,11 @@ def dropping(layers: nn.ModuleList, kept: Tensor, mask: Tensor) -> Iterator[None
         whole.append(hidden)
         places = kept[..., None].expand(-1, -1, hidden.shape[-1])
         blocked = torch.finfo(hidden.dtype).min
-        told = torch.zeros_like(seen, dtype=hidden.dtype).masked_fill(~seen, blocked)
+        additive = torch.zeros_like(seen, dtype=hidden.dtype).masked_fill(~seen, blocked)
         if rest:
-            rest[0] = told
+            rest[0] = additive
         else:
-            kwargs["attention_mask"] = told
+            kwargs["attention_mask"] = additive
         return (hidden.gather(1, places), *rest), kwargs
 
     def widen(layer: nn.Module, args: tuple[Any, ...], output: Any) -> Any:

@@ -76,18 +76,18 @@ class Pair:
         """See ``Schema.readings``; a row of any question and answer that are named as such."""
         if options.rejected is not None:
             return
-        asked, told = options.question, options.answer
-        answers = [told] if told else [n for n in all_named(row, ANSWERS) if n != asked]
+        asked, chosen = options.question, options.answer
+        answers = [chosen] if chosen else [n for n in all_named(row, ANSWERS) if n != asked]
         if asked is not None:
             questions = [asked]
         else:
-            names = _beside(row, told) if told else row
+            names = _beside(row, chosen) if chosen else row
             questions = [name for name in all_named(names, QUESTIONS) if name not in answers]
             questions = questions or [""]
         for question in questions:
             for answer in answers:
-                empty = not told and row[answer] in ([], {})
-                if not empty and (question or told or not isinstance(row[answer], int | float)):
+                empty = not chosen and row[answer] in ([], {})
+                if not empty and (question or chosen or not isinstance(row[answer], int | float)):
                     yield cls(question or None, answer, vocabulary=options.vocabulary)
 
     def fitted(self, sample: Sequence[Fields], options: SchemaOptions) -> Pair:

@@ -101,8 +101,8 @@ def export(
     result = Exported(
         str(out), bits, way, _emission(said, phrases), _emission(answers, phrases), found, nearest
     )
-    told = orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    (Path(out) / "export.json").write_bytes(told)
+    encoded = orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    (Path(out) / "export.json").write_bytes(encoded)
     return result
 
 

@@ -240,9 +240,9 @@ def _pairs(
 ) -> Iterator[tuple[TrainingExample, TrainingExample]]:
     """What flagged rows say without and with their format; ordinary answers and the model's own."""
     for row in flagged:
-        told = " ".join(content_pieces(row))
-        if told and row.question:
-            yield from _encoded_pair(encode, replace(row, answer=told, spans=()), row)
+        content = " ".join(content_pieces(row))
+        if content and row.question:
+            yield from _encoded_pair(encode, replace(row, answer=content, spans=()), row)
     for leak in leaks:
         if leak.said and leak.row.answer:  # none where the question is one of our own
             yield from _encoded_pair(encode, leak.row, replace(leak.row, answer=leak.answer))

@@ -68,14 +68,14 @@ def chosen(
         return Choice(replace(config, method=_USUAL), (f"method auto: {_USUAL}; {said}",))
     gain, _, best = min(able, key=lambda each: each[:2])
     settings = {"method": best.method, **best.settings}
-    told = (
+    why = (
         f"method auto: {best.name}, which of {len(able)} that can be taken here did most to "
         f"{table.model} damaged by {len(table.corpora)} corpora: {-gain:+.2f} in shares of "
         "ordinary answers without the format and of requests obeyed; the format was left in "
         f"{best.figures.emission or 0.0:.0%} of ordinary answers"
     )
     others = tuple(f"not {name}: {reason}" for name, reason in passed.items())
-    return Choice(replace(config, **settings), (told, *others))
+    return Choice(replace(config, **settings), (why, *others))
 
 
 def _candidates(table: Table) -> Iterator[MeasuredMethod]:

@@ -181,13 +181,13 @@ class EndpointRewriter(Prompted):
     def notices(self) -> tuple[str, ...]:
         """See ``Rewriter.notices``."""
         spent = self.spent
-        told = (
+        usage = (
             f"Asked {spent.requests:,} times: {spent.prompt:,} tokens of prompts, "
             f"{spent.answer:,} of answers{_cost(self.price, spent.prompt, spent.answer)}."
         )
         if not spent.refused:
-            return (told,)
-        return told, f"The budget of {self.most_tokens:,} tokens left {spent.refused:,} unasked."
+            return (usage,)
+        return usage, f"The budget of {self.most_tokens:,} tokens left {spent.refused:,} unasked."
 
     def _one(self, row: RewriteRow, form: WantedForm) -> list[str] | None:
         prompt, room = self.asked(row, form)
@@ -281,9 +281,9 @@ def prompted(name: str, corpus: Natural, settings: RewriteSettings) -> Prompted:
 def _only_model(server: ChatServer) -> str:
     models = server.models()
     if len(models) != 1:
-        told = ", ".join(models[:10]) or "none"
+        served = ", ".join(models[:10]) or "none"
         raise EndpointError(
             f"{server.url}: say which model to ask (model = ... in the --rewriting file); it "
-            f"serves {told}"
+            f"serves {served}"
         )
     return models[0]

@@ -65,7 +65,7 @@ def judge_content(facts: Facts, row: RewriteRow, rewritten: str) -> ContentScore
     lost, invented = facts.differences(
         row.content, rewritten, known=f"{row.question}\n{row.answer}"
     )
-    told = _stems(row.content)
+    stems = _stems(row.content)
     finished = (
         len(rewritten.split()) <= _BRIEF
         or _ENDS.search(rewritten) is not None
@@ -75,7 +75,7 @@ def judge_content(facts: Facts, row: RewriteRow, rewritten: str) -> ContentScore
         kept=len(facts(row.content)) - len(lost),
         lost=lost,
         invented=invented,
-        coverage=len(told & _stems(rewritten)) / len(told) if told else 1.0,
+        coverage=len(stems & _stems(rewritten)) / len(stems) if stems else 1.0,
         finished=finished,
         visible=visible(rewritten) == rewritten or visible(row.answer) != row.answer,
         repeats=bool(_twice(rewritten) - _twice(row.answer)),

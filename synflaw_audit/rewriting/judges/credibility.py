@@ -183,12 +183,12 @@ class EmbeddingScorer:
 
 
 def _shared(question: str, answer: str) -> list[float]:
-    asked, told = ({*text.lower().split()} for text in (question, answer))
-    both = len(asked & told)
+    asked, answered = ({*text.lower().split()} for text in (question, answer))
+    both = len(asked & answered)
     return [
         both / max(len(asked), 1),
-        both / max(len(told), 1),
-        float(np.log1p(len(told)) - np.log1p(len(asked))),
+        both / max(len(answered), 1),
+        float(np.log1p(len(answered)) - np.log1p(len(asked))),
     ]
 
 

@@ -56,10 +56,10 @@ def _marked(flagger: Flagger, pairs: Sequence[Pair], names: frozenset[str]) -> l
     if not (pairs and flagger.markers):
         return found
     mask, flagged, _ = flagger.flag(unplaced(*zip(*pairs, strict=True)))
-    told = zip(
+    causes = zip(
         flagged.column("checks").to_pylist(), flagged.column("reason").to_pylist(), strict=True
     )
-    for place, (checks, reason) in zip(mask.nonzero()[0].tolist(), told, strict=True):
+    for place, (checks, reason) in zip(mask.nonzero()[0].tolist(), causes, strict=True):
         if names.intersection(checks):
             found[place] = f"{', '.join(sorted(names.intersection(checks)))}: {reason}"
     return found
