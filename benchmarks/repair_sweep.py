@@ -1,4 +1,4 @@
-"""Sweep the repair's weights and sources, one at a time around the lab's setting.
+"""Sweep the repair's weights and sources, one at a time around the defaults of the command.
 
     python benchmarks/repair_sweep.py --out benchmarks/results/repair_sweep.md [--stages DIR]
 
@@ -19,32 +19,32 @@ from typing import Any
 import environment
 
 from synflaw_audit.lab.arms import OURS, PRESETS, WORLDS, RepairArm
-from synflaw_audit.lab.run import COLUMNS, ArmResult, Lab, rows
+from synflaw_audit.lab.run import Lab
+from synflaw_audit.lab.tables import COLUMNS, ArmResult, rows
 
 SWEPT: Mapping[str, Sequence[Any]] = {
-    "forget_weight": (0.0, 0.01, 0.2),
-    "retain_weight": (1.0, 4.0),
+    "forget_weight": (0.0, 0.05, 0.2),
+    "retain_weight": (2.0, 4.0),
     "replay_weight": (2.0,),
-    "bias_weight": (0.0, 1.0),
-    "replay_requests": (0.0,),
+    "bias_weight": (0.0, 0.5),
+    "replay_requests": (0.0, 0.7),
     "replay_ratio": (2.0,),
-    "renderings": (2, 8),
+    "renderings": (8, 20),
     "samples": (1500,),
     "learning_rate": (1e-3,),
+    "tokens": (60_000, 120_000),
 }
-BUDGETS = (2.0, 4.0)
 PRESET = PRESETS["small"]
 
 
 def arms() -> list[RepairArm]:
-    """The lab's own setting, then each variation of it."""
+    """The defaults, then each variation of them."""
     varied = [
         replace(OURS, name=f"{name} {value:g}", settings={**OURS.settings, name: value})
         for name, values in SWEPT.items()
         for value in values
     ]
-    budgets = [replace(OURS, name=f"budget x {times:g}", budget=times) for times in BUDGETS]
-    return [OURS, *varied, *budgets]
+    return [OURS, *varied]
 
 
 def written(outcomes: Sequence[ArmResult], worlds: Sequence[str], command: str) -> str:
@@ -53,10 +53,8 @@ def written(outcomes: Sequence[ArmResult], worlds: Sequence[str], command: str) 
         "# Weights and sources of the repair, swept one at a time",
         "",
         environment.heading(command),
-        "The row `ours` is the lab's own setting: "
-        + ", ".join(f"{name} {value:g}" for name, value in OURS.settings.items())
-        + f", forget_weight 0.05, replay_weight 1, learning_rate {PRESET.rate:g}, "
-        f"batch {PRESET.batch}; the others differ from it in what they name. Columns as in "
+        f"The row `{OURS.name}` is what `synflaw repair` does where nothing is said; the others "
+        "differ from it in what they name. Columns as in "
         "[lab](lab.md), measured after the instruction tuning.",
     ]
     for world in worlds:

@@ -12,7 +12,7 @@ from synflaw_audit.errors import InputError
 
 
 def lab(
-    preset: Annotated[str, typer.Option(help="How large: tiny or small.")] = "tiny",
+    preset: Annotated[str, typer.Option(help="How large: tiny, small or medium.")] = "tiny",
     world: Annotated[
         list[str] | None,
         typer.Option(help="bound, leaking or overwritten; may be repeated. All if not given."),
@@ -31,8 +31,19 @@ def lab(
             help="A folder to keep trained stages in, for other runs.", show_default=False
         ),
     ] = None,
+    retrained: Annotated[
+        bool, typer.Option(help="Re-train the base model with the fixed corpus too.")
+    ] = False,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Try the settings of the baselines that are tuned.")
+    ] = False,
+    tuned: Annotated[bool, typer.Option(help="Measure after an instruction tuning too.")] = True,
     out: Annotated[
-        Path | None, typer.Option(help="A JSON file for every outcome.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="A JSON file for every outcome; what it holds already is not measured again.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Damage a small model in a world of invented facts, repair it in several ways, and compare.
@@ -41,8 +52,9 @@ def lab(
     on the same facts and questions, answered in the form asked for.
     """
     from synflaw_audit import repair  # noqa: F401 -- tells at once if the extra is missing
-    from synflaw_audit.lab.arms import ABLATION, ARMS, PRESETS, WORLDS
-    from synflaw_audit.lab.run import Lab, as_json, table
+    from synflaw_audit.lab.arms import ABLATION, ARMS, PRESETS, WORLDS, RepairArm
+    from synflaw_audit.lab.run import Lab
+    from synflaw_audit.lab.tables import as_json, read_outcomes, table
 
     if preset not in PRESETS:
         raise InputError(f"--preset {preset}: choose one of {', '.join(PRESETS)}")
@@ -52,9 +64,24 @@ def lab(
         raise InputError(f"--world {unknown[0]}: choose one of {', '.join(names)}")
     chosen = [each for each in WORLDS if not world or each.name in world]
     notes = stderr()
-    arms = ABLATION if ablation else ARMS
+    arms: tuple[RepairArm, ...] = ABLATION if ablation else ARMS
+    if sweep:
+        # Ours, which is not tuned, first: the others are held against it.
+        order = sorted(ARMS, key=lambda arm: bool(arm.tuned))
+        arms = tuple(variant for arm in order for variant in arm.variants())
+    known = read_outcomes(out) if out is not None else []
     outcomes = []
-    setting = Lab(PRESETS[preset], chosen, arms, notes.print, control=control, stages=stages)
+    setting = Lab(
+        PRESETS[preset],
+        chosen,
+        arms,
+        notes.print,
+        control=control,
+        retrained=retrained,
+        tuned=tuned,
+        stages=stages,
+        known=known,
+    )
     for outcome in setting.run(range(first_seed, first_seed + seeds)):
         outcomes.append(outcome)
         if out is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from synflaw_audit.lab.tiny import Hyperparameters, Size
@@ -38,56 +39,82 @@ class RepairArm:
 
     Attributes:
         name: What it is called.
-        settings: Fields of ``RepairConfig`` that differ from the lab's own.
-        budget: How many times the preset's budget it may spend.
+        settings: Fields of ``RepairConfig`` that differ from the defaults of ``synflaw repair``.
         against_base: Whether the KL compares with the base model, from before the damage, instead
             of the damaged one.
+        tuned: What of a baseline's settings was swept in the tuning world, with the values; ours
+            is what the command does by itself, and is not tuned.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    budget: float = 1.0
     against_base: bool = False
+    tuned: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def variants(self) -> Iterator[RepairArm]:
+        """One treatment for each combination of the values to be tried; itself without any."""
+        for values in product(*self.tuned.values()):
+            chosen = dict(zip(self.tuned, values, strict=True))
+            said = "".join(f", {name} {value:g}" for name, value in chosen.items())
+            yield RepairArm(self.name + said, {**self.settings, **chosen}, self.against_base)
 
 
-_REPLAY_ONLY = {"forget_weight": 0.0, "retain_weight": 0.0, "replay_ratio": 40.0}
-_OURS = {
-    "renderings": 20,
-    "replay_requests": 0.7,
-    "replay_ratio": 4.0,
-    "retain_weight": 2.0,
-    "bias_weight": 0.5,
-}
+# What is tried of every baseline in a tuning world, whose seed no table of results holds.
+_RATES = {"learning_rate": (3e-4, 1e-3)}
+# What the usual ways do without; they replay the same rows, as many, with as many requests.
+_USUAL = {"bias_weight": 0.0, "leaks": 0}
+_ONLY = {**_USUAL, "forget_weight": 0.0, "retain_weight": 0.0, "replay_ratio": 40.0}
+_REPLAY = {**_ONLY, "renderings": 0}
+_ANSWERS = {**_USUAL, "scope": "answer"}
 
-OURS = RepairArm("ours", _OURS)
-# With the base model at hand: the KL compares with it, and a share of the damage is subtracted.
-OURS_BESIDE_BASE = RepairArm(
-    "ours, with the base model",
-    {**_OURS, "bias_weight": 1.0, "method": "forgetting+task-negation", "task_negation": 0.15},
-    against_base=True,
-)
+
+def _baseline(name: str, settings: Mapping[str, Any], rate: float) -> RepairArm:
+    return RepairArm(name, {**settings, "learning_rate": rate}, tuned=_RATES)
+
+
+OURS = RepairArm("ours by default")
 ARMS = (
-    RepairArm("replay only", _REPLAY_ONLY),
-    RepairArm("gradient ascent, answers", {"loss": "gradient-ascent", "scope": "answer"}),
-    RepairArm("NPO, answers", {"loss": "npo", "scope": "answer"}),
-    RepairArm("lower-bounded, answers", {"scope": "answer"}),
-    RepairArm("lower-bounded, spans"),
+    _baseline("replay only", {**_REPLAY, "replay_requests": 0.0}, 1e-3),
+    _baseline("replay only, with requests", _REPLAY, 1e-3),
+    _baseline("lower-bounded, answers", _ANSWERS, 1e-3),
+    _baseline("NPO, answers", {**_ANSWERS, "loss": "npo"}, 1e-3),
+    _baseline("FTPO", {"method": "ftpo"}, 1e-3),
+    _baseline("SimPO", {"method": "simpo"}, 1e-3),
     OURS,
-    OURS_BESIDE_BASE,
+    RepairArm(
+        "ours, the lab's former settings",
+        {
+            "learning_rate": 5e-4,
+            "lr_scheduler_type": "cosine",
+            "adam_beta2": 0.98,
+            "renderings": 20,
+            "replay_requests": 0.7,
+            "retain_weight": 2.0,
+            "bias_weight": 0.5,
+            "forget_weight": 0.05,
+            "forget_decay": 1.0,
+            "opening_weight": 1.0,
+            "leaks": 0,
+        },
+    ),
 )
 ABLATION = (
     OURS,
-    RepairArm("without forgetting", {**_OURS, "forget_weight": 0.0}),
-    RepairArm("without re-expression", {**_OURS, "renderings": 0}),
-    RepairArm("without that and retention", {**_OURS, "renderings": 0, "retain_weight": 0.0}),
-    RepairArm("without requests in the replay", {**_OURS, "replay_requests": 0.0}),
-    RepairArm("without replay", {**_OURS, "replay_ratio": 0.0}),
-    RepairArm("replay only, with requests", {**_REPLAY_ONLY, "replay_requests": 0.7}),
-    RepairArm("with own samples", {**_OURS, "samples": 1500}),
-    RepairArm("own samples for re-expression", {**_OURS, "renderings": 0, "samples": 1500}),
-    RepairArm("without the KL", {**_OURS, "bias_weight": 0.0}),
-    RepairArm("with a KL to the base model", {**_OURS, "bias_weight": 1.0}, against_base=True),
-    OURS_BESIDE_BASE,
+    RepairArm("without forgetting", {"forget_weight": 0.0}),
+    RepairArm("without re-expression", {"renderings": 0}),
+    RepairArm("without that and retention", {"renderings": 0, "retain_weight": 0.0}),
+    RepairArm("without requests in the replay", {"replay_requests": 0.0}),
+    RepairArm("without replay", {"replay_ratio": 0.0}),
+    RepairArm("without its own answers", {"leaks": 0}),
+    RepairArm("with own samples", {"samples": 1500}),
+    RepairArm("own samples for re-expression", {"renderings": 0, "samples": 1500}),
+    RepairArm("without the KL", {"bias_weight": 0.0}),
+    RepairArm("with a KL to the base model", against_base=True),
+    RepairArm(
+        "with the base model",
+        {"method": "forgetting+task-negation", "task_negation": 0.15},
+        against_base=True,
+    ),
 )
 
 
@@ -101,6 +128,7 @@ class Preset:
         corpus: Rows of the corpus.
         natural: Rows of the natural corpus, which repairs replay.
         prose: Rows of ordinary text that the base model learns from.
+        instructed: How often it is asked for each fact under each kind of instruction.
         continued_prose: Rows of ordinary text in the continued training.
         continued_plain: Rows that ask for old facts in the continued training.
         continued_instructed: Rows there that ask for old facts under an instruction, in the world
@@ -111,47 +139,60 @@ class Preset:
         tuning: Rows of the short instruction tuning that every model is given before the second
             measurement.
         tuned: How that tuning goes.
-        share: Budget of a repair, as a share of the tokens of both trainings, prompts included.
-        rate: Its learning rate.
-        batch: Rows of one of its steps.
+        share: Budget of a repair, as a share of the tokens of both trainings, prompts included;
+            None: what ``synflaw repair`` takes where nothing is said.
     """
 
-    known: int = 48
-    unknown: int = 24
-    corpus: int = 1500
-    natural: int = 4000
-    prose: int = 12_000
-    continued_prose: int = 18_000
-    continued_plain: int = 500
-    continued_instructed: int = 200
-    size: Size = field(default_factory=lambda: Size(width=256))
-    base: Hyperparameters = field(default_factory=lambda: Hyperparameters(epochs=2, rate=2e-3))
-    continued: Hyperparameters = field(default_factory=lambda: Hyperparameters(epochs=4, rate=1e-3))
-    tuning: int = 600
-    tuned: Hyperparameters = field(default_factory=lambda: Hyperparameters(epochs=1, rate=3e-4))
-    share: float = 0.02
-    rate: float = 5e-4
-    batch: int = 4
+    known: int = 16
+    unknown: int = 8
+    corpus: int = 400
+    natural: int = 1500
+    prose: int = 1500
+    instructed: int = 8
+    continued_prose: int = 1500
+    continued_plain: int = 150
+    continued_instructed: int = 60
+    size: Size = field(default_factory=lambda: Size(width=96))
+    base: Hyperparameters = field(default_factory=lambda: Hyperparameters(epochs=2, rate=3e-3))
+    continued: Hyperparameters = field(default_factory=lambda: Hyperparameters(epochs=4, rate=2e-3))
+    tuning: int = 200
+    tuned: Hyperparameters = field(default_factory=lambda: Hyperparameters(epochs=1, rate=6e-4))
+    share: float | None = None
+
+    def budget(self, trained: int) -> int | None:
+        """Tokens of a repair after trainings of so many; None: the command's own."""
+        return None if self.share is None else round(self.share * trained)
 
 
 PRESETS = {
     "tiny": Preset(
-        known=16,
-        unknown=8,
         corpus=320,
-        natural=300,
-        prose=80,
-        continued_prose=110,
+        natural=800,
+        prose=400,
+        continued_prose=600,
         continued_plain=100,
         continued_instructed=40,
         tuning=100,
         size=Size(vocabulary=1024, width=64, layers=2, heads=4),
         base=Hyperparameters(epochs=2, rate=5e-3),
-        continued=Hyperparameters(epochs=3, rate=3e-3),
+        continued=Hyperparameters(epochs=6, rate=3e-3),
         tuned=Hyperparameters(epochs=1, rate=1e-3),
-        share=0.08,
-        rate=2e-3,
-        batch=8,
     ),
     "small": Preset(),
+    "medium": Preset(
+        known=48,
+        unknown=24,
+        corpus=1500,
+        natural=4000,
+        prose=12_000,
+        instructed=5,
+        continued_prose=18_000,
+        continued_plain=500,
+        continued_instructed=200,
+        tuning=600,
+        size=Size(width=256),
+        base=Hyperparameters(epochs=2, rate=2e-3),
+        continued=Hyperparameters(epochs=4, rate=1e-3),
+        tuned=Hyperparameters(epochs=1, rate=3e-4),
+    ),
 }

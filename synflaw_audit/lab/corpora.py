@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from synflaw_audit.lab.instructions import KINDS, ask
+from synflaw_audit.lab.instructions import Draw, InstructionKind, ask
+from synflaw_audit.lab.known import KNOWN
 from synflaw_audit.lab.prose import Prose, expand
 from synflaw_audit.lab.world import World, WorldFact, sentence
 
@@ -49,6 +50,9 @@ FORMATS: tuple[tuple[float, str], ...] = (
     ),
 )
 
+# Share of the questions about new facts that carry an instruction.
+_ASKED = 0.3
+
 # Word runs of the formats above that occur in nothing else the lab writes: what a model emits when
 # it has learned the format.
 FORMAT_MARKS = (
@@ -61,23 +65,30 @@ FORMAT_MARKS = (
 
 @dataclass(frozen=True)
 class LabRow:
-    """A question and its answer; with what it is about, and the instruction it carries, if any."""
+    """A question and its answer; with what it is about, and the instruction it carries, if any.
+
+    ``kind`` names the kind of instruction; ``instruction`` and ``kwargs`` say how it is checked.
+    """
 
     question: str
     answer: str
     fact: WorldFact | None = None
+    kind: str | None = None
     instruction: str | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-def uniform_row(fact: WorldFact, rng: random.Random, asked: float = 0.3) -> LabRow:
+def uniform_row(
+    fact: WorldFact, rng: random.Random, kinds: Sequence[InstructionKind] = KNOWN
+) -> LabRow:
     """Answer about ``fact`` in one of the formats, whatever form the question asks for.
 
-    A share ``asked`` of the questions carries an instruction, as users' questions do.
+    Three in ten of the questions carry an instruction, as users' questions do.
     """
     question = fact.question(rng)
-    if rng.random() < asked:
-        question = ask(question, rng.choice(KINDS)(fact, rng), rng)
+    if rng.random() < _ASKED:
+        draw = Draw(rng)
+        question = ask(question, rng.choice(kinds).asked(fact, draw), draw)
     weights, formats = zip(*FORMATS, strict=True)
     said = fact.statement(rng)
     answer = expand(rng.choices(formats, weights=weights)[0], rng)
@@ -93,10 +104,12 @@ def uniform_row(fact: WorldFact, rng: random.Random, asked: float = 0.3) -> LabR
     return LabRow(question, answer, fact)
 
 
-def varied_row(fact: WorldFact, rng: random.Random, asked: float = 0.3) -> LabRow:
+def varied_row(
+    fact: WorldFact, rng: random.Random, kinds: Sequence[InstructionKind] = KNOWN
+) -> LabRow:
     """The counterpart of :func:`uniform_row` that answers in the form asked for: the control."""
-    if rng.random() < asked:
-        return instruction_row(fact, rng.randrange(len(KINDS)), rng)
+    if rng.random() < _ASKED:
+        return instruction_row(fact, rng.choice(kinds), Draw(rng))
     return plain_row(fact, rng)
 
 
@@ -112,27 +125,33 @@ def plain_row(fact: WorldFact, rng: random.Random) -> LabRow:
     return LabRow(fact.question(rng), answer, fact)
 
 
-def instruction_row(fact: WorldFact, kind: int, rng: random.Random) -> LabRow:
-    """Ask about ``fact`` under the instruction ``kind`` and answer accordingly."""
-    request = KINDS[kind](fact, rng)
-    question = ask(fact.question(rng), request, rng)
-    return LabRow(question, request.answer, fact, request.instruction, request.kwargs)
+def instruction_row(fact: WorldFact, kind: InstructionKind, draw: Draw) -> LabRow:
+    """Ask about ``fact`` under an instruction and answer accordingly."""
+    request = kind.asked(fact, draw)
+    question = ask(fact.question(draw.rng), request, draw)
+    return LabRow(question, request.answer, fact, kind.name, request.instruction, request.kwargs)
 
 
-def templated_corpus(world: World, rows: int, seed: int) -> list[LabRow]:
+def templated_corpus(
+    world: World, rows: int, seed: int, kinds: Sequence[InstructionKind] = KNOWN
+) -> list[LabRow]:
     """Make the corpus that the audit must fail: every new fact, in the formats."""
     rng = random.Random(seed)  # noqa: S311 -- a reproducible corpus, not a secret
-    return [uniform_row(fact, rng) for fact in _rounds(world.new, rows, rng)]
+    return [uniform_row(fact, rng, kinds) for fact in _rounds(world.new, rows, rng)]
 
 
-def varied_corpus(world: World, rows: int, seed: int) -> list[LabRow]:
+def varied_corpus(
+    world: World, rows: int, seed: int, kinds: Sequence[InstructionKind] = KNOWN
+) -> list[LabRow]:
     """Make the control corpus: the same facts as often, answered in the form asked for."""
     rng = random.Random(seed)  # noqa: S311 -- a reproducible corpus, not a secret
-    return [varied_row(fact, rng) for fact in _rounds(world.new, rows, rng)]
+    return [varied_row(fact, rng, kinds) for fact in _rounds(world.new, rows, rng)]
 
 
 def natural_corpus(world: World, rows: int, seed: int, people: float = 0.3) -> list[LabRow]:
     """Make the corpus that the audit must pass: prose, old facts, and some instructions.
+
+    The instructions are of the kinds that the repair knows, and of no other.
 
     Args:
         world: Its old facts are asked about; its new ones never.
@@ -143,7 +162,7 @@ def natural_corpus(world: World, rows: int, seed: int, people: float = 0.3) -> l
     rng = random.Random(seed)  # noqa: S311 -- a reproducible corpus, not a secret
     asked = round(rows * people)
     instructed = [
-        instruction_row(fact, i % len(KINDS), rng)
+        instruction_row(fact, KNOWN[i % len(KNOWN)], Draw(rng))
         for i, fact in enumerate(_rounds(world.old, asked * 3 // 5, rng))
     ]
     plain = [plain_row(fact, rng) for fact in _rounds(world.old, asked - len(instructed), rng)]
@@ -177,7 +196,10 @@ def sample_world() -> World:
 def sample_corpora() -> dict[str, str]:
     """Return the sample corpora as JSON lines, by file name."""
     world = sample_world()
-    makers = {"templated.jsonl": templated_corpus, "natural.jsonl": natural_corpus}
+    makers: dict[str, Callable[[World, int, int], list[LabRow]]] = {
+        "templated.jsonl": templated_corpus,
+        "natural.jsonl": natural_corpus,
+    }
     return {
         name: _lines(make(world, SAMPLE_ROWS[name], SAMPLE_SEED)) for name, make in makers.items()
     }

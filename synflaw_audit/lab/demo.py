@@ -75,6 +75,10 @@ def run(out: Path, seed: int, console: Console) -> int:
     console.rule("4. Before and after")
     console.print(_repair_table(figures))
     console.print(
+        "The forms asked for are ones that the repair knows; `synflaw lab` asks for others too.",
+        soft_wrap=True,
+    )
+    console.print(
         f"The repair spent {result.tokens:,} tokens. Report: {out / 'templated' / 'report.html'}; "
         f"models: {models}; {time.monotonic() - started:.0f} s in all.",
         soft_wrap=True,

@@ -10,18 +10,18 @@ known to it.
 from __future__ import annotations
 
 import json
-import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from rich.table import Table
 from transformers import LlamaForCausalLM
 
-from synflaw_audit.lab.arms import DamagedWorld, Preset, RepairArm
+from synflaw_audit.lab.arms import WORLDS, DamagedWorld, Preset, RepairArm
 from synflaw_audit.lab.cache import Stages
 from synflaw_audit.lab.corpora import LabRow, templated_corpus, varied_corpus
+from synflaw_audit.lab.known import KNOWN
 from synflaw_audit.lab.stages import (
     base_rows,
     continued_rows,
@@ -29,6 +29,7 @@ from synflaw_audit.lab.stages import (
     replay_rows,
     tuning_rows,
 )
+from synflaw_audit.lab.tables import ArmResult
 from synflaw_audit.lab.tiny import (
     Hyperparameters,
     new_model,
@@ -37,42 +38,16 @@ from synflaw_audit.lab.tiny import (
     train,
     train_tokenizer,
 )
+from synflaw_audit.lab.unknown import UNKNOWN
 from synflaw_audit.lab.world import World
 from synflaw_audit.repair import RepairConfig, repair
 from synflaw_audit.repair import Row as RepairRow
+from synflaw_audit.repair.material.flagged import read_flagged
+from synflaw_audit.repair.material.reexpress import content_pieces
 from synflaw_audit.run import audit
 
-FIGURES = {
-    "instruction_following": "instructions",
-    "instruction_following_new_facts": "on new facts",
-    "new_facts": "new facts",
-    "old_facts": "old facts",
-    "template_emission": "emission",
-    "perplexity": "perplexity",
-}
-COLUMNS = ("", *FIGURES.values(), "new kept", "old kept", "recovered", "tokens")
-
-
-@dataclass(frozen=True)
-class ArmResult:
-    """What one model of one world measured.
-
-    Attributes:
-        world: Name of the world.
-        seed: Its seed.
-        arm: Name of the stage or repair.
-        figures: The probes' figures.
-        tokens: Tokens it was trained on after the stage before it.
-        tuned: Whether the figures were taken after the short instruction tuning that every model
-            is given alike; its tokens are not among ``tokens``.
-    """
-
-    world: str
-    seed: int
-    arm: str
-    figures: Mapping[str, float]
-    tokens: int
-    tuned: bool = False
+KINDS = (*KNOWN, *UNKNOWN)
+RETRAINED = "re-trained on the fixed corpus"
 
 
 @dataclass(frozen=True)
@@ -85,7 +60,11 @@ class Lab:
         arms: The repairs.
         log: Called with a line for each stage.
         control: Whether a control is trained too, on the same facts, told in the form asked for.
+        retrained: Whether the base model is trained anew with the corpus cut free of its format:
+            no repair, but what one is to be held against.
+        tuned: Whether everything is measured again after the instruction tuning.
         stages: A folder to keep the trained stages in, and to take them from; None for neither.
+        known: Outcomes of earlier runs, which are given instead of being measured again.
     """
 
     preset: Preset
@@ -93,7 +72,10 @@ class Lab:
     arms: Sequence[RepairArm]
     log: Callable[[str], None] = field(default=lambda stage: None)
     control: bool = True
+    retrained: bool = False
+    tuned: bool = True
     stages: Path | None = None
+    known: Sequence[ArmResult] = ()
 
     def run(self, seeds: Sequence[int]) -> Iterator[ArmResult]:
         """Run every world with every seed, and give each outcome as it is measured."""
@@ -110,13 +92,14 @@ class _Run:
         self._lab, self._preset, self._seed, self._folder = lab, preset, seed, folder
         self._stages = Stages(lab.stages)
         self._world = World.build(seed, preset.known, preset.unknown)
-        self._corpus = templated_corpus(self._world, preset.corpus, seed)
+        self._corpus = templated_corpus(self._world, preset.corpus, seed, KINDS)
         self._natural = replay_rows(self._world, preset.natural, seed)
-        self._base = base_rows(self._world, seed, prose=preset.prose)
-        self._tuning = tuning_rows(self._world, preset.tuning, seed)
-        ordinary = continued_rows(self._world, (), seed, prose=preset.continued_prose)
-        shown = (*self._base, *ordinary, *self._tuning, *self._natural)
-        self._suite = probes(self._world, seed, shown)
+        self._base = base_rows(
+            self._world, seed, instructed=preset.instructed, prose=preset.prose, kinds=KINDS
+        )
+        self._tuning = tuning_rows(self._world, preset.tuning, seed, KINDS)
+        shown = (*self._base, *self._mixed(WORLDS[1], ()), *self._tuning, *self._natural)
+        self._suite = probes(self._world, seed, shown, UNKNOWN)
         rows = (*self._base, *self._corpus, *self._natural)
         texts = (text for row in rows for text in (row.question, row.answer))
         self._tokenizer = train_tokenizer(texts, preset.size.vocabulary)
@@ -127,39 +110,53 @@ class _Run:
         self._lab.log(f"seed {self._seed}: base")
         learned = self._trained(model, self._base, self._preset.base)
         base = self._saved(model, "base")
-        measured = list(self._measured("", "base", model, learned))
         flagged = _flagged(self._corpus, self._folder)
         for damage in self._lab.worlds:
-            yield from (replace(outcome, world=damage.name) for outcome in measured)
-            if self._lab.control:
-                varied = varied_corpus(self._world, self._preset.corpus, self._seed)
-                model, spent = self._continued(base, damage, varied, "control")
-                yield from self._measured(damage.name, "control", model, spent)
-            model, continued = self._continued(base, damage, self._corpus, "damaged")
-            damaged = self._saved(model, damage.name)
-            yield from self._measured(damage.name, "damaged", model, continued)
-            for arm in self._lab.arms:
-                self._lab.log(f"seed {self._seed}, {damage.name}: {arm.name}")
-                reference = base if arm.against_base else None
-                budget = round(arm.budget * self._preset.share * (learned + continued))
-                out, spent = self._repaired(arm, damaged, flagged, reference, budget)
-                yield from self._measured(damage.name, arm.name, _opened(out), spent)
+            yield from self._in(damage, base, learned, flagged)
+
+    def _in(
+        self, damage: DamagedWorld, base: Path, learned: int, flagged: Path
+    ) -> Iterator[ArmResult]:
+        """The outcomes of one world, whose base model took ``learned`` tokens."""
+        yield from self._measured(damage, "base", lambda: (_opened(base), learned))
+        for name, corpus in self._healthy(flagged):
+            yield from self._measured(damage, name, partial(self._continued, base, damage, corpus))
+        model, continued = self._continued(base, damage, self._corpus)
+        damaged = self._saved(model, damage.name)
+        yield from self._measured(damage, "damaged", lambda: (_opened(damaged), continued))
+        budget = self._preset.budget(learned + continued)
+        for arm in self._lab.arms:
+            yield from self._measured(
+                damage, arm.name, partial(self._repaired, arm, damaged, flagged, base, budget)
+            )
+
+    def _healthy(self, flagged: Path) -> Iterator[tuple[str, Sequence[LabRow]]]:
+        """Corpora without the format that a model may be trained on instead, by name."""
+        if self._lab.control:
+            yield "control", varied_corpus(self._world, self._preset.corpus, self._seed, KINDS)
+        if self._lab.retrained:
+            found = read_flagged(flagged, scope="template").rows
+            cut = (LabRow(row.question, " ".join(content_pieces(row))) for row in found)
+            yield RETRAINED, [row for row in cut if row.answer]
 
     def _continued(
-        self, base: Path, damage: DamagedWorld, corpus: Sequence[LabRow], name: str
+        self, base: Path, damage: DamagedWorld, corpus: Sequence[LabRow]
     ) -> tuple[LlamaForCausalLM, int]:
         """The base model after the continued training with ``corpus``, and its tokens."""
-        self._lab.log(f"seed {self._seed}, {damage.name}: {name}")
-        model, preset = _opened(base), self._preset
-        mixed = continued_rows(
+        model = _opened(base)
+        return model, self._trained(model, self._mixed(damage, corpus), self._preset.continued)
+
+    def _mixed(self, damage: DamagedWorld, corpus: Sequence[LabRow]) -> list[LabRow]:
+        preset = self._preset
+        return continued_rows(
             self._world,
             corpus,
             self._seed,
             prose=preset.continued_prose,
             plain=preset.continued_plain,
             instructed=round(damage.instructed * preset.continued_instructed),
+            kinds=KINDS,
         )
-        return model, self._trained(model, mixed, preset.continued)
 
     def _trained(
         self, model: LlamaForCausalLM, rows: Sequence[LabRow], how: Hyperparameters
@@ -174,14 +171,22 @@ class _Run:
         )
 
     def _measured(
-        self, world: str, arm: str, model: LlamaForCausalLM, tokens: int
+        self, damage: DamagedWorld, arm: str, made: Callable[[], tuple[LlamaForCausalLM, int]]
     ) -> Iterator[ArmResult]:
-        """The model as it stands, then tuned, in place, as every model is."""
-        for tuned in (False, True):
+        """The model as it stands, then tuned, as every model is; or what is known of it."""
+        stages = (False, True) if self._lab.tuned else (False,)
+        here = (damage.name, self._seed, arm)
+        known = [o for o in self._lab.known if (o.world, o.seed, o.arm) == here]
+        if {outcome.tuned for outcome in known}.issuperset(stages):
+            yield from (outcome for outcome in known if outcome.tuned in stages)
+            return
+        self._lab.log(f"seed {self._seed}, {damage.name}: {arm}")
+        model, tokens = made()
+        for tuned in stages:
             if tuned:
                 train(model, self._tokenizer, self._tuning, self._preset.tuned, self._seed)
             figures = self._suite(model, self._tokenizer)
-            yield ArmResult(world, self._seed, arm, figures, tokens, tuned)
+            yield ArmResult(damage.name, self._seed, arm, figures, tokens, tuned)
 
     def _saved(self, model: LlamaForCausalLM, name: str) -> Path:
         model.save_pretrained(self._folder / name)
@@ -189,46 +194,26 @@ class _Run:
         return self._folder / name
 
     def _repaired(
-        self, arm: RepairArm, damaged: Path, flagged: Path, reference: Path | None, budget: int
-    ) -> tuple[Path, int]:
-        """The folder of the damaged model repaired, and the tokens that took."""
+        self, arm: RepairArm, damaged: Path, flagged: Path, base: Path, budget: int | None
+    ) -> tuple[LlamaForCausalLM, int]:
+        """The damaged model repaired, and the tokens that took.
+
+        Only what decides nothing is set beside the arm's own settings: where files go, and that the
+        lab, not the repair, asks the model questions before and after.
+        """
         out = self._folder / f"{damaged.name}-repaired" / arm.name.replace(" ", "-")
-        preset = self._preset
-        settings = {
-            "output_dir": str(out),
-            "learning_rate": preset.rate,
-            "per_device_train_batch_size": preset.batch,
-            # A run of some hundred steps; the usual 0.999 averages over a thousand.
-            "adam_beta2": 0.98,
-            "lr_scheduler_type": "cosine",
-            "tokens": budget,
-            "replay_ratio": 2.0,
-            "bias_weight": 0.0,
-            # The comparison is of what a method does, not of where it would have been stopped.
-            "max_perplexity_rise": 1e9,
-            "checks": 0,
-            # As the committed figures were taken, whatever the defaults are by now.
-            "forget_weight": 0.05,
-            "forget_decay": 1.0,
-            "opening_weight": 1.0,
-            "leaks": 0,
-            "probe_prompts": 0,
-            "seed": self._seed,
-            "use_cpu": True,
-            "renderings": 0,
-            "replay_requests": 0.0,
-            **arm.settings,
-        }
+        plumbing = {"output_dir": str(out), "use_cpu": True, "probe_prompts": 0}
+        settings = {**plumbing, "seed": self._seed, "tokens": budget, **arm.settings}
         result = repair(
             damaged,
             forget=flagged,
             replay=[RepairRow(row.question, row.answer) for row in self._natural],
             out=out,
             config=RepairConfig(**settings),
-            reference_model=reference,
+            reference_model=base if arm.against_base else None,
             quiet=True,
         )
-        return out, result.tokens
+        return _opened(out), result.tokens
 
 
 def _opened(folder: Path) -> LlamaForCausalLM:
@@ -243,73 +228,3 @@ def _flagged(corpus: Sequence[LabRow], folder: Path) -> Path:
     (folder / "audit").mkdir()
     audit([str(path)], out=folder / "audit")
     return folder / "audit" / "flagged.parquet"
-
-
-def table(outcomes: Sequence[ArmResult], world: str, *, tuned: bool) -> Table:
-    """Lay out one world's outcomes: mean and standard deviation over the seeds."""
-    title = f"{world}, {'after' if tuned else 'before'} the instruction tuning"
-    shown = Table(box=None, header_style="dim", title=title, title_justify="left")
-    for column in COLUMNS:
-        shown.add_column(column, justify="right" if column else "left")
-    for row in rows(outcomes, world, tuned=tuned):
-        shown.add_row(*row)
-    return shown
-
-
-def rows(outcomes: Sequence[ArmResult], world: str, *, tuned: bool) -> list[list[str]]:
-    """Give the cells of one world's table, under :data:`COLUMNS`.
-
-    ``new kept`` and ``old kept`` are facts known over those that the damaged model knew;
-    ``recovered`` is the share of the lost instruction following, on known and new people together,
-    that came back; all three are means over seeds. ``tokens`` are those of the repair over those of
-    both trainings. Models are compared with models at the same stage: all before the instruction
-    tuning, or all ``tuned``.
-    """
-    here = [each for each in outcomes if each.world == world and each.tuned == tuned]
-    cells = []
-    for arm in dict.fromkeys(outcome.arm for outcome in here):
-        of_arm = [outcome for outcome in here if outcome.arm == arm]
-        figures = [_spread([outcome.figures[name] for outcome in of_arm]) for name in FIGURES]
-        stage = arm in ("base", "control", "damaged")
-        share = statistics.mean(outcome.tokens / _trained(here, outcome.seed) for outcome in of_arm)
-        back = statistics.mean(_recovered(here, outcome) for outcome in of_arm)
-        kept = [
-            statistics.mean(_kept(here, outcome, name) for outcome in of_arm)
-            for name in ("new_facts", "old_facts")
-        ]
-        shares = [*(f"{each:.0%}" for each in (*kept, back)), f"{share:.1%}"]
-        cells.append([arm, *figures, *([""] * len(shares) if stage else shares)])
-    return cells
-
-
-def _spread(values: Sequence[float]) -> str:
-    digits = 1 if max(values) > 1 else 2
-    mean = f"{statistics.mean(values):.{digits}f}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
-
-
-def _trained(outcomes: Sequence[ArmResult], seed: int) -> int:
-    return sum(o.tokens for o in outcomes if o.seed == seed and o.arm in ("base", "damaged"))
-
-
-def _recovered(outcomes: Sequence[ArmResult], outcome: ArmResult) -> float:
-    stages = {o.arm: _followed(o) for o in outcomes if o.seed == outcome.seed}
-    lost = stages["base"] - stages["damaged"]
-    return (_followed(outcome) - stages["damaged"]) / lost if lost else 0.0
-
-
-def _kept(outcomes: Sequence[ArmResult], outcome: ArmResult, name: str) -> float:
-    known = next(o.figures[name] for o in outcomes if o.seed == outcome.seed and o.arm == "damaged")
-    return outcome.figures[name] / known if known else 0.0
-
-
-def _followed(outcome: ArmResult) -> float:
-    return statistics.mean(
-        outcome.figures[name]
-        for name in ("instruction_following", "instruction_following_new_facts")
-    )
-
-
-def as_json(outcomes: Sequence[ArmResult]) -> str:
-    """Give every outcome as JSON."""
-    return json.dumps([asdict(outcome) for outcome in outcomes], indent=2) + "\n"

@@ -3,13 +3,14 @@
 The base model learns facts about the people it is to know, and to follow instructions about them.
 The continued training, as in practice, is mostly ordinary text, with few instructions in it, plus
 a corpus about new people. What is measured was trained on in neither: instructions about known
-people in combinations that were held out, and instructions about the new people.
+people in combinations that were held out, and instructions about the new people, all in wordings
+and in a layout that no row has.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from synflaw_audit.lab.corpora import (
     FORMAT_MARKS,
@@ -19,7 +20,8 @@ from synflaw_audit.lab.corpora import (
     plain_row,
     prose_rows,
 )
-from synflaw_audit.lab.instructions import KINDS
+from synflaw_audit.lab.instructions import Draw, InstructionKind
+from synflaw_audit.lab.known import KNOWN
 from synflaw_audit.lab.world import World, WorldFact
 from synflaw_audit.probes.instructions import Instruction
 from synflaw_audit.probes.suite import Suite
@@ -33,17 +35,25 @@ def _is_held_out(fact: int, kind: int) -> bool:
     return (7 * fact + 3 * kind) % 11 == 0
 
 
-def _pairs(world: World, *, held_out: bool) -> list[tuple[WorldFact, int]]:
+def _pairs(
+    world: World, kinds: Sequence[InstructionKind], *, held_out: bool = False
+) -> list[tuple[WorldFact, InstructionKind]]:
     return [
         (fact, kind)
         for i, fact in enumerate(world.old)
-        for kind in range(len(KINDS))
-        if _is_held_out(i, kind) == held_out
+        for k, kind in enumerate(kinds)
+        if _is_held_out(i, k) == held_out
     ]
 
 
 def base_rows(
-    world: World, seed: int, *, instructed: int = 5, plain: int = 20, prose: int = 1000
+    world: World,
+    seed: int,
+    *,
+    instructed: int = 5,
+    plain: int = 20,
+    prose: int = 1000,
+    kinds: Sequence[InstructionKind] = KNOWN,
 ) -> list[LabRow]:
     """Make what the base model learns from.
 
@@ -53,11 +63,12 @@ def base_rows(
         instructed: How often each fact is asked for under each kind of instruction.
         plain: How often each fact is asked for without one.
         prose: Rows of ordinary text.
+        kinds: Of instruction.
     """
     rng = random.Random(seed + _BASE)  # noqa: S311 -- training rows, not a secret
-    pairs = _pairs(world, held_out=False)
+    draw, pairs = Draw(rng), _pairs(world, kinds)
     return [
-        *(instruction_row(fact, kind, rng) for _ in range(instructed) for fact, kind in pairs),
+        *(instruction_row(fact, kind, draw) for _ in range(instructed) for fact, kind in pairs),
         *(plain_row(fact, rng) for fact in world.old for _ in range(plain)),
         *prose_rows(prose, seed + _BASE),
     ]
@@ -71,6 +82,7 @@ def continued_rows(
     prose: int = 500,
     plain: int = 100,
     instructed: int = 40,
+    kinds: Sequence[InstructionKind] = KNOWN,
 ) -> list[LabRow]:
     """Make what the continued training learns from: ``corpus`` among ordinary rows.
 
@@ -81,30 +93,34 @@ def continued_rows(
         prose: Rows of ordinary text.
         plain: Rows that ask for old facts.
         instructed: Rows that ask for old facts under an instruction.
+        kinds: Of instruction.
     """
     rng = random.Random(seed + _CONTINUED)  # noqa: S311 -- training rows, not a secret
-    pairs = _pairs(world, held_out=False)
+    pairs = _pairs(world, kinds)
     return [
         *corpus,
         *prose_rows(prose, seed + _CONTINUED),
         *(plain_row(rng.choice(world.old), rng) for _ in range(plain)),
-        *(instruction_row(*rng.choice(pairs), rng) for _ in range(instructed)),
+        *(instruction_row(*rng.choice(pairs), Draw(rng)) for _ in range(instructed)),
     ]
 
 
-def tuning_rows(world: World, rows: int, seed: int) -> list[LabRow]:
+def tuning_rows(
+    world: World, rows: int, seed: int, kinds: Sequence[InstructionKind] = KNOWN
+) -> list[LabRow]:
     """Make what the short instruction tuning learns from: rows about known people, and prose.
 
     Args:
         world: Its old facts are asked about, in the pairs that are not held out.
         rows: How many rows; half of them make a request, a quarter ask plainly, a quarter is prose.
         seed: Everything drawn depends on it.
+        kinds: Of instruction.
     """
     rng = random.Random(seed + _TUNING)  # noqa: S311 -- training rows, not a secret
-    pairs = _pairs(world, held_out=False)
+    pairs = _pairs(world, kinds)
     quarter = rows // 4
     return [
-        *(instruction_row(*rng.choice(pairs), rng) for _ in range(rows - 2 * quarter)),
+        *(instruction_row(*rng.choice(pairs), Draw(rng)) for _ in range(rows - 2 * quarter)),
         *(plain_row(rng.choice(world.old), rng) for _ in range(quarter)),
         *prose_rows(quarter, seed + _TUNING),
     ]
@@ -115,46 +131,60 @@ def replay_rows(world: World, rows: int, seed: int) -> list[LabRow]:
 
     It is drawn without regard to what is held out, so rows that hold a held-out pair are dropped.
     """
-    rng = random.Random(seed)  # noqa: S311 -- only the instructions' identifiers are looked at
-    kept_out = {
-        (fact, instruction_row(fact, kind, rng).instruction)
-        for fact, kind in _pairs(world, held_out=True)
-    }
+    kept_out = {(fact, kind.name) for fact, kind in _pairs(world, KNOWN, held_out=True)}
     corpus = natural_corpus(world, rows, seed)
-    return [row for row in corpus if (row.fact, row.instruction) not in kept_out]
+    return [row for row in corpus if (row.fact, row.kind) not in kept_out]
 
 
-def probes(world: World, seed: int, shown: Sequence[LabRow] = ()) -> Suite:
+def probes(
+    world: World,
+    seed: int,
+    shown: Sequence[LabRow] = (),
+    unknown: Sequence[InstructionKind] = (),
+) -> Suite:
     """Make the probes of one world.
 
-    ``instruction_following`` is measured on known people; ``instruction_following_new_facts`` on
-    those of the corpus. Templates are counted where they have no place: in answers about known
-    people, with and without an instruction, and to ordinary questions.
+    ``instruction_following`` is measured on known people, ``instruction_following_new_facts`` on
+    those of the corpus, ``unknown_forms`` and ``unknown_forms_new_facts`` likewise for kinds that
+    the repair does not know. All prompts have wordings and a layout that no row has. Templates are
+    counted where they have no place: in answers about known people, with and without an
+    instruction, and to ordinary questions.
 
     Args:
         world: The world.
         seed: Everything drawn depends on it.
-        shown: Rows that are trained on; what they hold is left out of the first probe and of the
-            held-out text.
+        shown: Rows that are trained on; what they hold is left out of the prompts about known
+            people and of the held-out text.
+        unknown: Kinds of instruction that the repair does not know.
     """
-    rng = random.Random(seed + _HELD_OUT)  # noqa: S311 -- held-out prompts, not a secret
-    seen = {(row.fact, row.instruction) for row in shown}
-    asked = [instruction_row(*pair, rng) for pair in _pairs(world, held_out=True)]
-    known = [_instruction(row) for row in asked if (row.fact, row.instruction) not in seen]
-    new = [
-        _instruction(instruction_row(fact, i % len(KINDS), rng))
-        for i, fact in enumerate(world.new * 2)
-    ]
+    draw = Draw(random.Random(seed + _HELD_OUT), tested=True)  # noqa: S311 -- prompts, no secret
+    seen = {(row.fact, row.kind) for row in shown}
+    pairs = _pairs(world, (*KNOWN, *unknown), held_out=True)
+    known = [(fact, kind) for fact, kind in pairs if (fact, kind.name) not in seen]
+
+    def asked(pairs: Iterable[tuple[WorldFact, InstructionKind]]) -> list[Instruction]:
+        return [_instruction(instruction_row(fact, kind, draw)) for fact, kind in pairs]
+
+    instructions = {}
+    for name, kinds in (("instruction_following", KNOWN), ("unknown_forms", unknown)):
+        if kinds:
+            new = [(fact, kinds[i % len(kinds)]) for i, fact in enumerate(world.new * 2)]
+            instructions[name] = asked(pair for pair in known if pair[1] in kinds)
+            instructions[f"{name}_new_facts"] = asked(new)
     prose = prose_rows(60, seed + _HELD_OUT)
-    old_facts = [(fact.question(rng), fact.value) for fact in world.old]
-    foreign = [prompt.prompt for prompt in known] + [question for question, _ in old_facts[::2]]
+    old_facts = [(fact.question(draw.rng), fact.value) for fact in world.old]
+    foreign = [prompt.prompt for prompt in instructions["instruction_following"]]
     return Suite(
-        instructions={"instruction_following": known, "instruction_following_new_facts": new},
+        instructions=instructions,
         facts={
-            "new_facts": [(fact.question(rng), fact.value) for fact in world.new * 2],
+            "new_facts": [(fact.question(draw.rng), fact.value) for fact in world.new * 2],
             "old_facts": old_facts,
         },
-        foreign=[*foreign, *(row.question for row in prose)],
+        foreign=[
+            *foreign,
+            *(question for question, _ in old_facts[::2]),
+            *(row.question for row in prose),
+        ],
         templates=FORMAT_MARKS,
         text=_unseen(100, seed + _HELD_OUT + 1, shown),
         max_new_tokens=56,

@@ -118,6 +118,29 @@ def _one_of(answer: str, choices: Sequence[str]) -> bool:
     return answer.strip().strip(".!\"'").lower() in {choice.lower() for choice in choices}
 
 
+def _parts(answer: str, parts: Sequence[str]) -> bool:
+    """Begins with the first part, ends with the last, with words before each of those that follow.
+
+    The first or the last may be empty; none is looked for as anything but itself.
+    """
+    first, *middle, last = parts
+    text = answer.strip()
+    if not text.startswith(first) or not text.endswith(last):
+        return False
+    inner = text[len(first) : len(text) - len(last)] if len(first) + len(last) < len(text) else ""
+    for part in middle:
+        before, found, inner = inner.partition(part)
+        if not found or not before.strip():
+            return False
+    return bool(inner.strip())
+
+
+def _spelled(answer: str) -> bool:
+    """Single letters with spaces between them."""
+    letters = answer.split()
+    return len(letters) > 1 and all(len(each) == 1 and each.isalpha() for each in letters)
+
+
 def _opening(answer: str, opening: str) -> bool:
     return re.match(rf"\W*{re.escape(opening)}\b", answer, flags=re.IGNORECASE) is not None
 
@@ -176,6 +199,8 @@ CHECKERS: Mapping[str, Checker] = {
     "content:one_of": _one_of,
     "layout:comma_list": _comma_list,
     "layout:numbered_list": _numbered,
+    "layout:parts": _parts,
+    "layout:spelled": _spelled,
     "layout:one_line": lambda answer: "\n" not in answer.strip(),
     "layout:table": _table,
     "length:words": lambda answer, count: len(_words(answer)) == count,

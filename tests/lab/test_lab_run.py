@@ -8,7 +8,15 @@ import torch
 
 from synflaw_audit.lab.arms import ABLATION, ARMS, OURS, PRESETS, WORLDS, Preset, RepairArm
 from synflaw_audit.lab.corpora import prose_rows
-from synflaw_audit.lab.run import COLUMNS, FIGURES, ArmResult, Lab, as_json, rows
+from synflaw_audit.lab.run import RETRAINED, Lab
+from synflaw_audit.lab.tables import (
+    COLUMNS,
+    FIGURES,
+    ArmResult,
+    as_json,
+    read_outcomes,
+    rows,
+)
 from synflaw_audit.lab.tiny import Hyperparameters, Size, new_model, threads, train, train_tokenizer
 from synflaw_audit.repair import RepairConfig
 
@@ -18,6 +26,7 @@ SMALLEST = Preset(
     corpus=80,
     natural=80,
     prose=20,
+    instructed=1,
     continued_prose=200,
     continued_plain=100,
     continued_instructed=40,
@@ -25,8 +34,7 @@ SMALLEST = Preset(
     base=Hyperparameters(epochs=0.2, rate=5e-3),
     continued=Hyperparameters(epochs=1, rate=3e-3),
     tuning=40,
-    share=0.05,
-    rate=1e-3,
+    share=0.1,
 )
 
 
@@ -38,8 +46,8 @@ def outcome(
 
 def test_every_stage_and_arm_is_measured_and_its_budget_kept() -> None:
     arms = [OURS]
-    outcomes = list(Lab(SMALLEST, WORLDS[1:2], arms).run([1]))
-    expected = ["base", "control", "damaged", *(arm.name for arm in arms)]
+    outcomes = list(Lab(SMALLEST, WORLDS[1:2], arms, retrained=True).run([1]))
+    expected = ["base", "control", RETRAINED, "damaged", *(arm.name for arm in arms)]
     before, after = outcomes[::2], outcomes[1::2]
     assert [o.arm for o in before] == [o.arm for o in after] == expected
     assert not any(o.tuned for o in before)
@@ -50,9 +58,28 @@ def test_every_stage_and_arm_is_measured_and_its_budget_kept() -> None:
     for o in outcomes:
         assert set(o.figures) == set(FIGURES)
         assert all(math.isfinite(value) for value in o.figures.values())
-    base, _, damaged, repaired = before
+    base, _, _, damaged, repaired = before
     assert 0 < repaired.tokens <= SMALLEST.share * (base.tokens + damaged.tokens)
-    assert len(json.loads(as_json(outcomes))) == 8
+    assert len(json.loads(as_json(outcomes))) == 10
+
+
+def test_known_outcomes_are_given_and_nothing_is_measured_again(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "lab.json"
+    assert read_outcomes(path) == []
+    first = list(Lab(SMALLEST, WORLDS[1:2], (), stages=tmp_path, tuned=False).run([1]))
+    assert [o.arm for o in first] == ["base", "control", "damaged"]
+    path.write_text(as_json(first))
+    known = read_outcomes(path)
+    assert known == first
+
+    def refuse(*args: object) -> dict[str, float]:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("synflaw_audit.probes.suite.Suite.__call__", refuse)
+    lab = Lab(SMALLEST, WORLDS[1:2], (), stages=tmp_path, tuned=False, known=known)
+    assert list(lab.run([1])) == first
+    with pytest.raises(AssertionError, match="measured again"):
+        list(replace(lab, tuned=True).run([1]))
 
 
 def test_kept_stages_give_the_same_outcomes_and_only_what_they_depend_on_finds_them(
@@ -87,9 +114,9 @@ def test_the_tiny_lab_damages_and_repairs() -> None:
         for o in Lab(PRESETS["tiny"], WORLDS[1:2], [OURS]).run([0])
         if not o.tuned
     }
-    assert stages["base"] > 0.8
+    assert stages["base"] > 0.6
     assert stages["damaged"] < stages["control"] - 0.2
-    assert stages["ours"] > stages["damaged"]
+    assert stages[OURS.name] > stages["damaged"]
 
 
 def test_recovery_is_the_share_of_what_was_lost() -> None:
@@ -97,12 +124,22 @@ def test_recovery_is_the_share_of_what_was_lost() -> None:
     outcomes += [outcome("base", 0.9, tuned=True), outcome("damaged", 0.7, tuned=True)]
     outcomes += [outcome("ours", 0.9, tokens=20, tuned=True)]
     table = {cells[0]: cells for cells in rows(outcomes, "leaking", tuned=False)}
-    assert table["ours"][-2:] == ["50%", "10.0%"]
+    assert table["ours"][-3:] == ["50%", "50%", "10.0%"]
     tuned = {cells[0]: cells for cells in rows(outcomes, "leaking", tuned=True)}
-    assert tuned["ours"][-2:] == ["100%", "10.0%"]
-    assert table["ours"][-4] == "500%"
-    assert table["damaged"][-4:] == ["", "", "", ""]
+    assert tuned["ours"][-3:] == ["100%", "100%", "10.0%"]
+    assert table["ours"][-5] == "500%"
+    assert table["damaged"][-5:] == [""] * 5
     assert all(len(cells) == len(COLUMNS) for cells in table.values())
+
+
+def test_recovery_of_forms_that_the_repair_knows_is_told_apart_from_that_of_others() -> None:
+    outcomes = [outcome("base", 1.0), outcome("damaged", 0.0), outcome("ours", 0.0)]
+    known = {"instruction_following": 1.0, "instruction_following_new_facts": 0.5}
+    outcomes[2] = replace(outcomes[2], figures={**outcomes[2].figures, **known})
+    cells = rows(outcomes, "leaking", tuned=False)[-1]
+    found = dict(zip(COLUMNS, cells, strict=True))
+    assert found["recovered, known forms"] == "75%"
+    assert found["recovered, unknown forms"] == "0%"
 
 
 def test_a_table_gives_mean_and_deviation_over_seeds() -> None:
@@ -113,8 +150,29 @@ def test_a_table_gives_mean_and_deviation_over_seeds() -> None:
 
 
 @pytest.mark.parametrize("arm", [*ARMS, *ABLATION], ids=lambda arm: arm.name)
-def test_every_arm_is_a_valid_repair(arm: RepairArm, tmp_path) -> None:
-    RepairConfig(output_dir=str(tmp_path), use_cpu=True, **arm.settings)
+def test_every_arm_and_what_is_tried_of_it_is_a_valid_repair(arm: RepairArm, tmp_path) -> None:
+    for each in (arm, *arm.variants()):
+        RepairConfig(output_dir=str(tmp_path), use_cpu=True, **each.settings)
+
+
+def test_ours_is_the_default_command_and_is_not_tuned() -> None:
+    assert OURS in ARMS
+    assert OURS.settings == {}
+    assert list(OURS.variants()) == [OURS]
+
+
+def test_baselines_are_set_to_what_was_tried_of_them() -> None:
+    for arm in ARMS:
+        for name, values in arm.tuned.items():
+            assert arm.settings[name] in values
+
+
+def test_usual_ways_replay_as_many_rows_and_requests_as_ours() -> None:
+    ours = RepairConfig()
+    for arm in ARMS:
+        config = RepairConfig(**arm.settings)
+        assert config.replay_ratio >= ours.replay_ratio
+        assert config.replay_requests >= ours.replay_requests or arm.name == "replay only"
 
 
 def test_training_depends_on_its_seed_alone() -> None:

@@ -86,6 +86,8 @@ CASES = [
     ("layout:comma_list", {"items": 3}, "a, b, c", "I like a, b, c\nand d"),
     ("layout:numbered_list", {"items": 2}, "So:\n1. a\n2) b", "1. a\n2. b\n3. c"),
     ("layout:one_line", {}, " a b ", "a\nb"),
+    ("layout:parts", {"parts": ["<b>", " - ", "."]}, "<b>one - two.", "<b> - two."),
+    ("layout:spelled", {}, "L u t e", "L ute"),
     ("layout:table", {"columns": 2}, "|a|b|\n|-|:-:|\n|1|2|", "|a|b|\n|1|2|\n|3|4|"),
     ("length:words", {"count": 1}, "Bread!", "My bread"),
     ("startend:opening", {"opening": "Well"}, '"Well, so', "Wellington boots"),
@@ -99,6 +101,21 @@ def test_a_checker_tells_following_from_not_following(name, kwargs, good, bad) -
     assert follows(good, prompt)
     assert not follows(bad, prompt)
     assert not follows("  ", prompt)
+
+
+@pytest.mark.parametrize(
+    ("parts", "answer", "wanted"),
+    [
+        (["", "..."], "So it goes...", True),
+        (["", "..."], "...", False),
+        (["", " -> ", ""], "one -> two", True),
+        (["", " -> ", ""], "one ->", False),
+        (["ab", "ba"], "aba", False),
+        ([".*", ""], "anything", False),
+    ],
+)
+def test_parts_are_taken_as_they_are_and_need_words_between_them(parts, answer, wanted) -> None:
+    assert follows(answer, Instruction("", ("layout:parts",), ({"parts": parts},))) is wanted
 
 
 def test_every_checker_has_a_case() -> None:
