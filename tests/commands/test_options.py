@@ -14,7 +14,7 @@ from msgspec import Meta
 from reports import report
 from typer.testing import CliRunner, Result
 
-from synflaw_audit.commands.main import app
+from synflaw_audit.commands.main import app, loaded
 from synflaw_audit.commands.options import with_settings
 from synflaw_audit.findings.report import Report
 from synflaw_audit.settings import AuditSettings
@@ -137,5 +137,4 @@ def test_every_setting_of_a_repair_is_an_option_even_with_its_default(
 @cache
 def repair_options() -> list[Any]:
     """Those of the command itself."""
-    command: Any = typer.main.get_command(app)
-    return list(command.commands["repair"].params)
+    return list(loaded("repair").params)
