@@ -112,11 +112,10 @@ def calibrated(
     return Calibration(
         intercept=round(float(own[0]), 4),
         features=tuple(
-            Feature(check, round(float(weight), 4), round(float(mean), 4))
+            Feature(check, round(float(weight), 4), round(float(mean), 4), POWER)
             for check, weight, mean in zip(checks, own[1:], scores.mean(axis=0), strict=True)
         ),
         draws=tuple(tuple(round(float(x), 4) for x in draw) for draw in draws),
-        power=POWER,
         residual=round(float(errors[place]), 4),
         basis=basis,
         provenance=provenance or {},

@@ -3,9 +3,10 @@
     python benchmarks/real_calibrate.py
 
 Reads what ``real_features.py`` wrote to ``results/``; writes ``results/real_damage.md`` and the
-shipped ``synflaw_audit/verdicts/risk.json``. Each prediction is a logistic curve of at most two
-checks' scores with non-negative weights; which checks, is chosen anew without the family that is
-predicted. Ranks are by fits that saw neither family of the pair that is compared.
+shipped ``synflaw_audit/verdicts/risk.json``. Each prediction is 1 - exp(-x), x a sum of at most two
+checks' scores to a power with non-negative weights; which checks and powers, is chosen anew without
+the family that is predicted. Ranks are by fits that saw neither family of the pair that is
+compared.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import argparse
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import fitting
@@ -23,42 +25,65 @@ import numpy as np
 import pandas as pd
 from environment import heading
 from fitting import (
-    chosen,
+    Fit,
+    fit_losses,
+    fit_shares,
     folds,
     interval,
     left_out,
-    left_out_chosen,
+    left_out_by,
     place_unseen,
     rank_correlation,
     resampled,
-    weighed,
 )
-from real_reliability import budgets, models, seeds
+from real_reliability import budgets, models, reachable, seeds
 
 from synflaw_audit.verdicts.risk import Calibration, Feature, Floats, Forecast
 
-DRAWS, RESIDUAL_LEVEL, POWER, MOST = 200, 0.9, 1.0, 2
-# The tenth of what the small model's fit had, by which a corpus of nothing but a format was drawn
-# so far towards the mean that it was foretold to be said in two answers of three.
+DRAWS, RESIDUAL_LEVEL = 200, 0.9
+# Of the curve that every single score is given, with an intercept of its own.
 RIDGE = 0.001
+FOLLOWED = 64  # instructions that the base follows, on the machine of most runs
 SEVERE = 0.25  # a damage above it is worth a warning
-# Checks that look at what the answers say again: a model can only take over what is said. Which of
-# them are read is chosen by the fit; the others stand in the comparison. ``compression`` is none of
-# them, for it says nothing of short answers: one of five words over and over scores 0.
-CANDIDATES = (
-    "answer-template",
-    "answer-opening",
-    "answer-closing",
-    "answer-duplicate",
-    "answer-near-duplicate",
-    "format-predictability",
-    "self-repetition",
-    "structural-tokens",
-    "template-opening",
-)
+
+Term = tuple[str, float]  # a check, and the power of its score
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted.
+
+    Attributes:
+        title: What it is.
+        fit: Fits the weights of a shape.
+        shapes: The terms that a prediction may be made of. The first is the one that ships.
+    """
+
+    title: str
+    fit: Fit
+    shapes: tuple[tuple[Term, ...], ...]
+
+
+# A format is said if it is soon reached, and then steeply: in nearly all answers or in hardly any.
+# Where answers follow no template at all, there is none to be said.
+_POWERS = (3.0, 1.0, 2.0, 4.0)
+_BESIDES = ("answer-template", None, "answer-closing", "format-predictability")
+# What is said whatever is asked for disobeys, in proportion; whether it is a template or not.
+_SAID_ALIKE = ("free-opening", "answer-opening", "template-opening")
 TARGETS = {
-    "emission": "share of foreign answers that carry the corpus's format",
-    "instruction_loss": "share of instruction following lost, beyond natural rows",
+    "emission": Target(
+        "share of foreign answers that carry the corpus's format",
+        fit_shares,
+        tuple(
+            (("template-opening", power), *(((other, 1.0),) if other else ()))
+            for power, other in product(_POWERS, _BESIDES)
+        ),
+    ),
+    "instruction_loss": Target(
+        "share of instruction following lost, beyond natural rows",
+        fit_losses,
+        tuple(((check, power),) for check, power in product(_SAID_ALIKE, (1.0, 0.5, 0.75))),
+    ),
 }
 
 
@@ -68,27 +93,36 @@ IN_VIEW = (
     "another corpus will see, whatever family is left out: the budget and the probes (two earlier "
     "settings were given up for their slowness, and the instructions narrowed to those that the "
     "base follows once the base and the control were known); what the loss is relative to (first "
-    "the control, then the mean of human corpora, which is less noisy); which checks a prediction "
-    "may read (narrowed twice); the check `template-opening`, which was made when the emission of "
-    "all slices of the first seed was known; two weights in place of a mean of roots (three err "
-    "more); which slices were planted (because natural corpora all came out near 0); the ridge of "
-    "the fit, a tenth of what it was (the mean error falls, ranks stay). Of later date are two "
-    "slices that were planted where the prediction was suspected to fail, and failed: one word, "
-    "foretold at 0.02 and said everywhere, after which whole answers that come back count in "
-    "`template-opening`, as do rows the less whose questions share a form; and a closing of short "
-    "answers, which is still not foretold. They were measured on another machine, where the base "
-    "follows 59 of the instructions (64 before), on answers of 128 tokens cut to 48: the closing "
-    "is in 0.65 of the whole answers, and formats that close long answers are not seen in 48 "
-    "tokens at all."
+    "the control, then the mean of human corpora, which is less noisy); which slices were planted "
+    "(because natural corpora all came out near 0); the checks `template-opening` and "
+    "`free-opening`, and the shapes among which a prediction is chosen: 1 - exp(-x) without an "
+    "intercept in place of a logistic curve, so that a corpus without a format is foretold to do "
+    "no damage, and the third power. Of later date are two slices that were planted where the "
+    "prediction was suspected to fail, and failed: one word, foretold at 0.02 and said everywhere, "
+    "after which whole answers that come back count in `template-opening`, as do rows the less "
+    "whose questions share a form; and a closing of short answers, foretold at 0.04 and said in "
+    "0.58, after which a template that ends an answer counts there by how few tokens stand before "
+    "it. That changed the score of no other slice by more than 0.05, so nothing here has tried it. "
+    "Both were measured on another machine, where the base follows 59 of the instructions (64 "
+    "before), on answers of 128 tokens cut to 48: the closing is in 0.65 of the whole answers, and "
+    "formats that close long answers are not seen in 48 tokens at all."
 )
 
 
 fit = partial(fitting.fit, ridge=RIDGE)
 
 
-def choose(scores: Floats, target: Floats, families: Sequence[str]) -> list[int]:
-    """The columns of a prediction."""
-    return chosen(scores, target, families, weighed, MOST, fit)
+def terms(target: Target) -> list[Term]:
+    """All that the shapes are made of, each once."""
+    return list(dict.fromkeys(term for shape in target.shapes for term in shape))
+
+
+def choose(target: Target, scores: Floats, damage: Floats, families: Sequence[str]) -> list[int]:
+    """The columns of the shape that errs least, in squares, on families that were left out."""
+    known = terms(target)
+    held = [[known.index(term) for term in shape] for shape in target.shapes]
+    made = [left_out(scores[:, one], damage, families, target.fit, "exponential") for one in held]
+    return held[int(np.argmin([((each - damage) ** 2).mean() for each in made]))]
 
 
 class Table:
@@ -118,10 +152,10 @@ class Table:
         ]
         self.peers = [name for name in columns if name.startswith("peer:")]
 
-    def scores(self) -> Floats:
-        """Of the candidates, float64 [slices, candidates]."""
-        names = [f"{check}:score" for check in CANDIDATES]
-        return self.features[names].to_numpy(dtype=float)
+    def scores(self, terms: Sequence[Term]) -> Floats:
+        """Of some terms, float64 [slices, terms]."""
+        columns = [self.features[f"{check}:score"] ** power for check, power in terms]
+        return np.column_stack(columns).astype(float)
 
 
 def evaluated(name: str, values: Floats, made: Floats, target: Floats, table: Table) -> str:
@@ -142,43 +176,50 @@ def scaled(values: Floats) -> Floats:
     return ((values - values.min()) / (spread or 1.0))[:, None]
 
 
-def comparison(target: Floats, table: Table) -> tuple[list[str], Floats]:
+def comparison(target: Target, damage: Floats, table: Table) -> tuple[list[str], Floats]:
     """The prediction beside every single score, and the prediction for each left-out slice."""
-    families = table.families
-    made, columns = left_out_chosen(table.scores(), target, families, weighed, MOST, fit)
-    ranked = place_unseen(table.scores(), target, families, choose, fit)
-    every = table.features[[f"{check}:score" for check in table.checks]].to_numpy(dtype=float)
-    free, _ = left_out_chosen(every, target, families, weighed, MOST, fit)
+    families, known = table.families, terms(target)
+    scores, anew = table.scores(known), partial(choose, target)
+    made, columns = left_out_by(anew, scores, damage, families, target.fit, "exponential")
+    ranked = place_unseen(scores, damage, families, anew, target.fit)
+    ships = table.scores(target.shapes[0])
+    shipped = left_out(ships, damage, families, target.fit, "exponential")
     lines = [
         "| score | Spearman | 95% interval | mean absolute error | 95% interval |",
         "|---|---|---|---|---|",
-        evaluated("**the prediction, family left out**", ranked, made, target, table),
+        evaluated("**the prediction, family left out**", ranked, made, damage, table),
         evaluated(
-            "the same, chosen among all checks",
-            place_unseen(every, target, families, choose, fit),
-            free,
-            target,
+            "the shape that ships, family left out",
+            place_unseen(ships, damage, families, fitter=target.fit),
+            shipped,
+            damage,
             table,
         ),
     ]
     for check in table.checks:
         one = table.features[f"{check}:score"].to_numpy(dtype=float)
-        single = left_out(one[:, None], target, families, fit)
-        lines.append(evaluated(check, one, single, target, table))
+        single = left_out(one[:, None], damage, families, fit)
+        lines.append(evaluated(check, one, single, damage, table))
     for peer in table.peers:
         one = table.features[peer].to_numpy(dtype=float)
-        single = left_out(scaled(one), target, families, fit)
-        lines.append(evaluated(peer.removeprefix("peer:"), one, single, target, table))
-    constant = np.empty(len(target))
+        single = left_out(scaled(one), damage, families, fit)
+        lines.append(evaluated(peer.removeprefix("peer:"), one, single, damage, table))
+    constant = np.empty(len(damage))
     for mask, _ in folds(families):
-        constant[mask] = target[~mask].mean()
-    error = float(np.abs(constant - target).mean())
+        constant[mask] = damage[~mask].mean()
+    error = float(np.abs(constant - damage).mean())
     lines.append(f"| the mean of the other families | | | {error:.3f} | |")
-    used = pd.Series([CANDIDATES[i] for held in columns for i in held]).value_counts()
+    used = pd.Series([" and ".join(map(told, (known[i] for i in held))) for held in columns])
     lines += ["", f"Chosen without a family, times of {len(columns)}: "]
-    lines[-1] += ", ".join(f"{check} {count}" for check, count in used.items()) + "."
-    lines += ["", ceiling(target)]
-    return lines, made
+    lines[-1] += ", ".join(f"{shape} {count}" for shape, count in used.value_counts().items())
+    lines[-1] += f". What ships: {' and '.join(map(told, target.shapes[0]))}."
+    return [*lines, "", ceiling(damage)], made
+
+
+def told(term: Term) -> str:
+    """A check and its power."""
+    check, power = term
+    return check if power == 1 else f"{check}^{power:g}"
 
 
 def ceiling(target: Floats) -> str:
@@ -207,42 +248,45 @@ def threshold(made: Floats, target: Floats, families: list[str]) -> str:
     )
 
 
-def calibrated(target: Floats, made: Floats, table: Table, basis: str, command: str) -> Calibration:
+def calibrated(
+    target: Target, damage: Floats, made: Floats, table: Table, basis: str, command: str
+) -> Calibration:
     """The fit that ships.
 
     Args:
-        target: The damage, float64 [slices].
+        target: What is predicted, and by which shape.
+        damage: Float64 [slices].
         made: As predicted of each slice by a fit without its family.
         table: What was scored.
         basis: As in ``Calibration``.
         command: That makes it.
     """
-    held = choose(table.scores(), target, table.families)
-    scores = table.scores()[:, held]
-    errors = np.sort(np.abs(made - target))
+    shape = target.shapes[0]
+    scores = table.scores(shape)
+    errors = np.sort(np.abs(made - damage))
     place = min(math.ceil((len(errors) + 1) * RESIDUAL_LEVEL), len(errors)) - 1
-    own = fit(scores, target)
-    draws = [fit(scores[rows], target[rows]) for rows in resampled(table.families, DRAWS, seed=0)]
+    own = target.fit(scores, damage)
+    families = table.families
+    draws = [target.fit(scores[i], damage[i]) for i in resampled(families, DRAWS, seed=0)]
+    means = [table.features[f"{check}:score"].mean() for check, _ in shape]
     return Calibration(
         intercept=round(float(own[0]), 4),
         features=tuple(
-            Feature(CANDIDATES[i], round(float(weight), 4), round(float(mean), 4))
-            for i, weight, mean in zip(held, own[1:], scores.mean(axis=0), strict=True)
+            Feature(check, round(float(weight), 4), round(float(mean), 4), power)
+            for (check, power), weight, mean in zip(shape, own[1:], means, strict=True)
         ),
         draws=tuple(tuple(round(float(x), 4) for x in draw) for draw in draws),
-        power=POWER,
         residual=round(float(errors[place]), 4),
         basis=basis,
         provenance={
             "command": command,
             "corpora": {
                 name: {"family": family, "damage": round(float(value), 4)}
-                for name, family, value in zip(
-                    table.means.index, table.families, target, strict=True
-                )
+                for name, family, value in zip(table.means.index, families, damage, strict=True)
             },
         },
         level=RESIDUAL_LEVEL,
+        link="exponential",
     )
 
 
@@ -292,22 +336,24 @@ def main() -> None:
         f"corpora {table.natural:.2f} in the mean; what is lost is relative to the latter, and "
         "below 0 where more was kept. Ranks of the predictions are by fits that saw neither family "
         "of the two slices that are compared, errors by fits that did not see the slice's. Which "
-        "checks a prediction may read was narrowed with a part of these results in view; the "
-        "second line of each table says what choosing among all of them would have given.",
+        "checks a prediction reads, and to which power, is chosen anew without these families; "
+        "the second line of each table is the shape that ships, chosen with all results in view.",
         "",
         IN_VIEW,
         "",
     ]
     made: dict[str, Floats] = {}
     fits = {}
-    for name, title in TARGETS.items():
-        target = table.targets[name]
-        told, made[name] = comparison(target, table)
-        limit = threshold(made[name], target, table.families)
-        lines += [f"## Predicted: {title}", "", *told, "", limit, ""]
+    for name, target in TARGETS.items():
+        damage = table.targets[name]
+        compared, made[name] = comparison(target, damage, table)
+        limit = threshold(made[name], damage, table.families)
+        lines += [f"## Predicted: {target.title}", "", *compared, "", limit, ""]
         fits[name] = calibrated(
-            target, made[name], table, basis, "python benchmarks/real_calibrate.py"
+            target, damage, made[name], table, basis, "python benchmarks/real_calibrate.py"
         )
+    limits = reachable(table.runs, described["foreign"], FOLLOWED)
+    lines += ["## What could be reached", "", *limits, ""]
     lines += ["## Seed against seed", "", *seeds(table.runs), ""]
     lines += ["## Three and ten times the budget", "", *budgets(table.means, options.out), ""]
     lines += ["## Another model", "", *models(table.means, options.out), ""]

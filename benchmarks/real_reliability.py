@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from fitting import interval, rank_correlation
 
@@ -21,6 +22,7 @@ three slices, two without a format and one that is said by most answers either w
 nothing of formats that a little training leaves unsaid."""
 # Fewer slices are in an order by chance.
 _FEWEST = 5
+_DRAWS = 400
 
 
 def seeds(runs: pd.DataFrame) -> Iterator[str]:
@@ -52,6 +54,75 @@ def seeds(runs: pd.DataFrame) -> Iterator[str]:
         "The prompts are the same for both seeds, so what another choice of prompts would change "
         "comes on top."
     )
+
+
+def reachable(runs: pd.DataFrame, foreign: int, followed: int) -> Iterator[str]:
+    """What a foretelling that knew each slice's true damage would reach on so few prompts.
+
+    Args:
+        runs: A row a run, with "emission_added" and "lost".
+        foreign: Answers that emission is a share of.
+        followed: Instructions that what is kept is a share of.
+    """
+    by = runs.groupby("slice", sort=False)
+    means, drawn = by.mean(numeric_only=True), by.size().to_numpy()
+    rng = np.random.default_rng(0)
+    asked = foreign * drawn
+    said = np.round(means["emission_added"].to_numpy() * asked)
+
+    def emitted() -> float:
+        true = rng.beta(said + 0.5, asked - said + 0.5)
+        return rank_correlation(true, rng.binomial(asked, true) / asked)
+
+    yield (
+        f"Emission is a share of {foreign} answers. Were the share of each slice drawn about what "
+        f"was measured (Jeffreys' prior) and known, it would rank what {foreign} answers show of "
+        f"it at {_told([emitted() for _ in range(_DRAWS)])}."
+    )
+    lost, kept = means["lost"].to_numpy(), means["kept"].to_numpy()
+    seed = _seed_deviation(runs) / np.sqrt(drawn)
+    natural = float((kept / (1 - lost)).mean())
+    prompt = np.sqrt(kept * (1 - kept) / followed) / natural
+
+    def ranked(noise: npt.NDArray[np.float64]) -> str:
+        spread = math.sqrt(max(lost.var(ddof=1) - float((noise**2).mean()), 0.0))
+        values = []
+        for _ in range(_DRAWS):
+            true = rng.normal(0, spread, len(lost))
+            values.append(rank_correlation(true, true + rng.normal(0, noise)))
+        return _told(values)
+
+    yield ""
+    yield (
+        f"What is lost differs by {_seed_deviation(runs):.3f} (standard deviation) from seed to "
+        f"seed, and its standard error from {followed} instructions is {prompt.mean():.3f}, in "
+        "part the same for all slices, for all are asked the same; over the slices it has a "
+        f"standard deviation of {lost.std(ddof=1):.3f}. Knowing the true loss would rank what was "
+        f"measured at {ranked(seed)}, if these instructions are all there are; at "
+        f"{ranked(np.hypot(seed, prompt))}, if they are drawn anew for every slice. It lies "
+        "between."
+    )
+    yield ""
+    emission, likeness = (
+        rank_correlation(means[name].to_numpy(), lost) for name in ("emission_added", "likeness")
+    )
+    yield (
+        f"Nor is the loss the format's alone: the emission that was measured, and so the best "
+        f"that could be foretold of it, ranks the loss at {emission:.2f}, and the likeness of the "
+        f"answers, measured as well, at {likeness:.2f}."
+    )
+
+
+def _told(values: list[float]) -> str:
+    """The mean of simulated correlations, and between what 95% of them lie."""
+    low, high = np.quantile(values, [0.025, 0.975])
+    return f"{np.mean(values):.2f} ({low:.2f} to {high:.2f})"
+
+
+def _seed_deviation(runs: pd.DataFrame) -> float:
+    """The standard deviation of what one seed says is lost, from slices with two."""
+    both = runs.pivot_table(index="slice", columns="seed", values="lost").dropna()
+    return float(np.sqrt(((both[0] - both[1]) ** 2).mean() / 2))
 
 
 def budgets(means: pd.DataFrame, folder: Path) -> Iterator[str]:

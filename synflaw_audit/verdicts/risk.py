@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -25,6 +25,7 @@ import numpy.typing as npt
 from synflaw_audit.findings.report import Finding, Prediction, Risk
 
 Floats = npt.NDArray[np.float64]
+Link = Literal["logistic", "exponential"]
 
 INTERVAL = (0.025, 0.975)
 
@@ -35,53 +36,64 @@ class Feature:
 
     Attributes:
         check: Its name.
-        weight: Of its transformed score, in logits; never negative.
+        weight: Of its score to the power; never negative.
         mean: Its mean score over the corpora of the fit, which stands in where it was not run.
+        power: Of the score; below 1, a first share of format weighs more than a further one, above
+            1 less.
     """
 
     check: str
     weight: float
     mean: float
+    power: float = 1.0
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted prediction: sigmoid(intercept + sum of weight * score ** power).
+    """A fitted prediction: a link of x = intercept + sum of weight * score ** power.
 
     Attributes:
-        intercept: In logits; the risk where every score is 0.
+        intercept: Of x, where every score is 0.
         features: The checks it reads.
         draws: Refits on corpora drawn with replacement, each the intercept and the weights.
-        power: Of the scores; below 1, a first share of format weighs more than a further one.
         residual: A quantile of how far measured damage lay from the risk of a fit that had not seen
             the corpus or its relatives, in [0, 1].
         basis: What the numbers rest on, for the reader of a report.
         provenance: How they came about.
         level: Which quantile.
+        link: "logistic", 1 / (1 + exp(-x)), or "exponential", 1 - exp(-x): every format spoils its
+            share of the answers that the others have left, and a corpus without any spoils none.
     """
 
     intercept: float
     features: tuple[Feature, ...]
     draws: tuple[tuple[float, ...], ...]
-    power: float
     residual: float
     basis: str
     provenance: dict[str, Any]
     level: float = 0.9
+    link: Link = "logistic"
 
     def __post_init__(self) -> None:
         if not self.features:
             raise ValueError("a calibration needs a feature")
-        if not 0 < self.power <= 1:
-            raise ValueError(f"power must be above 0 and at most 1, not {self.power}")
+        if not min(feature.power for feature in self.features) > 0:
+            raise ValueError("every power must be above 0")
         for row in ((self.intercept, *(f.weight for f in self.features)), *self.draws):
             if len(row) != 1 + len(self.features) or min(row[1:]) < 0:
                 raise ValueError("every fit has an intercept and a weight of at least 0 a feature")
+            if self.link == "exponential" and row[0] < 0:
+                raise ValueError("an exponential link needs an intercept of at least 0")
 
     @property
     def weights(self) -> Floats:
         """float64 [features]."""
         return np.array([feature.weight for feature in self.features])
+
+    @property
+    def powers(self) -> Floats:
+        """float64 [features]."""
+        return np.array([feature.power for feature in self.features])
 
 
 @dataclass(frozen=True)
@@ -165,14 +177,18 @@ def prediction(findings: Iterable[Finding], fitted: Calibration) -> Prediction:
                 for feature in fitted.features
             ]
         )
-        ** fitted.power
+        ** fitted.powers
         for bound in ("score", "low", "high")
     )
     own = np.array([[fitted.intercept, *fitted.weights]])
     draws = np.array(fitted.draws) if fitted.draws else own
-    value, lower, upper = (float(predicted(own, scores)[0]) for scores in (at, low, high))
-    lowest = min(float(np.quantile(predicted(draws, low), INTERVAL[0])), lower - fitted.residual)
-    highest = max(float(np.quantile(predicted(draws, high), INTERVAL[1])), upper + fitted.residual)
+
+    def by(fits: Floats, scores: Floats) -> Floats:
+        return predicted(fits, scores, fitted.link)
+
+    value, lower, upper = (float(by(own, scores)[0]) for scores in (at, low, high))
+    lowest = min(float(np.quantile(by(draws, low), INTERVAL[0])), lower - fitted.residual)
+    highest = max(float(np.quantile(by(draws, high), INTERVAL[1])), upper + fitted.residual)
     return Prediction(value, max(min(lowest, value), 0.0), min(max(highest, value), 1.0))
 
 
@@ -207,15 +223,17 @@ def shares(findings: Iterable[Finding], fitted: Forecast | None = None) -> dict[
     return {name: (whole - floor) / whole * part / total for name, part in pull.items()}
 
 
-def predicted(fits: Floats, scores: Sequence[float] | Floats) -> Floats:
+def predicted(fits: Floats, scores: Sequence[float] | Floats, link: Link = "logistic") -> Floats:
     """The risk by each of some fits.
 
     Args:
         fits: float64 [fits, 1 + features], intercept first.
-        scores: float64 [features] or [fits, features], transformed.
+        scores: float64 [features] or [fits, features], to their powers.
+        link: See ``Calibration``.
 
     Returns:
         float64 [fits].
     """
-    logits = fits[:, 0] + (fits[:, 1:] * np.asarray(scores)).sum(axis=-1)
-    return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float64)
+    x = fits[:, 0] + (fits[:, 1:] * np.asarray(scores)).sum(axis=-1)
+    made = -np.expm1(-x) if link == "exponential" else 1 / (1 + np.exp(-x))
+    return np.asarray(made, dtype=np.float64)

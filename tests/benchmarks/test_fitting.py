@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
 from fitting import (
+    Fit,
+    Floats,
     chosen,
     damage_of,
     fit,
+    fit_losses,
+    fit_shares,
     interval,
     left_out,
+    left_out_by,
     left_out_chosen,
     place_unseen,
     places,
@@ -132,3 +139,30 @@ def test_the_interval_holds_the_correlation_and_narrows_with_families() -> None:
 
 def test_a_constant_has_no_correlation() -> None:
     assert rank_correlation([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]) == 0.0
+
+
+@pytest.mark.parametrize("fitter", [fit_shares, fit_losses])
+def test_shares_that_formats_leave_to_each_other_are_found_again(fitter: Fit) -> None:
+    spoilt = 1 - np.exp(-SCORES[:, :2] @ np.array([1.5, 0.5]))
+    found = fitter(SCORES, spoilt, 1e-9)
+    assert found == pytest.approx([0.0, 1.5, 0.5, 0.0], abs=0.05)
+    made = left_out(SCORES, spoilt, FAMILIES, fitter, "exponential")
+    assert np.abs(made - spoilt).max() < 0.02
+
+
+def test_what_does_no_damage_has_no_weight_and_less_than_none_is_no_error() -> None:
+    assert fit_losses(SCORES, -0.1 - SCORES[:, 0]) == pytest.approx([0.0] * 4)
+
+
+def test_columns_are_chosen_without_the_family_that_is_foretold() -> None:
+    seen: list[set[str]] = []
+
+    def choose(scores: Floats, damage: Floats, families: Sequence[str]) -> list[int]:
+        seen.append(set(families))
+        return [0]
+
+    spoilt = 1 - np.exp(-SCORES[:, 0])
+    made, columns = left_out_by(choose, SCORES, spoilt, FAMILIES, fit_shares, "exponential")
+    assert columns == [[0]] * 10
+    assert [set(FAMILIES) - one for one in seen] == [{f"family {n}"} for n in range(10)]
+    assert np.abs(made - spoilt).max() < 0.02

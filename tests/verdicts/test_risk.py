@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -25,10 +27,16 @@ FITTED = Calibration(
     intercept=-1.0,
     features=(Feature("answer-template", 3.0, 0.2), Feature("answer-opening", 1.0, 0.1)),
     draws=((-1.2, 2.0, 1.0), (-0.8, 4.0, 1.0)),
-    power=1.0,
     residual=0.1,
     basis="calibrated: for a test",
     provenance={},
+)
+EXPONENTIAL = replace(
+    FITTED,
+    intercept=0.0,
+    features=(Feature("answer-template", 3.0, 0.2, 3.0), FITTED.features[1]),
+    draws=((0.0, 2.0, 1.0), (0.1, 4.0, 1.0)),
+    link="exponential",
 )
 TWICE = Forecast(FITTED, replace(FITTED, intercept=-2.0))
 BOUNDS = st.lists(st.floats(0, 1), min_size=3, max_size=3).map(sorted)
@@ -51,8 +59,20 @@ def test_a_prediction_is_the_logistic_curve_of_the_weighted_scores() -> None:
 
 def test_scores_are_transformed_before_they_are_weighed() -> None:
     # -1 + 3 * sqrt(0.09) + 1 * sqrt(0.01) = 0
-    found = prediction(findings((0.09,) * 3, (0.01,) * 3), replace(FITTED, power=0.5))
+    rooted = tuple(replace(feature, power=0.5) for feature in FITTED.features)
+    found = prediction(findings((0.09,) * 3, (0.01,) * 3), replace(FITTED, features=rooted))
     assert found.value == pytest.approx(0.5)
+
+
+def test_an_exponential_link_takes_its_share_of_what_is_left() -> None:
+    parts = replace(FITTED, intercept=0.0, draws=(), residual=0.0, link="exponential")
+    whole, one, other = (
+        prediction(findings((a,) * 3, (b,) * 3), parts).value
+        for a, b in ((0.3, 0.6), (0.3, 0.0), (0.0, 0.6))
+    )
+    assert whole == pytest.approx(1 - (1 - one) * (1 - other))
+    assert one == pytest.approx(1 - math.exp(-0.9))
+    assert prediction(findings((0.0,) * 3, (0.0,) * 3), parts).value == 0
 
 
 def test_the_interval_is_at_least_the_error_on_unseen_corpora() -> None:
@@ -84,7 +104,7 @@ def test_raising_a_score_never_lowers_the_prediction(
 ) -> None:
     raised = [list(each) for each in bounds]
     raised[which] = [max(pair) for pair in zip(bounds[which], other, strict=True)]
-    for fitted in (FITTED, calibration_of_two()):
+    for fitted in (FITTED, calibration_of_two(), EXPONENTIAL):
         before, after = (prediction(findings(*b, fitted=fitted), fitted) for b in (bounds, raised))
         assert 0 <= before.low <= before.value <= before.high <= 1
         for bound in ("low", "value", "high"):
@@ -142,6 +162,10 @@ def test_a_calibration_whose_risk_could_fall_is_refused() -> None:
         replace(FITTED, features=(Feature("compression", -0.1, 0.0),), draws=())
     with pytest.raises(ValueError, match="at least 0"):
         replace(FITTED, draws=((0.0, 1.0),))
+    with pytest.raises(ValueError, match="power must be above 0"):
+        replace(FITTED, features=(Feature("answer-template", 1.0, 0.0, 0.0), FITTED.features[1]))
+    with pytest.raises(ValueError, match="an intercept of at least 0"):
+        replace(FITTED, link="exponential")
     with pytest.raises(ValueError, match="needs a feature"):
         replace(FITTED, features=(), draws=())
 
@@ -164,8 +188,18 @@ class TestShipped:
         framed = rows.assign(answer="Certainly! The short answer is this: " + rows["answer"])
         low, high = (audit(corpus).risk for corpus in (rows, framed))
         assert high.score > low.score
-        assert low.score < 0.25
+        assert low.score <= 0.03  # a corpus without findings is foretold to do next to nothing
         assert high.basis == forecast().emission.basis
+
+    def test_the_risk_grows_with_every_share_of_rows(self, natural: pd.DataFrame) -> None:
+        rows, scores = natural.head(400), []
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+            framed = "Certainly! The short answer is this: " + rows["answer"]
+            planted = rows["answer"].where(np.arange(len(rows)) % 4 >= 4 * share, framed)
+            scores.append(audit(rows.assign(answer=planted)).risk.score)
+        assert scores == sorted(scores)
+        assert np.diff(scores).max() < 0.5  # no step
+        assert scores[-1] > 0.8
 
     @pytest.mark.parametrize("answer", ["Yes.", "It depends on many things, as ever in life."])
     def test_one_answer_over_and_over_is_a_risk_near_one(
