@@ -135,8 +135,8 @@ def probe(
         result, report = run(
             _decoded(model, decode, formats, known, alpha, endpoint)
             if decode != DecodingChoice.PLAIN
-            else _answerer(model, endpoint, key, kept),
-            against=None if against is None else _answerer(against, endpoint, key, kept),
+            else _answerer(model, endpoint, key, kept, log),
+            against=None if against is None else _answerer(against, endpoint, key, kept, log),
             corpus=None if known is None else known.corpus,
             prompts=prompts,
             instructions=instructions,
@@ -194,13 +194,17 @@ def _kept(folder: OutputFolder, log: Callable[[str], None]) -> KeptAnswers:
 
 
 def _answerer(
-    model: str, endpoint: str | None, key: str | None, kept: KeptAnswers | None
+    model: str,
+    endpoint: str | None,
+    key: str | None,
+    kept: KeptAnswers | None,
+    log: Callable[[str], None],
 ) -> Answerer:
     from synflaw_audit.probes.answering import Endpoint, LocalModel
 
     if endpoint is None:
-        return LocalModel(model)
-    return Endpoint(model, endpoint, key, kept=kept)
+        return LocalModel(model, log)
+    return Endpoint(model, endpoint, key, kept=kept, log=log)
 
 
 def _decoded(
@@ -269,7 +273,8 @@ def _show(result: ProbeResult, out: Path) -> None:
 
     table = Table(box=None, header_style="dim")
     table.add_column("")
-    for title in ("model", "95% interval", "base", "difference", "95% interval"):
+    beside = () if result.base is None else ("base", "difference", "95% interval")
+    for title in ("model", "95% interval", *beside):
         table.add_column(title, justify="right")
     for name, one in result.figures.items():
         form = ("{:.3g}" if name in _MEANS else "{:.0%}").format

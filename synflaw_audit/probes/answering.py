@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +12,32 @@ from typing import Protocol
 
 from synflaw_audit.chat.endpoint import ChatServer
 from synflaw_audit.probes.kept import KeptAnswers
+
+Log = Callable[[str], None]
+
+_LOGGED = 50  # answers of a server from one line to the next
+_SOON = 60.0  # seconds that nobody needs to be told of
+
+
+@dataclass
+class AnswerProgress:
+    """Says how many prompts are answered, and about how long the others take.
+
+    Attributes:
+        log: Gets the lines.
+        prompts: How many there are.
+        start: When the first was asked, by the monotonic clock.
+    """
+
+    log: Log
+    prompts: int
+    start: float = field(default_factory=time.monotonic)
+
+    def __call__(self, answered: int) -> None:
+        """So many are answered."""
+        seconds = (time.monotonic() - self.start) / answered * (self.prompts - answered)
+        left = f", about {math.ceil(seconds / 60)} minutes left" if seconds > _SOON else ""
+        self.log(f"answered {answered} of {self.prompts} prompts{left}")
 
 
 class Answerer(Protocol):
@@ -29,9 +57,11 @@ class LocalModel:
 
     Attributes:
         name: A Hugging Face folder or a hub name.
+        log: Gets a line whenever some prompts are answered.
     """
 
     name: str
+    log: Log | None = field(default=None, repr=False)
 
     def answer(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
         """See :class:`Answerer`.
@@ -43,7 +73,8 @@ class LocalModel:
         from synflaw_audit.probes.models import load_model
 
         model, tokenizer = load_model(Path(self.name) if Path(self.name).exists() else self.name)
-        return generate(model, tokenizer, prompts, max_new_tokens=max_new_tokens)
+        progress = None if self.log is None else AnswerProgress(self.log, len(prompts))
+        return generate(model, tokenizer, prompts, max_new_tokens=max_new_tokens, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -57,6 +88,7 @@ class Endpoint:
         workers: Requests at a time.
         timeout: Seconds that an answer may take.
         kept: The answers that are there already, and where new ones are kept as they come.
+        log: Gets a line whenever some prompts are answered.
     """
 
     name: str
@@ -65,6 +97,7 @@ class Endpoint:
     workers: int = 8
     timeout: float = 300.0
     kept: KeptAnswers | None = field(default=None, repr=False)
+    log: Log | None = field(default=None, repr=False)
 
     def answer(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
         """See :class:`Answerer`.
@@ -84,5 +117,11 @@ class Endpoint:
                 self.kept.keep(*key, answer)
             return answer
 
+        progress = None if self.log is None else AnswerProgress(self.log, len(prompts))
+        answers: list[str] = []
         with ThreadPoolExecutor(self.workers) as pool:
-            return list(pool.map(one, prompts))
+            for answer in pool.map(one, prompts):
+                answers.append(answer)
+                if progress is not None and len(answers) % _LOGGED == 0:
+                    progress(len(answers))
+        return answers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
@@ -20,6 +20,7 @@ def generate(
     batch: int = 128,
     logits_processor: LogitsProcessorList | None = None,
     systems: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
 ) -> list[str]:
     """Answer every prompt by greedy decoding, prompts of like length together.
 
@@ -32,6 +33,7 @@ def generate(
         logits_processor: Changes the scores of the next token, as ``generate`` of ``transformers``
             takes it.
         systems: The system prompt of each, empty where it has none; () where none has any.
+        progress: Called with the number of prompts that are answered, after each batch.
     """
     encoded = [
         encode_prompt(tokenizer, prompt, system=system)
@@ -61,5 +63,7 @@ def generate(
         texts = tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)
         for i, text in zip(chunk, texts, strict=True):
             answers[i] = text
+        if progress is not None:
+            progress(start + len(chunk))
     model.train(training)
     return answers

@@ -15,6 +15,7 @@ from synflaw_audit.report import words
 _SEVERITY: tuple[Verdict, ...] = ("fail", "warn", "undecided", "pass")
 _EXPERIMENTAL = "Its limits are experimental, not set by a measurement, so it only ever warns."
 EXAMPLE_CHARACTERS = 240
+_WHOLE = 0.995  # of the risk, beyond which nothing is left that percentages show
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ def what_if(answer: WhatIf) -> str:
 
 
 def remainder(report: Report) -> str:
-    """What part of the risk no finding accounts for; empty if no finding accounts for any."""
+    """What part of the risk no finding accounts for; empty if that is not known, or none."""
     parts = [finding.risk_share for finding in report.checks if finding.risk_share is not None]
-    if not parts:
+    if not parts or not report.risk.score or sum(parts) > _WHOLE:
         return ""
     return (
         f"The findings account for {words.percent(sum(parts))} of it; the rest a corpus would have "

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from measured import corpus_of
 
 from synflaw_audit.measures.openings import OpeningConcentration, openings
+from synflaw_audit.measures.pairs import of_a_kind, pair_share
 from synflaw_audit.text.tokens import tokenize
 
 FRAME = "Certainly ! Here is what you should know about it :"
@@ -70,3 +71,20 @@ def test_rows_are_of_one_kind_if_their_first_words_are_the_same(rows: list[list[
 def test_parameters_out_of_range_are_named(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
         OpeningConcentration(**wrong)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-1, 2), st.integers(0, 3), st.integers(1, 3)), min_size=2, max_size=9
+    )
+)
+def test_a_row_that_weighs_twice_is_two_rows_of_its_question(
+    rows: list[tuple[int, int, int]],
+) -> None:
+    kind, unit, weight = (np.array(column) for column in zip(*rows, strict=True))
+    unit = np.unique(unit, return_inverse=True)[1]
+    scaled = weight / weight.mean()
+    found = pair_share(of_a_kind(kind, unit, scaled), unit, weight=scaled)
+    twice = np.repeat(unit, weight)
+    expected = pair_share(of_a_kind(np.repeat(kind, weight), twice), twice)
+    assert found.value == pytest.approx(expected.value)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from synflaw_audit.commands.main import app
 from synflaw_audit.engines.registry import open_engine
 from synflaw_audit.errors import InputError
-from synflaw_audit.probes.answering import Endpoint
+from synflaw_audit.probes.answering import AnswerProgress, Endpoint
 from synflaw_audit.probes.everyday import everyday_instructions
 from synflaw_audit.probes.kept import KeptAnswers
 from synflaw_audit.probes.probe import probe
@@ -54,6 +55,7 @@ def test_a_model_that_opens_every_answer_alike_fails_and_the_opening_is_named() 
     assert "Certainly!" in result.reasons[0]
     assert result.figures["emission"].model.low > 0.9
     assert report.dataset.records == 212
+    assert "answer-length" not in [finding.name for finding in report.checks]
 
 
 def test_a_model_without_a_format_passes() -> None:
@@ -206,6 +208,15 @@ def test_an_interrupted_probe_asks_a_server_for_nothing_twice(url: str, tmp_path
     kept.path.write_text("[]\n")
     with pytest.raises(InputError, match="no answers that a probe kept"):
         KeptAnswers(kept.path)
+
+
+def test_whoever_waits_is_told_how_far_it_is(url: str) -> None:
+    lines: list[str] = []
+    prompts = [f"prompt number {n}" for n in range(120)]
+    assert len(Endpoint("good", url, log=lines.append).answer(prompts, 8)) == 120
+    assert lines == [f"answered {n} of 120 prompts" for n in (50, 100)]
+    AnswerProgress(lines.append, 300, time.monotonic() - 100)(100)
+    assert lines[-1] == "answered 100 of 300 prompts, about 4 minutes left"
 
 
 @given(st.lists(st.tuples(*[st.text()] * 2), unique_by=lambda pair: pair[0]))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import get_args
 
@@ -286,6 +287,12 @@ class TestExplanation:
         "The findings account for 25% of it; the rest a corpus would have in which no check finds "
         "anything.",
     )
+
+    def test_of_a_risk_that_the_findings_make_whole_nothing_is_left(self) -> None:
+        whole = (replace(self.MADE.checks[0], risk_share=1.0), *self.MADE.checks[1:])
+        assert explanation.remainder(replace(self.MADE, checks=whole)) == ""
+        none = replace(self.MADE, risk=replace(self.MADE.risk, score=0.0))
+        assert explanation.remainder(none) == ""
 
     @pytest.mark.parametrize("said", SAID)
     def test_all_of_it_stands_in_every_rendering(self, said: str) -> None:
