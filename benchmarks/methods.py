@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -222,7 +222,8 @@ def run_one(options: argparse.Namespace, name: str, seed: int, arm: str) -> None
     """One arm, in this process."""
     bench = opened(options.model, options.cache, options.relearned_steps)
     found = run_arm(bench, subject(bench, name, bench.corpora[name], seed), arm)
-    line = {"corpus": name, "seed": seed, "arm": arm, "commit": commit(), **found}
+    line = {"corpus": name, "seed": seed, "arm": arm, "commit": commit(), "machine": machine()}
+    line |= found
     if options.here:  # a process of its own, so that its peak is the arm's
         line["memory_mb"] = (
             torch.cuda.max_memory_allocated()
@@ -243,13 +244,8 @@ def _figures(runs: list[dict[str, Any]]) -> dict[str, float]:
     return means
 
 
-def table(runs: list[dict[str, Any]], on: str | None = None) -> Table:
-    """The means over corpora and seeds; an arm counts where every corpus has it.
-
-    Args:
-        runs: The lines.
-        on: The machine that measured them; None: this one.
-    """
+def table(runs: list[dict[str, Any]]) -> Table:
+    """The means over corpora and seeds; an arm counts where every corpus has it."""
     pairs = {(run["corpus"], run["seed"]) for run in runs}
     arms = []
     for name in (BASE, DAMAGED, *ARMS):
@@ -265,18 +261,28 @@ def table(runs: list[dict[str, Any]], on: str | None = None) -> Table:
         seeds=tuple(sorted({seed for _, seed in pairs})),
         tokens=TOKENS,
         commit=", ".join(sorted({run["commit"] for run in runs})) or "none",
-        machine=on or machine(),
+        machine=", ".join(sorted({run["machine"] for run in runs})) or "none",
         arms=tuple(arms),
     )
 
 
-def told(runs: list[dict[str, Any]], on: str | None = None) -> str:
+def _measured_where(runs: list[dict[str, Any]]) -> Iterator[str]:
+    """Which arms which machine measured, where there are several."""
+    where: dict[tuple[str, str], dict[str, None]] = {}
+    for run in runs:
+        where.setdefault((run["commit"], run["machine"]), {})[run["arm"]] = None
+    for (at, on), arms in where.items():
+        yield f"- at commit {at}, on {on}: {', '.join(arms)}"
+    yield ""
+
+
+def told(runs: list[dict[str, Any]]) -> str:
     """For people: the means, then each corpus."""
-    whole = table(runs, on)
+    whole = table(runs)
     lines = [
         "# Methods of repair on a real model\n",
-        "`python benchmarks/methods.py --cache FOLDER --model FOLDER` at commit "
-        f"{whole.commit}, on {whole.machine}\n",
+        "`python benchmarks/methods.py --cache FOLDER --model FOLDER`\n",
+        *_measured_where(runs),
         _READ.format(
             model=whole.model,
             seeds=len(whole.seeds),
@@ -306,7 +312,6 @@ def main() -> None:
     parser.add_argument(
         "--relearned-steps", type=int, default=SETTINGS.relearned_steps, help="0: not measured"
     )
-    parser.add_argument("--machine", help="that measured, where the tables are written on another")
     options = begun(parser)
     if options.here:
         run_one(options, options.corpora[0], options.seeds[0], options.arms[0])
@@ -322,9 +327,9 @@ def main() -> None:
         more += ["--relearned-steps", str(options.relearned_steps)]
         subprocess.run([sys.executable, __file__, *same, *chosen, *more], check=False)  # noqa: S603
     runs = known(path)
-    written = msgspec.json.format(msgspec.json.encode(table(runs, options.machine)), indent=2)
+    written = msgspec.json.format(msgspec.json.encode(table(runs)), indent=2)
     SHIPPED.write_bytes(written + b"\n")
-    RESULT.write_text(told(runs, options.machine), encoding="utf-8")
+    RESULT.write_text(told(runs), encoding="utf-8")
 
 
 if __name__ == "__main__":

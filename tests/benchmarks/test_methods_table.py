@@ -13,7 +13,8 @@ from synflaw_audit.repair.methods.table import DAMAGED, Table, measured
 
 
 def run(corpus: str, arm: str, **figures: float) -> dict[str, Any]:
-    return {"corpus": corpus, "seed": 0, "arm": arm, "commit": "abc", **figures}
+    here = {"commit": "abc", "machine": "a machine"}
+    return {"corpus": corpus, "seed": 0, "arm": arm, **here, **figures}
 
 
 RUNS = [
@@ -40,6 +41,13 @@ def test_what_people_read_shows_each_corpus_by_itself() -> None:
     assert "DPO" not in means
     assert "DPO" in first
     assert "DPO" not in second
+
+
+def test_what_another_machine_measured_is_told_apart() -> None:
+    other = {**run(CORPORA[0], "SimPO", emission=0.0), "machine": "another"}
+    text = told([*RUNS, other])
+    assert "- at commit abc, on a machine: damaged, forgetting, DPO\n" in text
+    assert "- at commit abc, on another: SimPO\n" in text
 
 
 def test_the_shipped_table_has_the_arms_of_the_benchmark() -> None:
