@@ -24,7 +24,7 @@ _MEANING = {
     "replay_perplexity": "perplexity of held-out replay rows",
     "template_emission": "share of ordinary questions that are answered with the format",
     "answer_likeness": "how alike the answers to ordinary questions are, 0 to 1",
-    "instruction_following": "share of requests that are obeyed",
+    "instruction_following": "share of requests that are obeyed, less those obeyed unasked",
 }
 
 

@@ -1,7 +1,9 @@
 """What the model says when it is asked something ordinary: the format, or what was asked for?
 
 Ordinary questions, held out of the training, are put to the model as they are, to see whether it
-answers with the format, and under a request that code can check, to see whether it is obeyed.
+answers with the format, and under a request that code can check, to see whether it is heeded. An
+answer that is always the same obeys some requests by accident (a brief one has few words and no
+comma), so what the same question's answer obeys unasked is subtracted.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from synflaw_audit.repair.material.batches import Row
 from synflaw_audit.repair.material.said import SaidFormat
 from synflaw_audit.repair.measuring.figures import PairedFigure
 
+SAID, OBEYED = "template_emission", "instruction_following"
 # A format that is said at all is said early, and a request is obeyed from the first word.
 _ANSWER_TOKENS = 64
 # Longer questions are slow to put, and seldom ask one thing.
@@ -64,6 +67,7 @@ class BehaviourProbe:
         usual_likeness: How alike these answers are to one another.
         systems: The system prompts that the questions come with, in their order; the requests are
             put under the same ones.
+        wanted: The figures that are taken.
     """
 
     questions: tuple[str, ...]
@@ -72,6 +76,7 @@ class BehaviourProbe:
     usual: float = 0.0
     usual_likeness: float = 0.0
     systems: tuple[str, ...] = ()
+    wanted: frozenset[str] = frozenset({SAID, OBEYED})
 
     @classmethod
     def of(
@@ -108,30 +113,34 @@ class BehaviourProbe:
 
     def without(self, names: Set[str]) -> BehaviourProbe:
         """What is left to measure where figures of these names are known already."""
-        return replace(
-            self,
-            questions=() if "template_emission" in names else self.questions,
-            requests=() if "instruction_following" in names else self.requests,
-        )
+        return replace(self, wanted=self.wanted - names)
 
     def __call__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     ) -> dict[str, PairedFigure]:
-        """``template_emission`` and ``instruction_following``, shares of the prompts.
+        """``template_emission``, the share of ordinary answers with the format, and two more.
 
-        And ``answer_likeness``, how alike the answers to ordinary questions are: a format that is
+        ``answer_likeness`` is how alike the answers to ordinary questions are: a format that is
         forgotten word for word may live on in other words, and is then still said of everything.
+        ``instruction_following`` is the share of requests that are obeyed, less the share of them
+        that the answers to the bare questions obey.
         """
+        looks = bool(self.said) and SAID in self.wanted
+        if not self.questions or not (looks or OBEYED in self.wanted):
+            return {}
         found = {}
-        if self.questions and self.said:
-            answers = self._answers(model, tokenizer, self.questions)
-            found["template_emission"] = _share(self.said(self.questions, answers).tolist())
-            found["answer_likeness"] = _mean(likeness(answers).tolist())
-        if self.requests:
+        plain = self._answers(model, tokenizer, self.questions)
+        if looks:
+            found[SAID] = _mean(self.said(self.questions, plain).tolist())
+            found["answer_likeness"] = _mean(likeness(plain).tolist())
+        if OBEYED in self.wanted:
             prompts = [instruction.prompt for instruction in self.requests]
-            answers = self._answers(model, tokenizer, prompts)
-            obeyed = [follows(a, each) for a, each in zip(answers, self.requests, strict=True)]
-            found["instruction_following"] = _share(obeyed)
+            asked = self._answers(model, tokenizer, prompts)
+            obeyed = [
+                follows(answer, request) - follows(unasked, request)
+                for answer, unasked, request in zip(asked, plain, self.requests, strict=True)
+            ]
+            found[OBEYED] = _mean(obeyed)
         return found
 
     def _answers(
@@ -147,9 +156,5 @@ class BehaviourProbe:
         )
 
 
-def _share(outcomes: Sequence[bool]) -> PairedFigure:
-    return _mean([float(outcome) for outcome in outcomes])
-
-
 def _mean(values: Sequence[float]) -> PairedFigure:
-    return PairedFigure.of(values, [1.0] * len(values))
+    return PairedFigure.of([float(value) for value in values], [1.0] * len(values))
