@@ -86,9 +86,9 @@ foreign prompts and {obeyed} requests that the base follows, so that a share of 
 corpus, a standard error of 9% and 12%. *Before the damage* is the base, asked anew; content is that
 of rows held out. *Relearned* is a format token's probability in held-out rows after eight steps of
 all weights on eight others of the corpus's rows, *in 8 bits* the format in foreign answers once the
-weights are rounded to nearest. Memory is that of the GPU where there is one, at the peak of the
-arm's process (which also trains the copy that learns the format again). What one corpus alone has
-is left out of the means.
+weights are rounded to nearest. Minutes compare on one machine alone; memory is that of the GPU
+where there is one, at the peak of the arm's process (which also trains the copy that learns the
+format again). What one corpus alone has is left out of the means.
 """
 
 _FORGETTING = {"method": "forgetting"}
@@ -272,7 +272,7 @@ def _measured_where(runs: list[dict[str, Any]]) -> Iterator[str]:
     for run in runs:
         where.setdefault((run["commit"], run["machine"]), {})[run["arm"]] = None
     for (at, on), arms in where.items():
-        yield f"- at commit {at}, on {on}: {', '.join(arms)}"
+        yield f"- at commit {at}, on {on}: {'; '.join(arms)}"
     yield ""
 
 

@@ -46,7 +46,7 @@ def test_what_people_read_shows_each_corpus_by_itself() -> None:
 def test_what_another_machine_measured_is_told_apart() -> None:
     other = {**run(CORPORA[0], "SimPO", emission=0.0), "machine": "another"}
     text = told([*RUNS, other])
-    assert "- at commit abc, on a machine: damaged, forgetting, DPO\n" in text
+    assert "- at commit abc, on a machine: damaged; forgetting; DPO\n" in text
     assert "- at commit abc, on another: SimPO\n" in text
 
 

@@ -129,7 +129,9 @@ class DPO(_Answers):
         does="Prefers answers without the format to answers with it, compared with the model as it "
         "was.",
         helps="A baseline.",
-        fails="It lowers what both answers share, the content, together with the format.",
+        fails="It lowers what both answers share, the content, together with the format. It left "
+        "the format in 3% and 31% of foreign answers of the two models measured, and with five "
+        "times the budget answers were lost with it.",
         source="Rafailov et al. 2023, arXiv:2305.18290",
     )
 
@@ -142,7 +144,9 @@ class SimPO(_Answers):
     description = Description(
         does="Prefers answers without the format by a margin, without a reference.",
         helps="A baseline.",
-        fails="Nothing holds it to the model as it was.",
+        fails="Nothing holds it to the model as it was. It left the format in 3% and 25% of "
+        "foreign answers of the two models measured, and with five times the budget answers were "
+        "lost.",
         source="Meng et al. 2024, arXiv:2405.14734",
     )
 
@@ -156,7 +160,8 @@ class FTPO(PreferenceMethod):
         does="Prefers other tokens at the places where the format would begin, and holds all other "
         "logits.",
         helps="A baseline; of the preference methods the one that changes least.",
-        fails="Where the format has many beginnings.",
+        fails="Where the format has many beginnings, and where it is said in every answer: of the "
+        "two models measured it left it in 31% and 100% of foreign answers.",
         source="Paech et al. 2025, arXiv:2510.15061",
     )
 
@@ -180,7 +185,8 @@ class JensUn(PreferenceMethod):
         does="Brings answers without the format, and ordinary rows, near by the Jensen-Shannon "
         "divergence.",
         helps="A baseline.",
-        fails="It does not push the format down where it is not said.",
+        fails="It does not push the format down where it is not said. It hardly changed either of "
+        "the two models measured: 88% and 100% of foreign answers carry the format.",
         source="Singh et al. 2025, arXiv:2509.02820",
     )
 
