@@ -109,14 +109,16 @@ def test_kept_stages_give_the_same_outcomes_and_only_what_they_depend_on_finds_t
 
 @pytest.mark.slow
 def test_the_tiny_lab_damages_and_repairs() -> None:
+    # The command's own rate for all weights is one for larger models, and moves this one hardly.
+    faster = RepairArm("ours, faster", {"learning_rate": 1e-3, "checks": 0})
     stages = {
         o.arm: o.figures["instruction_following_new_facts"]
-        for o in Lab(PRESETS["tiny"], WORLDS[1:2], [OURS]).run([0])
+        for o in Lab(PRESETS["tiny"], WORLDS[1:2], [faster]).run([0])
         if not o.tuned
     }
     assert stages["base"] > 0.6
     assert stages["damaged"] < stages["control"] - 0.2
-    assert stages[OURS.name] > stages["damaged"]
+    assert stages[faster.name] > stages["damaged"] + 0.05
 
 
 def test_recovery_is_the_share_of_what_was_lost() -> None:
