@@ -78,7 +78,6 @@ SETTINGS = Settings(
     replay=800, held_out=24, foreign=32, foreign_tokens=24, instructions=60, instructions_kept=24,
     instruction_tokens=40, relearned_steps=8, bits=8,
 )  # fmt: skip
-SEEDS = (0,)
 TOKENS = 6_000
 # What people need to read the table.
 _READ = """{model}, damaged by each corpus, {seeds} seed, {tokens:,} tokens to train on; {foreign}
