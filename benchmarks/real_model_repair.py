@@ -19,13 +19,13 @@ import tempfile
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from environment import commit, heading
+from environment import commit, heading, machine
 from real_model_bench import (
     BASE,
     DAMAGED,
@@ -44,6 +44,7 @@ from real_model_bench import (
 from real_slices import real_slices
 
 from synflaw_audit.repair import RepairConfig, repair
+from synflaw_audit.repair.methods.wise_ft import ensemble
 
 RETRAINED = "re-trained on the fixed corpus"
 CORPORA = ("alpaca, 100% refusals", "alpaca, 100% planted", "boolq", "math cot", "chatdoctor")
@@ -69,6 +70,50 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "SimPO": {**_OTHERS, "method": "simpo"},
     "JensUn": {**_OTHERS, "method": "jensun"},
 }
+# Ours with the command's own questions, rows held out and length: what it says of itself.
+JUDGED: Mapping[str, Mapping[str, Any]] = {
+    "ours, judged by the command": {"probe_prompts": 48, "held_out": 128, "max_length": 1024}
+}
+# What each part of ours brings.
+ABLATION: Mapping[str, Mapping[str, Any]] = {
+    "without forgetting": {"forget_weight": 0.0, "leaks": 0},
+    "without its own answers": {"leaks": 0},
+    "without re-expression": {"renderings": 0},
+    "without content": {"renderings": 0, "retain_weight": 0.0},
+    "without requests in the replay": {"replay_requests": 0.0},
+    "without replay": {"replay_ratio": 0.0},
+    "with a KL to the base": {"bias_weight": 1.0},
+}
+# Defaults that a sweep on corpora of ours left open.
+SWEEP: Mapping[str, Mapping[str, Any]] = {
+    "replay ratio 10": {"replay_ratio": 10.0},
+    "opening weight 1": {"opening_weight": 1.0},
+    "forget weight 0.1": {"forget_weight": 0.1},
+    "10,000 tokens": {"tokens": 10_000},
+    "100,000 tokens": {"tokens": 100_000},
+}
+EVERY = {**ARMS, **JUDGED, **ABLATION, **SWEEP}
+
+
+@dataclass(frozen=True)
+class Average:
+    """Weights between the base's and those of another arm, which is trained for it no more.
+
+    Attributes:
+        arm: The other one.
+        alpha: Its share.
+    """
+
+    arm: str
+    alpha: float
+
+
+# Where the base is at hand: what of the instructions it brings back, and what of the format.
+AVERAGES: Mapping[str, Average] = {
+    f"{arm}, {alpha:g} of it": Average(arm, alpha)
+    for arm in ("ours", "replay only", DAMAGED)
+    for alpha in (0.5, 0.3)
+}
 
 
 def run_arm(
@@ -83,39 +128,71 @@ def run_arm(
     elif arm == RETRAINED:
         model = trained(bench, of.fixed, of.seed)
         info["tokens"] = bench.settings.damage_tokens
+    elif arm in AVERAGES:
+        average = AVERAGES[arm]
+        of_arm = damaged(bench, of) if average.arm == DAMAGED else kept(bench, of, average.arm)
+        model = bench.load(of_arm)
+        ensemble(model, bench.load(), average.alpha)
+    elif arm in {average.arm for average in AVERAGES.values()}:
+        info = repaired(bench, of, arms[arm], _folder(of, arm))
+        model = bench.load(_folder(of, arm))
     else:
         out = Path(tempfile.mkdtemp(dir=of.folder))
-        result = repair(
-            damaged(bench, of),
-            forget=of.flagged,
-            replay=bench.ordinary,
-            out=out,
-            config=RepairConfig(
-                **{
-                    "tokens": bench.settings.repair_tokens,
-                    "max_length": bench.settings.max_length,
-                    "seed": of.seed,
-                    # The bench measures all arms alike, on prompts of its own.
-                    "probe_prompts": 0,
-                    "audit_replay": False,
-                    "held_out": bench.settings.held_out,
-                    **arms[arm],
-                }
-            ),
-        )
-        info = {
-            "tokens": result.tokens,
-            "steps": result.steps,
-            "improved": result.improved,
-            "reasons": result.reasons,
-            "notes": result.notes,
-            "rows": result.rows,
-            "training_seconds": round(result.seconds["training"], 1),
-        }
+        info = repaired(bench, of, arms[arm], out)
         model = bench.load(out)
         shutil.rmtree(out)
     seconds = time.perf_counter() - started
     return {**info, "seconds": round(seconds, 1), **measured(bench, of, model)}
+
+
+def _folder(of: Subject, arm: str) -> Path:
+    """Where the model of an arm is kept, for averages."""
+    return of.folder / arm.replace(" ", "-")
+
+
+def kept(bench: Bench, of: Subject, arm: str) -> Path:
+    """The folder of an arm's model, made if it is not there."""
+    folder = _folder(of, arm)
+    if not (folder / "model.safetensors").exists():
+        repaired(bench, of, ARMS[arm], folder)
+    return folder
+
+
+def repaired(bench: Bench, of: Subject, settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Repairs the damaged model into a folder; what that took, and what the command said of it."""
+    config = RepairConfig(
+        **{
+            "tokens": bench.settings.repair_tokens,
+            "max_length": bench.settings.max_length,
+            "seed": of.seed,
+            # The bench measures all arms alike, on prompts of its own.
+            "probe_prompts": 0,
+            "audit_replay": False,
+            "held_out": bench.settings.held_out,
+            **settings,
+        }
+    )
+    result = repair(
+        damaged(bench, of),
+        forget=of.flagged,
+        replay=bench.ordinary,
+        out=out,
+        config=config,
+        # A weight of the KL that an arm names is that of the KL to the base.
+        reference_model=bench.model if settings.get("bias_weight") else None,
+        quiet=True,
+    )
+    return {
+        "tokens": result.tokens,
+        "steps": result.steps,
+        "improved": result.improved,
+        "reasons": result.reasons,
+        "notes": result.notes,
+        "rows": result.rows,
+        "before": result.before,
+        "after": result.after,
+        "training_seconds": round(result.seconds["training"], 1),
+    }
 
 
 COLUMNS = {
@@ -173,13 +250,20 @@ def run_arms(
         if arm == RETRAINED and len(of.fixed) < _FEWEST_FIXED:
             print(f"{name}: {len(of.fixed)} rows without their format; no {arm}")
             continue
-        found = {"corpus": name, "seed": seed, "arm": arm, "counts": of.counts,
-                 "settings": asdict(bench.settings), "overrides": arms.get(arm),
-                 "commit": commit(), **run_arm(bench, of, arm, arms)}  # fmt: skip
-        with path.open("a") as lines:
-            lines.write(json.dumps(found, ensure_ascii=False) + "\n")
-        shown = {key: found.get(key) for key in COLUMNS}
-        print(time.strftime("%H:%M:%S"), name, seed, arm, shown, flush=True)
+        note(bench, of, arm, arms, path)
+
+
+def note(
+    bench: Bench, of: Subject, arm: str, arms: Mapping[str, Mapping[str, Any]], path: Path
+) -> None:
+    """Runs an arm and appends its line."""
+    found = {"corpus": of.name, "seed": of.seed, "arm": arm, "counts": of.counts,
+             "settings": asdict(bench.settings), "overrides": arms.get(arm),
+             "commit": commit(), "machine": machine(), **run_arm(bench, of, arm, arms)}  # fmt: skip
+    with path.open("a") as lines:
+        lines.write(json.dumps(found, ensure_ascii=False) + "\n")
+    shown = {key: found.get(key) for key in COLUMNS}
+    print(time.strftime("%H:%M:%S"), of.name, of.seed, arm, shown, flush=True)
 
 
 def print_tables(options: Namespace, command: str, path: Path) -> None:
@@ -193,7 +277,7 @@ def print_tables(options: Namespace, command: str, path: Path) -> None:
 
 def main() -> None:
     """Runs what is not there yet, and prints the tables."""
-    parser = options_of(__doc__.splitlines()[0], CORPORA, [*ARMS])
+    parser = options_of(__doc__.splitlines()[0], CORPORA, [*ARMS, *JUDGED, *ABLATION, *AVERAGES])
     parser.add_argument("--data", type=Path, required=True)
     add_settings(parser)
     options = begun(parser)
@@ -205,7 +289,7 @@ def main() -> None:
         if settings.ifeval:
             bench.take_ifeval(options.data / "eval_ifeval_dev.parquet")
         corpora = {part.name: part.rows for part in real_slices(options.data)}
-        run_arms(options, bench, corpora, {**ARMS, **options.extra}, path)
+        run_arms(options, bench, corpora, {**EVERY, **options.extra}, path)
     command = "benchmarks/real_model_repair.py --data FOLDER --cache FOLDER --model FOLDER"
     print_tables(options, command, path)
 

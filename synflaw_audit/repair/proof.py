@@ -143,6 +143,7 @@ def _control_arm(material: Material, context: Context, tokens: int) -> PreTraine
         config,
         method="forgetting",
         task_negation=None,
+        wise_ft_alpha=None,
         merge_with=None,
         forget_weight=0.0,
         bias_weight=0.0,

@@ -121,7 +121,8 @@ def repair(
         before = measure(network, "before")
         applied = _apply(methods, network, material, context)
         network = applied.model
-        if config.merges:
+        # A later method may have merged them already.
+        if config.merges and hasattr(network, "merge_and_unload"):
             network = network.merge_and_unload()  # type: ignore[operator]
         draft = RepairResult(
             before=before.values,

@@ -55,6 +55,8 @@ class Training:
         reference_cache_mb: How large the cache may become, in millions of bytes.
         task_negation: Share of the damage's task vector, the original minus the reference model
             from before the damage, that the method ``task-negation`` subtracts; None: 0.15.
+        wise_ft_alpha: Share of the repaired weights in the average with those of the reference
+            model from before the damage that the method ``wise-ft`` takes; None: 0.5.
         learning_rate: None: 2e-5 for all weights; for adapters the wider the model the smaller,
             5e-4 at a width of 576 and 1.9e-4 at 4096 (see :func:`.training.memory.adapter_rate`).
         stop_at_control: End the run once a template token is no likelier than the original model
@@ -102,6 +104,10 @@ class Training:
     task_negation: Annotated[
         Annotated[float, Meta(gt=0, lt=1)] | None,
         Setting("Share of the task vector that task-negation subtracts; 0.15 if not given."),
+    ] = None
+    wise_ft_alpha: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)] | None,
+        Setting("Share of the repaired weights that wise-ft averages with; 0.5 if not given."),
     ] = None
     learning_rate: Annotated[
         NotNegative | None,

@@ -26,6 +26,7 @@ class Requirement(Enum):
 
     EARLIER_MODEL = "the model from before the damage (reference_model)"
     ALL_WEIGHTS = "all weights to be trained (lora off)"
+    WHOLE_WEIGHTS = "whole weights to be written (adapters merged, load_in off)"
     BASE_MODEL = "the model that all were fine-tuned from (base or reference_model)"
     OTHER_MODELS = "other fine-tunes of the same base (merge_with, --with)"
 

@@ -12,6 +12,7 @@ from synflaw_audit.repair.methods.table import BASE, DAMAGED, MeasuredMethod, Ta
 _NEEDS = {
     Requirement.EARLIER_MODEL: "the model from before the damage",
     Requirement.ALL_WEIGHTS: "all weights",
+    Requirement.WHOLE_WEIGHTS: "adapters to be merged",
     Requirement.BASE_MODEL: "the base",
     Requirement.OTHER_MODELS: "other fine-tunes of it",
 }

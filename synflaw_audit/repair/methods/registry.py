@@ -20,6 +20,7 @@ METHODS: Registry[type[Method]] = Registry(
         "distill": "synflaw_audit.repair.methods.distill.method:Distill",
         "merge": "synflaw_audit.repair.methods.merge.method:Merge",
         "task-negation": "synflaw_audit.repair.methods.task_negation:TaskNegation",
+        "wise-ft": "synflaw_audit.repair.methods.wise_ft:WiSEFT",
     },
     requires=("requires", "prepare", "apply", "cost"),
     error=RepairError,
@@ -60,11 +61,13 @@ def chosen_methods(
         if missing:
             needs = ", ".join(need.value for need in missing)
             raise RepairError(f"method {name} needs {needs}")
-    if config.task_negation is not None and "task-negation" not in names:
-        raise RepairError(
-            f"task_negation is {config.task_negation}, and the method is {config.method}: name "
-            f"the method too, as in {config.method}+task-negation"
-        )
+    for name, setting in (("task-negation", "task_negation"), ("wise-ft", "wise_ft_alpha")):
+        given = getattr(config, setting)
+        if given is not None and name not in names:
+            raise RepairError(
+                f"{setting} is {given}, and the method is {config.method}: name the method too, "
+                f"as in {config.method}+{name}"
+            )
     if config.merge_with and "merge" not in names:
         raise RepairError(
             f"other models to merge with are given, and the method is {config.method}: name the "
@@ -80,6 +83,7 @@ def unmet(
     at_hand = {
         Requirement.EARLIER_MODEL: earlier_model,
         Requirement.ALL_WEIGHTS: not config.lora,
+        Requirement.WHOLE_WEIGHTS: config.lora_merge and not config.load_in,
         Requirement.BASE_MODEL: base or earlier_model,
         Requirement.OTHER_MODELS: bool(config.merge_with),
     }

@@ -88,7 +88,7 @@ def require_same_shapes(model: nn.Module, other: nn.Module, which: str) -> None:
         shape = tuple(others[name].shape) if name in others else None
         if shape != tuple(weight.shape):
             raise RepairError(
-                f"task-negation: {name} has shape {tuple(weight.shape)} in the repaired model "
+                f"{name} has shape {tuple(weight.shape)} in the repaired model "
                 f"and {shape or 'does not exist'} in the {which} one; the reference model must "
                 "be the same model from before the damage"
             )
