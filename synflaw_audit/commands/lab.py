@@ -22,6 +22,9 @@ def lab(
     ablation: Annotated[
         bool, typer.Option("--ablation", help="Take our repair apart instead of comparing it.")
     ] = False,
+    methods: Annotated[
+        bool, typer.Option("--methods", help="Compare the other methods that repair has instead.")
+    ] = False,
     control: Annotated[
         bool, typer.Option(help="Train a control too, on the same facts, told as asked for.")
     ] = True,
@@ -35,7 +38,7 @@ def lab(
         bool, typer.Option(help="Re-train the base model with the fixed corpus too.")
     ] = False,
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Try the settings of the baselines that are tuned.")
+        bool, typer.Option("--sweep", help="Try the learning rates of the arms that are tuned.")
     ] = False,
     tuned: Annotated[bool, typer.Option(help="Measure after an instruction tuning too.")] = True,
     out: Annotated[
@@ -52,7 +55,7 @@ def lab(
     on the same facts and questions, answered in the form asked for.
     """
     from synflaw_audit import repair  # noqa: F401 -- tells at once if the extra is missing
-    from synflaw_audit.lab.arms import ABLATION, ARMS, PRESETS, WORLDS, RepairArm
+    from synflaw_audit.lab.arms import ABLATION, ARMS, METHODS, PRESETS, WORLDS
     from synflaw_audit.lab.run import Lab
     from synflaw_audit.lab.tables import as_json, read_outcomes, table
 
@@ -64,10 +67,10 @@ def lab(
         raise InputError(f"--world {unknown[0]}: choose one of {', '.join(names)}")
     chosen = [each for each in WORLDS if not world or each.name in world]
     notes = stderr()
-    arms: tuple[RepairArm, ...] = ABLATION if ablation else ARMS
+    arms = (*(ABLATION if ablation else ()), *(METHODS if methods else ())) or ARMS
     if sweep:
-        # Ours, which is not tuned, first: the others are held against it.
-        order = sorted(ARMS, key=lambda arm: bool(arm.tuned))
+        # What is not tuned first: the others are held against it.
+        order = sorted(arms, key=lambda arm: bool(arm.tuned))
         arms = tuple(variant for arm in order for variant in arm.variants())
     known = read_outcomes(out) if out is not None else []
     outcomes = []

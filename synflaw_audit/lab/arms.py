@@ -42,8 +42,8 @@ class RepairArm:
         settings: Fields of ``RepairConfig`` that differ from the defaults of ``synflaw repair``.
         against_base: Whether the KL compares with the base model, from before the damage, instead
             of the damaged one.
-        tuned: What of a baseline's settings was swept in the tuning world, with the values; ours
-            is what the command does by itself, and is not tuned.
+        tuned: Which of the settings are swept in the tuning worlds, with the values; what the
+            command does by itself is not.
     """
 
     name: str
@@ -59,8 +59,8 @@ class RepairArm:
             yield RepairArm(self.name + said, {**self.settings, **chosen}, self.against_base)
 
 
-# What is tried of every baseline in a tuning world, whose seed no table of results holds.
-_RATES = {"learning_rate": (3e-4, 1e-3)}
+# What is tried in the tuning worlds, whose seeds no table of results holds.
+_RATES = {"learning_rate": (3e-5, 1e-4, 3e-4, 1e-3)}
 # The command undoes a run that raises the perplexity; the usual ways are to be seen as they are.
 _UNGUARDED = {"checks": 0}
 # What they do without. They replay the same rows, as many, with as many requests.
@@ -70,19 +70,25 @@ _REPLAY = {**_ONLY, "renderings": 0}
 _ANSWERS = {**_USUAL, "scope": "answer"}
 
 
-def _baseline(name: str, settings: Mapping[str, Any], rate: float) -> RepairArm:
-    return RepairArm(name, {**settings, "learning_rate": rate}, tuned=_RATES)
+def _swept(
+    name: str, settings: Mapping[str, Any], rate: float, *, against_base: bool = False
+) -> RepairArm:
+    """An arm whose learning rate was chosen in the tuning worlds."""
+    return RepairArm(name, {**settings, "learning_rate": rate}, against_base, _RATES)
 
 
 OURS = RepairArm("ours by default")
+_FREE = _swept("ours, rate swept, no guard", _UNGUARDED, 1e-3)
 ARMS = (
-    _baseline("replay only", {**_REPLAY, "replay_requests": 0.0}, 1e-3),
-    _baseline("replay only, with requests", _REPLAY, 1e-3),
-    _baseline("lower-bounded, answers", _ANSWERS, 1e-3),
-    _baseline("NPO, answers", {**_ANSWERS, "loss": "npo"}, 1e-3),
-    _baseline("FTPO", {**_UNGUARDED, "method": "ftpo"}, 1e-3),
-    _baseline("SimPO", {**_UNGUARDED, "method": "simpo"}, 1e-3),
+    _swept("replay only", {**_REPLAY, "replay_requests": 0.0}, 1e-3),
+    _swept("replay only, with requests", _REPLAY, 1e-3),
+    _swept("lower-bounded, answers", _ANSWERS, 1e-3),
+    _swept("NPO, answers", {**_ANSWERS, "loss": "npo"}, 1e-3),
+    _swept("FTPO", {**_UNGUARDED, "method": "ftpo"}, 1e-3),
+    _swept("SimPO", {**_UNGUARDED, "method": "simpo"}, 1e-3),
     OURS,
+    _swept("ours, rate swept", {}, 1e-4),
+    _FREE,
     RepairArm(
         "ours, the lab's former settings",
         {
@@ -99,6 +105,24 @@ ARMS = (
             "opening_weight": 1.0,
             "leaks": 0,
         },
+    ),
+)
+# What else `synflaw repair --method list` names, where the corpus, ordinary rows and the base model
+# are all there is. Merging with the base alone is a task negation; other merges want a fine-tune.
+METHODS = (
+    OURS,
+    _FREE,
+    _swept("ours, FSAM", {**_UNGUARDED, "optimizer": "fsam"}, 1e-3),
+    _swept("ours, PATS", {**_UNGUARDED, "optimizer": "pats"}, 1e-3),
+    _swept("ours, self-evolution", {**_UNGUARDED, "self_evolution": 0.1}, 1e-3),
+    _swept("SimNPO, answers", {**_ANSWERS, "loss": "simnpo"}, 1e-3),
+    _swept("DPO", {**_UNGUARDED, "method": "dpo"}, 1e-3),
+    _swept("JensUn", {**_UNGUARDED, "method": "jensun"}, 1e-3),
+    _swept("distill, the base", {**_UNGUARDED, "method": "distill"}, 1e-3, against_base=True),
+    RepairArm(
+        "half of the damage subtracted",
+        {"method": "task-negation", "task_negation": 0.5},
+        against_base=True,
     ),
 )
 ABLATION = (

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 import torch
 
-from synflaw_audit.lab.arms import ABLATION, ARMS, OURS, PRESETS, WORLDS, Preset, RepairArm
+from synflaw_audit.lab.arms import (
+    ABLATION,
+    ARMS,
+    METHODS,
+    OURS,
+    PRESETS,
+    WORLDS,
+    Preset,
+    RepairArm,
+)
 from synflaw_audit.lab.corpora import prose_rows
 from synflaw_audit.lab.run import RETRAINED, Lab
 from synflaw_audit.lab.tables import (
@@ -151,7 +160,7 @@ def test_a_table_gives_mean_and_deviation_over_seeds() -> None:
     assert table["x"][1] == "0.30 ± 0.14"
 
 
-@pytest.mark.parametrize("arm", [*ARMS, *ABLATION], ids=lambda arm: arm.name)
+@pytest.mark.parametrize("arm", [*ARMS, *METHODS, *ABLATION], ids=lambda arm: arm.name)
 def test_every_arm_and_what_is_tried_of_it_is_a_valid_repair(arm: RepairArm, tmp_path) -> None:
     for each in (arm, *arm.variants()):
         RepairConfig(output_dir=str(tmp_path), use_cpu=True, **each.settings)
@@ -163,8 +172,16 @@ def test_ours_is_the_default_command_and_is_not_tuned() -> None:
     assert list(OURS.variants()) == [OURS]
 
 
-def test_baselines_are_set_to_what_was_tried_of_them() -> None:
-    for arm in ARMS:
+def test_ours_swept_is_the_default_command_but_for_the_rate_and_the_guard() -> None:
+    swept = [arm for arm in ARMS if arm.name.startswith("ours, rate swept")]
+    assert [sorted(arm.settings) for arm in swept] == [
+        ["learning_rate"],
+        ["checks", "learning_rate"],
+    ]
+
+
+def test_arms_are_set_to_what_was_tried_of_them() -> None:
+    for arm in (*ARMS, *METHODS):
         for name, values in arm.tuned.items():
             assert arm.settings[name] in values
 
