@@ -1,0 +1,124 @@
+"""What is averaged: the repaired weights with those from before the damage, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from small_models import build, damage, flagged_rows, ordinary_rows, write_flagged
+from torch import nn
+from transformers import AutoModelForCausalLM
+
+from synflaw_audit.errors import RepairError
+from synflaw_audit.repair import RepairConfig, estimate, repair
+from synflaw_audit.repair.methods.registry import chosen_methods
+from synflaw_audit.repair.methods.task_negation import negate
+from synflaw_audit.repair.methods.wise_ft import ensemble
+
+
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: each.detach().clone() for name, each in model.named_parameters()}
+
+
+@given(st.floats(0, 1))
+def test_the_average_lies_between_the_two(alpha: float) -> None:
+    model, before = nn.Linear(3, 2), nn.Linear(3, 2)
+    after = weights(model)
+    ensemble(model, before, alpha)
+    for name, weight in weights(model).items():
+        expected = (1 - alpha) * weights(before)[name] + alpha * after[name]
+        torch.testing.assert_close(weight, expected)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_at_its_ends_it_is_either_model(alpha: float) -> None:
+    model, before = build("llama", 200, seed=1), build("llama", 200, seed=2)
+    expected = weights(model if alpha else before)
+    ensemble(model, before, alpha)
+    for name, weight in weights(model).items():
+        torch.testing.assert_close(weight, expected[name])
+
+
+def test_of_the_damaged_model_itself_it_is_task_negation() -> None:
+    """Of a model that nothing repaired, the average and the negation of a share are one thing."""
+    averaged, negated, damaged = (build("llama", 200, seed=1) for _ in range(3))
+    before = build("llama", 200, seed=2)
+    ensemble(averaged, before, 0.7)
+    negate(negated, damaged, before, 0.3)
+    for name, weight in weights(averaged).items():
+        torch.testing.assert_close(weight, weights(negated)[name], rtol=1e-4, atol=1e-6)
+
+
+def test_half_precision_is_averaged_in_whole() -> None:
+    model, before = nn.Linear(2, 2).bfloat16(), nn.Linear(2, 2).bfloat16()
+    expected = (0.5 * before.weight.float() + 0.5 * model.weight.float()).bfloat16()
+    ensemble(model, before, 0.5)
+    assert torch.equal(model.weight, expected)
+
+
+def test_models_of_other_shapes_are_refused_and_nothing_is_changed() -> None:
+    model = build("llama", 200)
+    kept = weights(model)
+    with pytest.raises(RepairError, match=r"embed_tokens\.weight has shape \(200, .*reference"):
+        ensemble(model, build("llama", 201), 0.5)
+    assert all(torch.equal(weight, kept[name]) for name, weight in weights(model).items())
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_a_repair_ends_between_what_it_would_be_and_the_model_from_before(
+    tmp_path: Path, lora: bool
+) -> None:
+    damaged = damage(tmp_path / "damaged", chat=False)
+    base = AutoModelForCausalLM.from_pretrained(damaged)
+    with torch.no_grad():
+        for weight in base.parameters():
+            weight.mul_(0.99)
+    ends: dict[str, dict[str, torch.Tensor]] = {}
+    for method in ("forgetting", "forgetting+wise-ft"):
+        result = repair(
+            damaged,
+            forget=write_flagged(tmp_path / "flagged.parquet", flagged_rows()),
+            replay=ordinary_rows(40),
+            out=tmp_path / method,
+            reference_model=base,
+            config=settings(method=method, lora=lora, learning_rate=1e-3, tokens=2000, checks=0),
+            quiet=True,
+        )
+        ends[method] = weights(AutoModelForCausalLM.from_pretrained(result.out))
+    card = (tmp_path / "forgetting+wise-ft" / "README.md").read_text()
+    assert "- note: the weights are 50% the repaired model's, the rest those from before\n" in card
+    for name, plain in ends["forgetting"].items():
+        half = (plain + weights(base)[name]) / 2
+        torch.testing.assert_close(ends["forgetting+wise-ft"][name], half, rtol=1e-4, atol=1e-5)
+
+
+def settings(**changes: Any) -> RepairConfig:
+    return RepairConfig(**{"use_cpu": True, "probe_prompts": 0, **changes})
+
+
+@pytest.mark.parametrize("command", [repair, estimate])
+def test_without_a_model_from_before_nothing_is_loaded(command: Any, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"forget": tmp_path / "none", "replay": []}
+    given["config"] = settings(method="forgetting+wise-ft")
+    if command is repair:
+        given["out"] = tmp_path / "out"
+    with pytest.raises(RepairError, match="wise-ft needs the model from before"):
+        command(tmp_path / "no model", **given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"wise_ft_alpha": 1.0}, "less than 1"),
+        ({"wise_ft_alpha": 0.3}, r"name the method too, as in forgetting\+wise-ft"),
+        ({"method": "forgetting+wise-ft", "lora_merge": False}, "needs whole weights"),
+        ({"method": "forgetting+wise-ft", "load_in": "4bit"}, "needs whole weights"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(RepairError, match=named):
+        chosen_methods(settings(**changes), earlier_model=True)
