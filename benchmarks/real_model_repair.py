@@ -134,6 +134,7 @@ def run_arm(
         model = bench.load(of_arm)
         ensemble(model, bench.load(), average.alpha)
     elif arm in {average.arm for average in AVERAGES.values()}:
+        shutil.rmtree(_folder(of, arm), ignore_errors=True)  # of a run that was stopped
         info = repaired(bench, of, arms[arm], _folder(of, arm))
         model = bench.load(_folder(of, arm))
     else:
