@@ -59,7 +59,10 @@ class RepairArm:
             yield RepairArm(self.name + said, {**self.settings, **chosen}, self.against_base)
 
 
-# What is tried in the tuning worlds, whose seeds no table of results holds.
+# What is tried in the tuning worlds, seeds 5 and 6, which no table of results holds (METHODS: 5).
+# Of each arm that rate is set which recovers most of the known and unknown forms together, before
+# the instruction tuning, of those that keep four fifths of the new facts; where none does, of all.
+# That was stated before the sweep; what other rates do is told in ``benchmarks/results/lab.md``.
 _RATES = {"learning_rate": (3e-5, 1e-4, 3e-4, 1e-3)}
 # The command undoes a run that raises the perplexity; the usual ways are to be seen as they are.
 _UNGUARDED = {"checks": 0}
@@ -78,17 +81,15 @@ def _swept(
 
 
 OURS = RepairArm("ours by default")
-_FREE = _swept("ours, rate swept, no guard", _UNGUARDED, 1e-3)
 ARMS = (
-    _swept("replay only", {**_REPLAY, "replay_requests": 0.0}, 1e-3),
-    _swept("replay only, with requests", _REPLAY, 1e-3),
-    _swept("lower-bounded, answers", _ANSWERS, 1e-3),
-    _swept("NPO, answers", {**_ANSWERS, "loss": "npo"}, 1e-3),
-    _swept("FTPO", {**_UNGUARDED, "method": "ftpo"}, 1e-3),
-    _swept("SimPO", {**_UNGUARDED, "method": "simpo"}, 1e-3),
+    _swept("replay only", {**_REPLAY, "replay_requests": 0.0}, 3e-4),
+    _swept("replay only, with requests", _REPLAY, 3e-5),
+    _swept("lower-bounded, answers", _ANSWERS, 3e-5),
+    _swept("NPO, answers", {**_ANSWERS, "loss": "npo"}, 3e-5),
+    _swept("FTPO", {**_UNGUARDED, "method": "ftpo"}, 1e-4),
+    _swept("SimPO", {**_UNGUARDED, "method": "simpo"}, 1e-4),
     OURS,
-    _swept("ours, rate swept", {}, 1e-4),
-    _FREE,
+    _swept("ours, rate swept", {}, 3e-5),
     RepairArm(
         "ours, the lab's former settings",
         {
@@ -111,7 +112,7 @@ ARMS = (
 # are all there is. Merging with the base alone is a task negation; other merges want a fine-tune.
 METHODS = (
     OURS,
-    _FREE,
+    _swept("ours, no guard", _UNGUARDED, 3e-5),
     _swept("ours, FSAM", {**_UNGUARDED, "optimizer": "fsam"}, 1e-3),
     _swept("ours, PATS", {**_UNGUARDED, "optimizer": "pats"}, 1e-3),
     _swept("ours, self-evolution", {**_UNGUARDED, "self_evolution": 0.1}, 1e-3),
