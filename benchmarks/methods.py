@@ -52,8 +52,10 @@ from transformers import AutoTokenizer
 
 from synflaw_audit.probes.everyday import everyday_instructions, foreign_prompts
 from synflaw_audit.repair import RepairConfig, Row, repair
+from synflaw_audit.repair.methods.base import Requirement
 from synflaw_audit.repair.methods.merge.merging import merge
 from synflaw_audit.repair.methods.merge.rules import Rule
+from synflaw_audit.repair.methods.registry import METHODS, named
 from synflaw_audit.repair.methods.table import (
     BASE,
     COLUMNS,
@@ -80,7 +82,7 @@ SETTINGS = Settings(
 )  # fmt: skip
 TOKENS = 6_000
 # What people need to read the table.
-_READ = """{model}, damaged by each corpus, {seeds} seed, {tokens:,} tokens to train on; {foreign}
+_READ = """{model}, damaged by each corpus, seeds {seeds}, {tokens:,} tokens to train on; {foreign}
 foreign prompts and {obeyed} requests that the base follows, so that a share of a half has, for one
 corpus, a standard error of 9% and 12%. *Before the damage* is the base, asked anew; content is that
 of rows held out. *Relearned* is a format token's probability in held-out rows after eight steps of
@@ -100,6 +102,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "merge, DARE": {"method": "merge", "merge_rule": "dare"},
     "task negation, half": {"method": "task-negation", "task_negation": 0.5},
     "forgetting": _FORGETTING,
+    "forgetting, WiSE-FT": {"method": "forgetting+wise-ft"},
     "distill, ATKD": {"method": "distill"},
     "distill, KL": {"method": "distill", "teaching": "kl"},
     "distill, reverse KL": {"method": "distill", "teaching": "reverse-kl"},
@@ -164,7 +167,8 @@ def run_arm(bench: Bench, of: Subject, arm: str) -> dict[str, Any]:
     settings = dict(ARMS[arm])
     if settings["method"] == "merge":
         return run_merge(bench, of, str(settings.get("merge_rule", "metagpt")))
-    knows = settings["method"] in ("distill", "task-negation")
+    needs = {need for name in named(settings["method"]) for need in METHODS[name].requires}
+    knows = Requirement.EARLIER_MODEL in needs
     out = Path(tempfile.mkdtemp(dir=of.folder))
     result = repair(
         damaged(bench, of),
@@ -261,8 +265,15 @@ def table(runs: list[dict[str, Any]]) -> Table:
         tokens=TOKENS,
         commit=", ".join(sorted({run["commit"] for run in runs})) or "none",
         machine=", ".join(sorted({run["machine"] for run in runs})) or "none",
+        prompts=SETTINGS.foreign,
+        requests=_requests(runs),
         arms=tuple(arms),
     )
+
+
+def _requests(runs: list[dict[str, Any]]) -> int:
+    """The requests that a run was asked: those that the base once followed."""
+    return min((len(run["obeyed"]) for run in runs if "obeyed" in run), default=0)
 
 
 def _measured_where(runs: list[dict[str, Any]]) -> Iterator[str]:
@@ -284,10 +295,10 @@ def told(runs: list[dict[str, Any]]) -> str:
         *_measured_where(runs),
         _READ.format(
             model=whole.model,
-            seeds=len(whole.seeds),
+            seeds=" and ".join(map(str, whole.seeds)),
             tokens=whole.tokens,
             foreign=SETTINGS.foreign,
-            obeyed=max((len(run.get("obeyed", ())) for run in runs), default=0),
+            obeyed=whole.requests,
         ),
     ]
     titles = ["", *(title for title, _ in COLUMNS.values())]

@@ -62,7 +62,8 @@ def repair(
     reference_model: Annotated[
         str | None,
         typer.Option(
-            help="What to stay close to, such as the checkpoint from before the damage.",
+            help="The checkpoint from before the damage: the repaired weights are averaged with "
+            "its own, or another method learns from it.",
             show_default=False,
         ),
     ] = None,
@@ -214,11 +215,11 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> R
         raise RepairError(f"these settings do not go together: {error}") from error
 
 
-def _require_method(method: str) -> None:
+def _require_method(method: str | None) -> None:
     """Refuses a misspelt method before anything else is said to be missing."""
     from synflaw_audit.repair.methods.registry import named
 
-    if method != "auto":
+    if method not in (None, "auto"):
         named(method)
 
 

@@ -144,7 +144,7 @@ ABLATION = (
     RepairArm("with own samples", {"samples": 1500}),
     RepairArm("own samples for re-expression", {"renderings": 0, "samples": 1500}),
     RepairArm("without the KL", {"bias_weight": 0.0}),
-    RepairArm("with a KL to the base model", against_base=True),
+    RepairArm("with a KL to the base model", {"method": "forgetting"}, against_base=True),
     RepairArm(
         "with the base model",
         {"method": "forgetting+task-negation", "task_negation": 0.15},

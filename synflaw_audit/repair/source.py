@@ -118,8 +118,6 @@ def settings_for(
         config = replace(config, leaks=0, samples=0, renderings=0)
     if is_adapter(source.model) and not config.lora_merge and config.lora is None:
         config = replace(config, lora=True)  # what is asked for is an adapter
-    if source.reference is not None and config.bias_weight is None:
-        config = replace(config, bias_weight=1.0)  # it is given to be kept to
     return config
 
 

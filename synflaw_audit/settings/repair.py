@@ -34,7 +34,8 @@ class Training:
 
     Attributes:
         method: The method of repair, a key of :data:`.methods.METHODS`, several joined by "+",
-            applied one after the other, or ``auto`` (see :mod:`.methods.choice`).
+            applied one after the other, or ``auto`` (see :mod:`.methods.choice`). None:
+            ``forgetting``, and ``wise-ft`` after it where a reference model is given.
         loss: Forgetting loss, a key of :data:`.losses.LOSSES`.
         scope: Forget ``template`` tokens and retain the content, or forget the whole ``answer``.
         forget_weight: Weight of forgetting.
@@ -46,8 +47,8 @@ class Training:
         retain_weight: Weight of the flagged rows' content tokens and of extra rows to learn.
         replay_weight: Weight of the replayed rows.
         bias_weight: Weight of the KL to the reference model; 0 does without a reference. None: 1,
-            but 0 where adapters are trained and no reference model is given: the damaged model
-            holds to its format on ordinary rows, and adapters change little else.
+            but 0 where adapters are trained: these change little else, and on a real model a KL to
+            the one from before the damage brought nothing (``benchmarks/real_model_repair.py``).
         bias_rows: Where the KL is taken: answers of ``replay`` rows, flagged ``content``, ``both``.
         reference: The KL compares with a ``live`` model (the same one with its adapters off, or a
             second one) or with its probabilities, ``cached`` before the training starts.
@@ -65,13 +66,14 @@ class Training:
     """
 
     method: Annotated[
-        str,
+        str | None,
         Setting(
-            "How to repair: forgetting, distill, merge, task-negation, a baseline (ftpo, dpo, "
-            "simpo, jensun), or one that a package adds; several joined by +; auto takes what did "
-            "most of what can be taken, list only shows all."
+            "How to repair: forgetting, distill, merge, task-negation, wise-ft, a baseline (ftpo, "
+            "dpo, simpo, jensun), or one that a package adds; several joined by +; auto takes what "
+            "did most of what can be taken, list only shows all. forgetting if not given, and "
+            "wise-ft after it with --reference-model."
         ),
-    ] = "forgetting"
+    ] = None
     loss: Annotated[str, Setting("The forgetting loss, such as npo.")] = "lower-bounded"
     scope: Annotated[
         Literal["template", "answer"],

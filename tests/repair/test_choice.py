@@ -38,6 +38,8 @@ TABLE = Table(
     1000,
     "abc",
     "here",
+    40,
+    20,
     (
         arm(BASE, {}, emission=0.0, instructions=1.0),
         arm(DAMAGED, {}, emission=1.0, instructions=0.2),
@@ -73,6 +75,43 @@ def test_what_is_at_hand_decides() -> None:
     short = chosen(others, earlier_model=True, base=True, table=TABLE)
     assert short.config.method == "merge"
     assert any("500 tokens are too few to train on" in each for each in short.because)
+
+
+def test_of_what_cannot_be_told_apart_the_plainest_is_taken() -> None:
+    """A gain that is less than a standard error ahead does not pay for a further setting."""
+    by_chance = arm(
+        "sharp", {"method": "forgetting", "optimizer": "fsam"}, emission=0.06, instructions=0.62
+    )
+    ahead = replace(by_chance, figures=replace(by_chance.figures, instructions=0.8))
+    for more, expected in ((by_chance, "plain"), (ahead, "fsam")):
+        table = replace(TABLE, arms=(*TABLE.arms, more))
+        found = chosen(config(), earlier_model=False, base=False, table=table)
+        assert found.config.optimizer == expected
+    assert "which did most of 2" in found.because[0]
+    # Of few answers nothing can be told.
+    few = replace(TABLE, arms=(*TABLE.arms, ahead), prompts=2, requests=2)
+    found = chosen(config(), earlier_model=False, base=False, table=few)
+    assert found.config.optimizer == "plain"
+    assert "the plainest of 2 that cannot be told apart" in found.because[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "earlier_model", "method", "said"),
+    [
+        ({}, False, "forgetting", ""),
+        ({}, True, "forgetting+wise-ft", ""),
+        ({"lora": True}, True, "forgetting+wise-ft", ""),
+        ({"lora_merge": False}, True, "forgetting", "needs whole weights"),
+        ({"load_in": "4bit"}, True, "forgetting", "needs whole weights"),
+    ],
+)
+def test_without_a_method_the_usual_one_is_taken(
+    settings: dict[str, Any], earlier_model: bool, method: str, said: str
+) -> None:
+    found = chosen(config(method=None, **settings), earlier_model=earlier_model, base=False)
+    assert found.config.method == method
+    assert said in " ".join(found.because)
+    assert chosen_methods(found.config, earlier_model=earlier_model)
 
 
 def test_what_harmed_is_not_taken() -> None:

@@ -63,11 +63,14 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(damaged: Path, fil
 
 def test_another_model_to_stay_close_to_is_counted(damaged: Path, files: Path) -> None:
     options = ("--dry-run", "--json", "--lora", "--tokens", "1500", "--scope", "answer")
-    alone, beside = (
-        json.loads(synflaw(damaged, files, *options, *more).stdout)["memory"]["reference"]
-        for more in ((), ("--reference-model", str(damaged)))
+    earlier = ("--reference-model", str(damaged))
+    alone, averaged, beside = (
+        json.loads(synflaw(damaged, files, *options, *more).stdout)["memory"]
+        for more in ((), earlier, (*earlier, "--bias-weight", "1"))
     )
-    assert alone == 0 < beside
+    assert alone["reference"] == averaged["reference"] == 0 < beside["reference"]
+    assert "earlier model" not in alone
+    assert averaged["earlier model"] > 0
 
 
 def test_a_repair_reports_all_that_was_asked_for(damaged: Path, files: Path) -> None:

@@ -1,18 +1,25 @@
-"""``--method auto``: what did most in the table, of all that what is at hand allows."""
+"""The method where none is named, and ``--method auto``.
+
+Where nothing is said the format is forgotten and, with the model from before the damage at hand,
+the weights are averaged with its own afterwards: over five corpora and two seeds that brought back
+instructions, and left content and format as they were (``benchmarks/real_model_repair.py``).
+``auto`` takes what did most in the table, of all that what is at hand allows.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.methods.base import Requirement
-from synflaw_audit.repair.methods.registry import METHODS, unmet
+from synflaw_audit.repair.methods.registry import METHODS, USUAL, unmet
 from synflaw_audit.repair.methods.table import DAMAGED, Figures, MeasuredMethod, Table, measured
 
 AUTO = "auto"
-_USUAL = "forgetting"
+_WITH_EARLIER_MODEL = f"{USUAL}+wise-ft"
 # Fewer tokens teach nothing: some steps of the smallest batch.
 _FEWEST_TOKENS = 1_000
 
@@ -36,13 +43,15 @@ def chosen(
     base: bool,
     table: Table | None = None,
 ) -> Choice:
-    """The settings with a method, where they ask for ``auto``; else as they are.
+    """The settings with a method where they name none or ask for ``auto``; else as they are.
 
     Of the measured ways to repair, those fall out whose needs are not met, those that train where
     the budget is next to nothing, those that left the format, and those that harmed: what was
     measured is put to the bounds of the settings (``max_emission``, ``max_perplexity_rise``,
-    ``max_content_loss``). Of the rest the one is taken that gained most, in shares of ordinary
-    answers kept free of the format and of requests obeyed again, and among equals the quickest.
+    ``max_content_loss``). Of the rest the one that gained most, in shares of ordinary answers kept
+    free of the format and of requests obeyed again, is found, and the plainest is taken of all that
+    gained no less by more than a standard error (Breiman et al. 1984, the rule of one standard
+    error): the one with the fewest settings, and of these the quickest.
 
     Args:
         config: The settings.
@@ -50,32 +59,55 @@ def chosen(
         base: Whether it is known what the model was fine-tuned from.
         table: What was measured; None: what the package ships.
     """
+    if config.method is None:
+        return _usual(config, earlier_model=earlier_model, base=base)
     if config.method != AUTO:
         return Choice(config, ())
     table = measured() if table is None else table
     damaged = table.arm(DAMAGED)
     before = Figures() if damaged is None else damaged.figures
     passed: dict[str, str] = {}
-    able: list[tuple[float, float, MeasuredMethod]] = []
+    able: list[MeasuredMethod] = []
     for arm in _candidates(table):
         reason = _against(arm, before, config, earlier_model=earlier_model, base=base)
         if reason is None:
-            able.append((-_gain(arm.figures, before), arm.figures.minutes or 0.0, arm))
+            able.append(arm)
         else:
             passed[arm.name] = reason
     if not able:
         said = "no way to repair that was measured can be taken here: the usual one is"
-        return Choice(replace(config, method=_USUAL), (f"method auto: {_USUAL}; {said}",))
-    gain, _, best = min(able, key=lambda each: each[:2])
-    settings = {"method": best.method, **best.settings}
+        return Choice(replace(config, method=USUAL), (f"method auto: {USUAL}; {said}",))
+    best = max(able, key=lambda arm: _gain(arm.figures, before))
+    enough = _gain(best.figures, before) - _standard_error(best, table)
+    equals = [arm for arm in able if _gain(arm.figures, before) >= enough]
+    taken = min(equals, key=lambda arm: (len(arm.settings), arm.figures.minutes or 0.0))
+    settings = {"method": taken.method, **taken.settings}
     why = (
-        f"method auto: {best.name}, which of {len(able)} that can be taken here did most to "
-        f"{table.model} damaged by {len(table.corpora)} corpora: {-gain:+.2f} in shares of "
-        "ordinary answers without the format and of requests obeyed; the format was left in "
-        f"{best.figures.emission or 0.0:.0%} of ordinary answers"
+        f"method auto: {taken.name}, {_standing(taken, equals)} of {len(able)} that can be taken "
+        f"here, on {table.model} damaged by {len(table.corpora)} corpora: "
+        f"{_gain(taken.figures, before):+.2f} in shares of ordinary answers without the format and "
+        f"of requests obeyed; the format was left in {taken.figures.emission or 0.0:.0%} of "
+        "ordinary answers"
     )
     others = tuple(f"not {name}: {reason}" for name, reason in passed.items())
     return Choice(replace(config, **settings), (why, *others))
+
+
+def _standing(taken: MeasuredMethod, equals: list[MeasuredMethod]) -> str:
+    if len(equals) == 1:
+        return "which did most"
+    return f"the plainest of {len(equals)} that cannot be told apart, which did most"
+
+
+def _usual(config: RepairConfig, *, earlier_model: bool, base: bool) -> Choice:
+    """Forgetting and, where it can be, an average with the model from before the damage."""
+    if not earlier_model:
+        return Choice(replace(config, method=USUAL), ())
+    lacks = unmet(METHODS["wise-ft"], config, earlier_model=earlier_model, base=base)
+    if lacks:
+        why = f"the model from before the damage is not averaged with: that needs {lacks[0].value}"
+        return Choice(replace(config, method=USUAL), (why,))
+    return Choice(replace(config, method=_WITH_EARLIER_MODEL), ())
 
 
 def _candidates(table: Table) -> Iterator[MeasuredMethod]:
@@ -113,6 +145,15 @@ def _against(
         if fall > config.max_content_loss:
             return f"it took {fall:.2f} nats a token of the content"
     return None
+
+
+def _standard_error(arm: MeasuredMethod, table: Table) -> float:
+    """Of its gain, from the answers that its shares are counted in."""
+    shares = (
+        (arm.figures.emission or 0.0, table.prompts),
+        (arm.figures.instructions or 0.0, table.requests),
+    )
+    return math.sqrt(sum(share * (1 - share) / max(1, asked * arm.runs) for share, asked in shares))
 
 
 def _gain(found: Figures, before: Figures) -> float:

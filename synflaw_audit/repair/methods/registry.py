@@ -27,6 +27,10 @@ METHODS: Registry[type[Method]] = Registry(
 )
 
 
+# What a repair is where nothing is said.
+USUAL = "forgetting"
+
+
 def named(method: str) -> list[str]:
     """The names of the methods that a setting such as "merge+forgetting" names, in their order.
 
@@ -55,7 +59,7 @@ def chosen_methods(
         RepairError: There is no such method, it lacks what it requires, or a setting belongs to a
             method that is not named; names the choices.
     """
-    names = named(config.method)
+    names = named(config.method or USUAL)
     for name in names:
         missing = unmet(METHODS[name], config, earlier_model=earlier_model, base=base)
         if missing:
@@ -65,13 +69,13 @@ def chosen_methods(
         given = getattr(config, setting)
         if given is not None and name not in names:
             raise RepairError(
-                f"{setting} is {given}, and the method is {config.method}: name the method too, "
-                f"as in {config.method}+{name}"
+                f"{setting} is {given}, and the method is {'+'.join(names)}: name the method too, "
+                f"as in {names[0]}+{name}"
             )
     if config.merge_with and "merge" not in names:
         raise RepairError(
-            f"other models to merge with are given, and the method is {config.method}: name the "
-            "method too (merge)"
+            f"other models to merge with are given, and the method is {'+'.join(names)}: name "
+            "the method too (merge)"
         )
     return [METHODS[name]() for name in names]
 

@@ -74,6 +74,8 @@ class Table:
         tokens: That a method might train on.
         commit: Of the code that was measured.
         machine: That it was measured on.
+        prompts: Foreign questions that every run was asked.
+        requests: Requests, likewise.
         arms: The base and the damaged model first.
     """
 
@@ -83,6 +85,8 @@ class Table:
     tokens: int
     commit: str
     machine: str
+    prompts: int
+    requests: int
     arms: tuple[MeasuredMethod, ...]
 
     def arm(self, name: str) -> MeasuredMethod | None:
@@ -90,9 +94,9 @@ class Table:
         return next((arm for arm in self.arms if arm.name == name), None)
 
     def of(self, method: str) -> Iterator[MeasuredMethod]:
-        """The arms of one method, those that the base and the damaged model are not."""
+        """The arms of one method; one that follows another, as in "a+b", is shown by it."""
         for arm in self.arms:
-            if arm.method == method and arm.name not in (BASE, DAMAGED):
+            if arm.method.rpartition("+")[2] == method and arm.name not in (BASE, DAMAGED):
                 yield arm
 
 
