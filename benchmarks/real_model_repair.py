@@ -14,11 +14,12 @@ end; ``--table`` only prints them.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,7 @@ COLUMNS = {
     "instructions": ("instructions kept", "{:.2f}"),
     "ifeval": ("IFEval", "{:.2f}"),
     "content": ("content, nats a token", "{:.3f}"),
+    "kept": ("content kept", "{:.0%}"),
     "template": ("template token", "{:.2f}"),
     "likeness": ("likeness", "{:.3f}"),
     "words": ("words", "{:.0f}"),
@@ -268,12 +270,32 @@ def note(
 
 
 def print_tables(options: Namespace, command: str, path: Path) -> None:
-    """A table for each corpus."""
-    runs = known(path)
+    """A table for each corpus, and one of all together; of the arms and seeds that are named."""
     print(heading(command))
+    arms = [*options.arms, *options.extra]
+    runs = sorted(
+        (
+            run
+            for run in _beside_the_damaged(known(path))
+            if run["arm"] in arms and run["seed"] in options.seeds
+        ),
+        key=lambda run: arms.index(run["arm"]),
+    )
     for name in options.corpora:
         if of_corpus := [run for run in runs if run["corpus"] == name]:
             print(f"## {name}\n\n{table(of_corpus)}")
+    print(f"## All of them\n\n{table([run for run in runs if run['corpus'] in options.corpora])}")
+
+
+def _beside_the_damaged(runs: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each run with its content's likelihood as a share of the damaged model's."""
+    damaged = {
+        (run["corpus"], run["seed"]): run["content"] for run in runs if run["arm"] == DAMAGED
+    }
+    for run in runs:
+        start, found = damaged.get((run["corpus"], run["seed"])), run["content"]
+        both = start is not None and found is not None
+        yield {**run, "kept": math.exp(found - start) if both else None}
 
 
 def main() -> None:
