@@ -40,8 +40,7 @@ class RepairArm:
     Attributes:
         name: What it is called.
         settings: Fields of ``RepairConfig`` that differ from the defaults of ``synflaw repair``.
-        against_base: Whether the KL compares with the base model, from before the damage, instead
-            of the damaged one.
+        against_base: Whether the repair is given the base model, from before the damage.
         tuned: Which of the settings are swept in the tuning worlds, with the values; what the
             command does by itself is not.
     """
@@ -89,6 +88,7 @@ ARMS = (
     _swept("FTPO", {**_UNGUARDED, "method": "ftpo"}, 1e-4),
     _swept("SimPO", {**_UNGUARDED, "method": "simpo"}, 1e-4),
     OURS,
+    RepairArm("ours by default, with the base", against_base=True),
     _swept("ours, rate swept", {}, 3e-5),
     RepairArm(
         "ours, the lab's former settings",

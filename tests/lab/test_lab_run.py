@@ -167,9 +167,12 @@ def test_every_arm_and_what_is_tried_of_it_is_a_valid_repair(arm: RepairArm, tmp
 
 
 def test_ours_is_the_default_command_and_is_not_tuned() -> None:
-    assert OURS in ARMS
-    assert OURS.settings == {}
-    assert list(OURS.variants()) == [OURS]
+    defaults = [arm for arm in ARMS if arm.name.startswith("ours by default")]
+    assert [arm.against_base for arm in defaults] == [False, True]
+    assert OURS in defaults
+    for arm in defaults:
+        assert arm.settings == {}
+        assert list(arm.variants()) == [arm]
 
 
 def test_ours_swept_is_the_default_command_but_for_the_rate() -> None:
