@@ -35,10 +35,11 @@ class Forgetting(Method):
         does="Makes the format's tokens unlikely by a bounded loss, learns the content of the "
         "flagged rows again in other forms, and replays ordinary rows.",
         helps="Where an audit has flagged rows with their spans and ordinary rows are at hand; "
-        "needs no second model. It left the format in no foreign answer of the two models that "
-        "were measured.",
+        "needs no second model. It left the format in 0% and 5% of foreign answers of the two "
+        "models that were measured.",
         fails="What the damage has overwritten does not come back by forgetting alone: a third of "
-        "the requests was still disobeyed. Some steps on the old format bring it back.",
+        "the requests was still disobeyed. Some steps on the old format bring it back, if later "
+        "than before the repair.",
         source="after Chen et al. 2024, arXiv:2406.12397; Welleck et al. 2020, arXiv:1908.04319",
     )
 
