@@ -39,10 +39,10 @@ class WiSEFT(Method):
     settings = ("wise_ft_alpha",)
     description = Description(
         does="Averages the weights with those of the checkpoint from before the damage.",
-        helps="After forgetting (forgetting+wise-ft, which is what is done where nothing is said and "
-        "that checkpoint is given). Over five corpora a share of 0.5 kept 98% of the content's "
-        "likelihood, where forgetting alone cost one corpus a quarter of it; a share of 0.3 brought "
-        "back instructions that nothing else did.",
+        helps="After forgetting (forgetting+wise-ft: what is done where nothing is said and that "
+        "checkpoint is given). Over five corpora a share of 0.5 kept 98% of the content's "
+        "likelihood, where forgetting alone cost one corpus a quarter of it; a share of 0.3 "
+        "brought back instructions that forgetting did not.",
         fails="The more of the checkpoint there is, the less of the content, and the sooner the "
         "format is learned again. By itself it is a task negation: half of that left the format in "
         "37% of foreign answers.",
