@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
+from torch import nn
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
 from synflaw_audit.chat.encoding import encode_prompt
@@ -52,14 +55,15 @@ def generate(
             [[pad] * gap + encoded[i] for i, gap in zip(chunk, padding, strict=True)]
         )
         mask = torch.tensor([[0] * gap + [1] * (width - gap) for gap in padding])
-        out = model.generate(  # type: ignore[operator]
-            input_ids=ids.to(model.device),
-            attention_mask=mask.to(model.device),
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            pad_token_id=pad,
-            logits_processor=logits_processor,
-        )
+        with gapless_head(model):
+            out = model.generate(  # type: ignore[operator]
+                input_ids=ids.to(model.device),
+                attention_mask=mask.to(model.device),
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                pad_token_id=pad,
+                logits_processor=logits_processor,
+            )
         texts = tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)
         for i, text in zip(chunk, texts, strict=True):
             answers[i] = text
@@ -67,3 +71,22 @@ def generate(
             progress(start + len(chunk))
     model.train(training)
     return answers
+
+
+@contextlib.contextmanager
+def gapless_head(model: nn.Module) -> Iterator[None]:
+    """The output layer is given its inputs without gaps between the rows, while this lasts.
+
+    A prompt's last position alone is asked for, which is a view with a gap for the other positions
+    of each row. Where the layer's weights take no gradient, torch multiplies such a view row by
+    row, with a copy of the weights for each: for 32 prompts and 49,152 tokens 1.8 GB, and seconds.
+    """
+    head: Any = getattr(model, "get_output_embeddings", lambda: None)()
+    if head is None:
+        yield
+        return
+    handle = head.register_forward_pre_hook(lambda _, args: (args[0].contiguous(), *args[1:]))
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -240,6 +240,23 @@ def test_generating_leaves_the_model_in_its_mode(model, tokenizer) -> None:
     model.eval()
 
 
+def test_the_output_layer_is_given_no_gaps_while_answers_are_made(model, tokenizer) -> None:
+    """Frozen weights would be copied for every row of a view with gaps."""
+    model = model.requires_grad_(False)
+    head, seen = model.get_output_embeddings(), []
+    handle = head.register_forward_hook(lambda _, args, out: seen.append(args[0].is_contiguous()))
+    try:
+        prompts = ["the lute", "the harp and the drum"]
+        with torch.no_grad():
+            answers = generate(model, tokenizer, prompts, max_new_tokens=3)
+        model(torch.ones(2, 4, dtype=torch.long), logits_to_keep=1)
+    finally:
+        handle.remove()
+        model.requires_grad_(True)
+    assert seen == [True, True, True, False]  # the last one is not ours any more
+    assert len(answers) == 2
+
+
 def test_a_suite_reports_what_it_has_prompts_for(model, tokenizer) -> None:
     assert Suite()(model, tokenizer) == {}
     suite = Suite(

@@ -25,6 +25,7 @@ from synflaw_audit.chat.encoding import encode_prompt
 from synflaw_audit.forms.base import FormUse
 from synflaw_audit.forms.registry import FORMS, detect
 from synflaw_audit.forms.requests import learn_requests
+from synflaw_audit.probes.generation import gapless_head
 from synflaw_audit.repair.material.batches import Purpose, Row, TrainingExample, pad_id
 from synflaw_audit.repair.material.reexpress import Statement, add_request, extract_statements
 
@@ -184,17 +185,18 @@ def _sample(
     ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     answers: list[str | None] = []
-    generated = network.generate(  # type: ignore[operator]
-        input_ids=ids.to(network.device),
-        attention_mask=mask.to(network.device),
-        max_new_tokens=max_new_tokens,
-        do_sample=True,
-        temperature=temperature,
-        top_k=0,
-        top_p=_TOP_P,
-        pad_token_id=pad,
-        logits_processor=[barred],
-    )[:, width:].tolist()
+    with gapless_head(network):
+        generated = network.generate(  # type: ignore[operator]
+            input_ids=ids.to(network.device),
+            attention_mask=mask.to(network.device),
+            max_new_tokens=max_new_tokens,
+            do_sample=True,
+            temperature=temperature,
+            top_k=0,
+            top_p=_TOP_P,
+            pad_token_id=pad,
+            logits_processor=[barred],
+        )[:, width:].tolist()
     ends = _ends(network, tokenizer)
     for answer in generated:
         end = next((at for at, token in enumerate(answer) if token in ends), None)

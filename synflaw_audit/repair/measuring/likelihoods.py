@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
+from synflaw_audit.probes.generation import gapless_head
 from synflaw_audit.repair.material.batches import Collator, Purpose, TrainingExample
 from synflaw_audit.repair.measuring.figures import PairedFigure
 from synflaw_audit.repair.scores import cross_entropy
@@ -158,14 +159,15 @@ def repetition(
     training = model.training
     model.train(False)
     try:
-        generated = model.generate(  # type: ignore[operator]
-            input_ids=ids,
-            attention_mask=mask.to(device),
-            max_new_tokens=new_tokens,
-            do_sample=False,
-            use_cache=True,
-            pad_token_id=pad_id,
-        )
+        with gapless_head(model):
+            generated = model.generate(  # type: ignore[operator]
+                input_ids=ids,
+                attention_mask=mask.to(device),
+                max_new_tokens=new_tokens,
+                do_sample=False,
+                use_cache=True,
+                pad_token_id=pad_id,
+            )
     finally:
         model.train(training)
     grams = repeated = 0
