@@ -179,6 +179,16 @@ def test_the_chosen_positions_are_those_of_the_whole_logits(family: str) -> None
         torch.testing.assert_close(nn.functional.linear(hidden, head.weight, head.bias), chosen)
 
 
+def test_of_a_long_row_only_the_beginning_is_looked_at() -> None:
+    model = build("llama", 50).eval()
+    head, asked = model.get_output_embeddings(), []
+    handle = head.register_forward_hook(lambda _, args, out: asked.append(out.shape[1]))
+    ids = torch.ones(3, 200, dtype=torch.long)
+    assert is_plain(model, head, {"input_ids": ids, "attention_mask": ids})
+    handle.remove()
+    assert asked == [32]
+
+
 def test_an_adapter_on_the_output_layer_is_not_plain() -> None:
     from peft import LoraConfig, get_peft_model
 

@@ -14,6 +14,7 @@ from synflaw_audit.repair.measuring.behaviour import BehaviourProbe
 from synflaw_audit.repair.measuring.figures import Evaluation, PairedFigure
 from synflaw_audit.repair.measuring.likelihoods import likelihood_figures
 from synflaw_audit.repair.training.answering import answering, precision
+from synflaw_audit.repair.training.freed import give_back
 from synflaw_audit.repair.training.processes import on_main
 from synflaw_audit.repair.training.progress import say
 
@@ -71,6 +72,7 @@ class Evaluator:
 
     def _measured(self, network: PreTrainedModel, stage: str) -> Evaluation:
         started = time.perf_counter()
+        give_back()  # what training held
         tokenizer, config = self._tokenizer, self._config
         with precision(network, bf16=bool(config.bf16)):
             figures = likelihood_figures(

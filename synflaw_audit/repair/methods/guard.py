@@ -13,6 +13,7 @@ from transformers.training_args import TrainingArguments
 
 from synflaw_audit.repair.material.batches import Collator, TrainingExample
 from synflaw_audit.repair.measuring.likelihoods import likelihoods, repetition
+from synflaw_audit.repair.training.freed import give_back
 from synflaw_audit.repair.training.processes import on_main
 
 # Share of repeated 4-grams in greedy answers; a rise beyond this is a model stuck in a loop.
@@ -121,6 +122,7 @@ class Guard(TrainerCallback):
             self._model, self._flagged, self._held_out, self._collator, batch_size=self._batch_size
         )
         looping = repetition(self._model, self._held_out[:_PROMPTS], self._collator.pad_id)
+        give_back()  # what measuring held is not to lie beside what training holds
         wanted = ("template_probability", "replay_perplexity")
         chosen = {name: figures[name] for name in wanted if name in figures}
         return {"step": float(step), **chosen, "repetition": looping}

@@ -17,6 +17,9 @@ from torch.utils.checkpoint import checkpoint
 
 from synflaw_audit.errors import RepairError
 
+# Positions that tell whether logits are a plain product: those of a long row would take a gigabyte.
+_LOOKED_AT = 32
+
 
 def selected_logits(
     model: nn.Module, head: nn.Module, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor
@@ -52,15 +55,15 @@ def selected_hidden(
 def is_plain(model: nn.Module, head: nn.Module, inputs: dict[str, Tensor]) -> bool:
     """Whether the model's logits are its output layer's product and nothing else.
 
-    Asked of the model itself, on the first row: a soft cap, a scale, an adapter on the output layer
-    or weights that are sharded or quantised make it False.
+    Asked of the model itself, on the beginning of the first row: a soft cap, a scale, an adapter on
+    the output layer or weights that are sharded or quantised make it False.
     """
     if type(head) is not nn.Linear or head.weight.shape != (head.out_features, head.in_features):
         return False
     if not head.weight.is_floating_point() or type(head.weight.data) is not Tensor:
         return False
-    columns = torch.arange(inputs["input_ids"].shape[1], device=inputs["input_ids"].device)
     row = {name: value[:1] for name, value in inputs.items()}
+    columns = torch.arange(row["input_ids"].shape[1], device=row["input_ids"].device)[:_LOOKED_AT]
     with torch.no_grad():
         hidden, logits = _forward(
             model, head, row, torch.zeros_like(columns), columns, len(columns)

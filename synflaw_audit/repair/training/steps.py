@@ -10,6 +10,10 @@ from transformers import Trainer
 
 from synflaw_audit.repair.config import RepairConfig
 from synflaw_audit.repair.perturbed import make_perturbation
+from synflaw_audit.repair.training.freed import give_back
+
+# Tokens, padding included, from which a micro-batch is large.
+_MANY_TOKENS = 512
 
 
 class StepTrainer(Trainer):
@@ -41,6 +45,7 @@ class StepTrainer(Trainer):
             self.again = True
             return found
 
+        _make_room(inputs, self.args.device)
         self.again = False
         if self._perturbation is None:
             loss = take()
@@ -55,3 +60,10 @@ class StepTrainer(Trainer):
             self.failure = f"the loss was not finite at step {self.state.global_step + 1}"
             self.control.should_training_stop = True
         return loss
+
+
+def _make_room(inputs: dict[str, Tensor | Any], device: torch.device) -> None:
+    """Before a large micro-batch: smaller ones before it have left holes that it does not fit."""
+    sizes = [each.numel() for each in inputs.values() if isinstance(each, Tensor)]
+    if device.type == "cpu" and max(sizes, default=0) > _MANY_TOKENS:
+        give_back()
