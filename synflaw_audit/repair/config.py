@@ -89,7 +89,7 @@ class RepairConfig(RepairSettings, TrainingArguments):  # type: ignore[misc]
 
     @property
     def room(self) -> int | None:
-        """Bytes that the training may take; None: what is free."""
+        """Bytes that may be taken; None: what is free."""
         return None if self.memory_limit is None else parsed(self.memory_limit)
 
     @property

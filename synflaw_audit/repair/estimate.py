@@ -17,6 +17,7 @@ from synflaw_audit.repair.methods.choice import chosen
 from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.source import ModelSource, settings_for
 from synflaw_audit.repair.storage.folder import library_progress
+from synflaw_audit.repair.training.memory import resident
 
 if TYPE_CHECKING:
     from synflaw_audit.reading import SourceLike
@@ -33,8 +34,9 @@ class Estimate:
             without measuring.
         rows: Rows of each kind, as in :class:`~.result.RepairResult`.
         cuts: What ``max_length`` would cut, likewise.
-        memory: Bytes at the peak by what they are for, from the model's shape, and their ``total``.
-        available: Bytes that the training may take here.
+        memory: Bytes at the peak by what they are for, and their ``total``: the training's from the
+            model's shape and, where a processor trains, those of the ``process`` without a model.
+        available: Bytes that all of this may take here.
     """
 
     tokens: int
@@ -85,12 +87,14 @@ def estimate(
             answer=answer,
         )
         costs = [method.cost(material, context) for method in methods]
-        memory: dict[str, int] = {}
+        process = resident() if context.config.device.type == "cpu" else 0
+        memory = {"process": process}
         for cost in costs:
             for name, size in cost.memory.items():
-                memory[name] = memory.get(name, 0) + size
-        memory["total"] = sum(size for name, size in memory.items() if name != "total")
-        room = context.room
+                if name != "total":
+                    memory[name] = memory.get(name, 0) + size
+        memory["total"] = sum(memory.values())
+        room = context.room + process
         if memory["total"] > room:
             raise RepairError(
                 f"the repair would take {memory['total'] / 1e9:.1f} GB, and there are "

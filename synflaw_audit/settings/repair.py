@@ -293,7 +293,8 @@ class Resources:
         activation_checkpointing: Compute activations twice instead of keeping them; None: where
             nothing else fits.
         chunk_tokens: Target positions whose logits are worked on in float32 at a time.
-        memory_limit: Memory that the training may take, in bytes or as "4GB"; None: what is free.
+        memory_limit: Memory that the process may take, or on a GPU the training, in bytes or as
+            "4GB"; None: what is free.
     """
 
     bf16: Annotated[
@@ -309,7 +310,7 @@ class Resources:
     chunk_tokens: Annotated[Size, Setting("Tokens whose logits are worked on at a time.")] = 128
     memory_limit: Annotated[
         int | str | None,
-        Setting('Memory for the training, such as "4GB"; what is free if not given.', "SIZE"),
+        Setting('Memory to keep to, such as "4GB"; what is free if not given.', "SIZE"),
     ] = None
 
 

@@ -224,6 +224,7 @@ def test_an_estimate_names_what_the_repair_then_takes(
     assert (foreseen.memory["reference"] == 0) == lora
     parts = [size for name, size in foreseen.memory.items() if name != "total"]
     assert foreseen.memory["total"] == sum(parts)
+    assert 0 < foreseen.memory["process"] <= foreseen.available
     assert digest(damaged) == original
 
 

@@ -33,6 +33,11 @@ _LOGITS = 5
 _CPU_TOKENS = 512
 # Of what is free; the rest is the allocator's and other programs'.
 _SHARE = 0.8
+# Of what a limit leaves; the rest is for rows and answers.
+_SHARE_OF_LIMIT = 0.9
+# Holes in a processor's memory beside activations, as a share of these, for rows of all lengths
+# (measured: 135 million weights, rows of 49 to 1,024 tokens).
+_HOLES = 1.5
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ def footprint(
 
     Returns:
         ``weights``, ``gradients``, ``optimizer`` (two moments a weight), ``last good`` (the trained
-        weights as the last check found them), ``reference``, ``activations``, and their ``total``.
+        weights as the last check found them), ``reference``, ``activations``, ``allocator`` (what
+        lies idle between them, where a processor trains), and their ``total``.
     """
     trained = config.lora_rank * shape.matrices if config.lora else shape.parameters
     held = {"4bit": 0.55, "8bit": 1.1}.get(
@@ -118,6 +124,7 @@ def footprint(
         "last good": 4 * trained if config.checks else 0,
         "reference": 4 * shape.parameters if second else 0,
         "activations": kept + chunk + copies,
+        "allocator": int(_HOLES * (kept + chunk)) if config.device.type == "cpu" else 0,
     }
     return {**parts, "total": sum(parts.values())}
 
@@ -208,15 +215,28 @@ def _ways(config: RepairConfig) -> Iterator[RepairConfig]:
 
 
 def available(config: RepairConfig) -> int:
-    """Bytes that the training may take: what the user says, else most of what is free."""
+    """Bytes that a model and its training may take: most of what is free.
+
+    A limit that the user sets is, on a processor, one of the whole process.
+    """
     if config.room is not None:
-        return config.room
+        on_cpu = config.device.type == "cpu"
+        return int(_SHARE_OF_LIMIT * max(0, config.room - resident())) if on_cpu else config.room
     if config.device.type == "cuda":
         return int(_SHARE * torch.cuda.mem_get_info(config.device)[0])
     free = [limit for limit in (_meminfo(), _cgroup()) if limit is not None]
     if not free:
         free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     return int(_SHARE * min(free))
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds; 0 where the system does not say."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def computes_in_bf16(device: torch.device) -> bool:
