@@ -30,7 +30,11 @@ def answering(network: PreTrainedModel, *, bf16: bool) -> Iterator[PreTrainedMod
     given: Any = network
     on_cpu = next(network.parameters()).device.type == "cpu"
     if bf16 and on_cpu and not getattr(network, "is_quantized", False):
-        given = copy.deepcopy(network).to(torch.bfloat16)  # type: ignore[arg-type]
+        given = copy.deepcopy(network)
+        # Not ``given.to``: it takes buffers along, such as the rotary frequencies, which a model
+        # that is loaded in bfloat16 has in float32.
+        for weight in given.parameters():
+            weight.data = weight.data.to(torch.bfloat16)
     training, cache = given.training, given.config.use_cache
     given.train(False)
     given.config.use_cache = True
