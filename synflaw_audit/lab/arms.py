@@ -89,6 +89,10 @@ ARMS = (
     _swept("SimPO", {**_UNGUARDED, "method": "simpo"}, 1e-4),
     OURS,
     RepairArm("ours by default, with the base", against_base=True),
+    *(
+        RepairArm(f"ours with the base, its share {share:g}", {"wise_ft_alpha": 1 - share}, True)
+        for share in (0.3, 0.15)
+    ),
     _swept("ours, rate swept", {}, 3e-5),
     RepairArm(
         "ours, the lab's former settings",
