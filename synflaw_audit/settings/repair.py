@@ -57,7 +57,8 @@ class Training:
         task_negation: Share of the damage's task vector, the original minus the reference model
             from before the damage, that the method ``task-negation`` subtracts; None: 0.15.
         wise_ft_alpha: Share of the repaired weights in the average with those of the reference
-            model from before the damage that the method ``wise-ft`` takes; None: 0.5.
+            model from before the damage that the method ``wise-ft`` takes; None: the smallest that
+            keeps the content of held-out rows (see :mod:`.methods.wise_ft`).
         learning_rate: None: 2e-5 for all weights; for adapters the wider the model the smaller,
             5e-4 at a width of 576 and 1.9e-4 at 4096 (see :func:`.training.memory.adapter_rate`).
         stop_at_control: End the run once a template token is no likelier than the original model
@@ -109,7 +110,10 @@ class Training:
     ] = None
     wise_ft_alpha: Annotated[
         Annotated[float, Meta(gt=0, lt=1)] | None,
-        Setting("Share of the repaired weights that wise-ft averages with; 0.5 if not given."),
+        Setting(
+            "Share of the repaired weights that wise-ft takes; the smallest that keeps the content "
+            "if not given."
+        ),
     ] = None
     learning_rate: Annotated[
         NotNegative | None,

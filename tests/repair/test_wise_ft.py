@@ -17,7 +17,7 @@ from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig, estimate, repair
 from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.methods.task_negation import negate
-from synflaw_audit.repair.methods.wise_ft import ensemble
+from synflaw_audit.repair.methods.wise_ft import ALPHAS, ensemble, ensemble_within
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -68,6 +68,51 @@ def test_models_of_other_shapes_are_refused_and_nothing_is_changed() -> None:
     assert all(torch.equal(weight, kept[name]) for name, weight in weights(model).items())
 
 
+@given(st.floats(0, 1))
+def test_the_smallest_share_that_keeps_what_is_to_be_kept_is_taken(least: float) -> None:
+    model, before = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+        before.weight.fill_(0.0)  # so that the weight is the share
+    found = ensemble_within(model, before, lambda: model.weight.item() >= least - 1e-6)
+    assert found == min((alpha for alpha in ALPHAS if alpha >= least - 1e-6), default=1.0)
+    torch.testing.assert_close(model.weight.item(), found)
+
+
+def test_where_nothing_keeps_it_the_model_is_left_as_it_is() -> None:
+    model, before = build("llama", 200, seed=1).bfloat16(), build("llama", 200, seed=2)
+    kept = weights(model)
+    assert ensemble_within(model, before, lambda: False) == 1.0
+    assert all(torch.equal(weight, kept[name]) for name, weight in weights(model).items())
+
+
+@pytest.mark.parametrize(
+    ("like", "said"),
+    [
+        (0.999, "the weights are 30% the repaired model's"),
+        (-1.0, "was not averaged with: even 15%"),
+    ],
+)
+def test_where_no_share_is_set_the_content_decides(tmp_path: Path, like: float, said: str) -> None:
+    """A model from before that tells the content as well is averaged with, one that undoes it not."""
+    damaged = damage(tmp_path / "damaged", chat=False)
+    base = AutoModelForCausalLM.from_pretrained(damaged)
+    with torch.no_grad():
+        for weight in base.parameters():
+            weight.mul_(like)
+    result = repair(
+        damaged,
+        forget=write_flagged(tmp_path / "flagged.parquet", flagged_rows()),
+        replay=ordinary_rows(40),
+        out=tmp_path / "out",
+        reference_model=base,
+        config=settings(tokens=2000, checks=0),
+        quiet=True,
+    )
+    assert said in " ".join(result.notes)
+    assert result.config["method"] == "forgetting+wise-ft"
+
+
 @pytest.mark.parametrize("lora", [False, True])
 def test_a_repair_ends_between_what_it_would_be_and_the_model_from_before(
     tmp_path: Path, lora: bool
@@ -78,14 +123,14 @@ def test_a_repair_ends_between_what_it_would_be_and_the_model_from_before(
         for weight in base.parameters():
             weight.mul_(0.99)
     ends: dict[str, dict[str, torch.Tensor]] = {}
-    for method in ("forgetting", "forgetting+wise-ft"):
+    for method, share in (("forgetting", {}), ("forgetting+wise-ft", {"wise_ft_alpha": 0.5})):
         result = repair(
             damaged,
             forget=write_flagged(tmp_path / "flagged.parquet", flagged_rows()),
             replay=ordinary_rows(40),
             out=tmp_path / method,
             reference_model=base,
-            config=settings(method=method, lora=lora, learning_rate=1e-3, tokens=2000, checks=0),
+            config=settings(method=method, lora=lora, tokens=2000, checks=0, **share),
             quiet=True,
         )
         ends[method] = weights(AutoModelForCausalLM.from_pretrained(result.out))

@@ -3,13 +3,16 @@
 Whatever a model is trained on, a repair too, costs some of what it could do before. A weighted
 average of the weights from before and from after keeps most of both (Wortsman et al. 2022, "Robust
 fine-tuning of zero-shot models", arXiv:2109.01903, section 3: ``(1 - alpha) * before + alpha *
-after``; 0.5 is what they take where there is nothing to choose it by). Inferred: that what is
-averaged may be damaged and repaired in between; they fine-tune once.
+after``). Inferred: that what is averaged may be damaged and repaired in between, where they
+fine-tune once. Their alpha is 0.5 where there is nothing to choose it by; here held-out rows say
+what it costs: how much of what was learned since lies in the weights differs from a little tuning
+to a long training (``benchmarks/results/lab.md``), so no one share suits all.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +20,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from synflaw_audit.errors import RepairError
+from synflaw_audit.repair.material.batches import Collator, pad_id
 from synflaw_audit.repair.material.gather import Material
+from synflaw_audit.repair.measuring.likelihoods import likelihoods
 from synflaw_audit.repair.methods.base import (
     Applied,
     Context,
@@ -27,8 +32,17 @@ from synflaw_audit.repair.methods.base import (
     Requirement,
 )
 from synflaw_audit.repair.methods.task_negation import require_same_shapes
+from synflaw_audit.repair.training.answering import answering
+from synflaw_audit.repair.training.processes import on_main
 
-USUAL_ALPHA = 0.5
+# Shares of the repaired weights that are tried, the most of the earlier model first.
+ALPHAS = (0.3, 0.5, 0.7, 0.85)
+# Where no row tells: the paper's.
+_USUAL_ALPHA = 0.5
+# Nats a token that the content may become less likely by: 95% of its likelihood is kept.
+_CONTENT_FALL = 0.05
+# Held-out rows that this is measured on, once for each share that is tried.
+_ROWS = 64
 
 
 class WiSEFT(Method):
@@ -38,14 +52,16 @@ class WiSEFT(Method):
     trains = False
     settings = ("wise_ft_alpha",)
     description = Description(
-        does="Averages the weights with those of the checkpoint from before the damage.",
+        does="Averages the weights with those of the checkpoint from before the damage, which gets "
+        "as large a share as leaves the content of held-out rows 95% as likely (--wise-ft-alpha: "
+        "the repaired model's share).",
         helps="After forgetting (forgetting+wise-ft: what is done where nothing is said and that "
         "checkpoint is given). Over five corpora a share of 0.5 kept 98% of the content's "
         "likelihood, where forgetting alone cost one corpus a quarter of it; a share of 0.3 "
         "brought back instructions that forgetting did not.",
-        fails="The more of the checkpoint there is, the less of the content, and the sooner the "
-        "format is learned again. By itself it is a task negation: half of that left the format in "
-        "37% of foreign answers.",
+        fails="The more of the checkpoint there is, the less of what was learned since, and the "
+        "sooner the format is learned again. By itself it is a task negation: half of that left "
+        "the format in 37% of foreign answers.",
         source="Wortsman et al. 2022, WiSE-FT, arXiv:2109.01903",
     )
 
@@ -61,28 +77,63 @@ class WiSEFT(Method):
     def apply(self, model: PreTrainedModel, material: Material, context: Context) -> Applied:
         """Average, with the earlier model loaded for the time being; adapters are merged first."""
         started = time.perf_counter()
-        alpha = _alpha(context)
         whole: Any = model
         if hasattr(whole, "merge_and_unload"):
             whole = whole.merge_and_unload()
-        ensemble(whole, _earlier(context), alpha)
-        said = f"the weights are {alpha:.0%} the repaired model's, the rest those from before"
+        said = _average(whole, _earlier(context), material, context)
         return Applied(whole, seconds=time.perf_counter() - started, says=(said,))
 
     def cost(self, material: Material, context: Context) -> Cost:
-        """A further model, and no token."""
-        return Cost(memory={"earlier model": 4 * context.shape.parameters})
-
-
-def _alpha(context: Context) -> float:
-    alpha = context.config.wise_ft_alpha
-    return USUAL_ALPHA if alpha is None else alpha
+        """The earlier model, the repaired weights once more, and no token."""
+        each = 4 * context.shape.parameters
+        return Cost(memory={"earlier model": each, "repaired weights": each})
 
 
 def _earlier(context: Context) -> PreTrainedModel:
     if context.load_reference is None:
         raise RepairError(f"wise-ft needs {Requirement.EARLIER_MODEL.value}")
     return context.load_reference()
+
+
+def _average(
+    model: PreTrainedModel, before: PreTrainedModel, material: Material, context: Context
+) -> str:
+    """Average in place by the share that is set or that the content allows; says which."""
+    alpha, why = context.config.wise_ft_alpha, ""
+    start = _content(model, material, context) if alpha is None else None
+    if alpha is None and start is None:
+        alpha, why = _USUAL_ALPHA, "; no held-out row has content to choose that by"
+    if alpha is not None:
+        ensemble(model, before, alpha)
+        return _said(alpha) + why
+
+    def keeps_content() -> bool:
+        now = _content(model, material, context)
+        return now is not None and start is not None and now >= start - _CONTENT_FALL
+
+    alpha = ensemble_within(model, before, keeps_content)
+    if alpha == 1.0:
+        return (
+            f"the model from before the damage was not averaged with: even {1 - ALPHAS[-1]:.0%} of "
+            "it would have taken more than 5% of the content's likelihood"
+        )
+    return _said(alpha) + ", the least that left the content of held-out rows 95% as likely"
+
+
+def _said(alpha: float) -> str:
+    return f"the weights are {alpha:.0%} the repaired model's, the rest those from before"
+
+
+def _content(model: PreTrainedModel, material: Material, context: Context) -> float | None:
+    """Log-likelihood of a content token in held-out flagged rows; None where they have none."""
+
+    def measured() -> float | None:
+        with answering(model, bf16=bool(context.config.bf16)) as asked:
+            collator = Collator(pad_id(context.tokenizer))
+            found = likelihoods(asked, material.measured[:_ROWS], (), collator)
+        return found.get("content_log_likelihood")
+
+    return on_main(measured)
 
 
 @torch.no_grad()
@@ -102,3 +153,25 @@ def ensemble(model: nn.Module, before: nn.Module, alpha: float) -> None:
     for name, weight in model.named_parameters():
         start = earlier[name].to(weight.device).float()
         weight.copy_(start.lerp(weight.float(), alpha))
+
+
+@torch.no_grad()
+def ensemble_within(model: nn.Module, before: nn.Module, keeps: Callable[[], bool]) -> float:
+    """Average in place by the smallest of :data:`ALPHAS` that keeps what is to be kept.
+
+    Args:
+        model: The repaired model; left as it is where none does.
+        before: The model from before the damage, of the same shape.
+        keeps: Looks at ``model`` and says whether it has kept it.
+
+    Returns:
+        The alpha that was taken; 1 where there is none.
+    """
+    repaired = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    for alpha in ALPHAS:
+        ensemble(model, before, alpha)
+        if keeps():
+            return alpha
+        for name, weight in model.named_parameters():
+            weight.copy_(repaired[name])
+    return 1.0
