@@ -75,6 +75,10 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
 JUDGED: Mapping[str, Mapping[str, Any]] = {
     "ours, judged by the command": {"probe_prompts": 48, "held_out": 128, "max_length": 1024}
 }
+# Ours where the base is given, with nothing else said.
+WITH_BASE: Mapping[str, Mapping[str, Any]] = {
+    "ours, with the base": {"method": "forgetting+wise-ft"}
+}
 # What each part of ours brings.
 ABLATION: Mapping[str, Mapping[str, Any]] = {
     "without forgetting": {"forget_weight": 0.0, "leaks": 0},
@@ -93,7 +97,7 @@ SWEEP: Mapping[str, Mapping[str, Any]] = {
     "10,000 tokens": {"tokens": 10_000},
     "100,000 tokens": {"tokens": 100_000},
 }
-EVERY = {**ARMS, **JUDGED, **ABLATION, **SWEEP}
+EVERY = {**ARMS, **JUDGED, **WITH_BASE, **ABLATION, **SWEEP}
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,11 @@ def run_arm(
     return {**info, "seconds": round(seconds, 1), **measured(bench, of, model)}
 
 
+def _needs_base(settings: Mapping[str, Any]) -> bool:
+    """Whether it is averaged with the base, or a KL holds it to it."""
+    return "wise-ft" in settings.get("method", "") or bool(settings.get("bias_weight"))
+
+
 def _folder(of: Subject, arm: str) -> Path:
     """Where the model of an arm is kept, for averages."""
     return of.folder / arm.replace(" ", "-")
@@ -180,8 +189,7 @@ def repaired(bench: Bench, of: Subject, settings: Mapping[str, Any], out: Path) 
         replay=bench.ordinary,
         out=out,
         config=config,
-        # A weight of the KL that an arm names is that of the KL to the base.
-        reference_model=bench.model if settings.get("bias_weight") else None,
+        reference_model=bench.model if _needs_base(settings) else None,
         quiet=True,
     )
     return {
@@ -300,7 +308,8 @@ def _beside_the_damaged(runs: Sequence[dict[str, Any]]) -> Iterator[dict[str, An
 
 def main() -> None:
     """Runs what is not there yet, and prints the tables."""
-    parser = options_of(__doc__.splitlines()[0], CORPORA, [*ARMS, *JUDGED, *ABLATION, *AVERAGES])
+    arms = [*ARMS, *JUDGED, *WITH_BASE, *ABLATION, *AVERAGES]
+    parser = options_of(__doc__.splitlines()[0], CORPORA, arms)
     parser.add_argument("--data", type=Path, required=True)
     add_settings(parser)
     options = begun(parser)

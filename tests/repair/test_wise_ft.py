@@ -94,7 +94,7 @@ def test_where_nothing_keeps_it_the_model_is_left_as_it_is() -> None:
     ],
 )
 def test_where_no_share_is_set_the_content_decides(tmp_path: Path, like: float, said: str) -> None:
-    """A model from before that tells the content as well is averaged with, one that undoes it not."""
+    """A model from before that tells the content too is averaged with, one that undoes it not."""
     damaged = damage(tmp_path / "damaged", chat=False)
     base = AutoModelForCausalLM.from_pretrained(damaged)
     with torch.no_grad():
