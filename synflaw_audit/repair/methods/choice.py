@@ -1,8 +1,8 @@
 """The method where none is named, and ``--method auto``.
 
 Where nothing is said the format is forgotten and, with the model from before the damage at hand,
-the weights are averaged with its own afterwards: over five corpora and two seeds a real model then
-followed more instructions than when a KL held it to that model, and kept as much
+the weights are averaged with its own afterwards, as far as the content allows: over five corpora
+and two seeds a real model followed more instructions so than when a KL held it to that model
 (``benchmarks/real_model_repair.py``).
 ``auto`` takes what did most in the table, of all that what is at hand allows.
 """
