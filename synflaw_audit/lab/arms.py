@@ -91,7 +91,7 @@ ARMS = (
     RepairArm("ours by default, with the base", against_base=True),
     *(
         RepairArm(f"ours with the base, its share {share:g}", {"wise_ft_alpha": 1 - share}, True)
-        for share in (0.3, 0.15)
+        for share in (0.5, 0.3, 0.15)
     ),
     _swept("ours, rate swept", {}, 3e-5),
     RepairArm(
@@ -127,7 +127,7 @@ METHODS = (
     _swept("distill, the base", {**_UNGUARDED, "method": "distill"}, 1e-3, against_base=True),
     _swept(
         "ours, averaged with the base",
-        {**_UNGUARDED, "method": "forgetting+wise-ft"},
+        {**_UNGUARDED, "method": "forgetting+wise-ft", "wise_ft_alpha": 0.5},
         3e-4,
         against_base=True,
     ),
