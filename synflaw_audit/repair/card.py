@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from huggingface_hub import EvalResult, ModelCardData
 
 from synflaw_audit.repair.curves import curves
+from synflaw_audit.repair.methods.base import Requirement
 from synflaw_audit.repair.methods.registry import METHODS, named
 
 if TYPE_CHECKING:
@@ -128,11 +129,15 @@ def _on_hub(name: str) -> bool:
 
 def _steered(result: RepairResult) -> list[str]:
     """Each method, and the values of the settings that steer it."""
-    lines = []
-    for name in named(str(result.config["method"])):
-        values = [f"{key} {result.config[key]}" for key in METHODS[name].settings]
-        lines.append(f"- method `{name}`" + (f": {', '.join(values)}" if values else ""))
-    if result.config["bias_weight"]:
+    config = result.config
+    lines, methods = [], {name: METHODS[name] for name in named(str(config["method"]))}
+    for name, method in methods.items():
+        given = [key for key in method.settings if config[key] is not None]
+        values = ", ".join(f"{key} {config[key]}" for key in given)
+        lines.append(f"- method `{name}`" + (f": {values}" if values else ""))
+    if any(Requirement.EARLIER_MODEL in method.requires for method in methods.values()):
+        lines.append(f"- the model from before the damage is {result.reference_model}")
+    if config["bias_weight"] and any("bias_weight" in each.settings for each in methods.values()):
         lines.append(f"- the KL compares with {result.reference_model or 'the original'}")
     return lines
 

@@ -34,8 +34,9 @@ class Estimate:
             without measuring.
         rows: Rows of each kind, as in :class:`~.result.RepairResult`.
         cuts: What ``max_length`` would cut, likewise.
-        memory: Bytes at the peak by what they are for, and their ``total``: the training's from the
-            model's shape and, where a processor trains, those of the ``process`` without a model.
+        memory: Bytes at the peak by what they are for, and their ``total``: from the model's shape
+            those of the method that takes most, for one comes after the other, and, where a
+            processor trains, those of the ``process`` without a model.
         available: Bytes that all of this may take here.
     """
 
@@ -72,6 +73,7 @@ def estimate(
     given = reference_model is not None
     config, _ = chosen(config, earlier_model=given, base=source.knows_base)
     methods = chosen_methods(config, earlier_model=given, base=source.knows_base)
+    source.require_earlier(methods)
     flagged = read_flagged(forget, scope=config.scope)
     with library_progress(shown=not quiet):
         context = source.context(settings_for(methods, config, source), quiet=quiet)
@@ -88,11 +90,7 @@ def estimate(
         )
         costs = [method.cost(material, context) for method in methods]
         process = resident() if context.config.device.type == "cpu" else 0
-        memory = {"process": process}
-        for cost in costs:
-            for name, size in cost.memory.items():
-                if name != "total":
-                    memory[name] = memory.get(name, 0) + size
+        memory = {"process": process, **_most([cost.memory for cost in costs])}
         memory["total"] = sum(memory.values())
         room = context.room + process
         if memory["total"] > room:
@@ -113,3 +111,9 @@ def estimate(
         memory=memory,
         available=room,
     )
+
+
+def _most(memories: Sequence[dict[str, int]]) -> dict[str, int]:
+    """The parts that together are most, without their total."""
+    parts = [{name: size for name, size in each.items() if name != "total"} for each in memories]
+    return max(parts, key=lambda each: sum(each.values()))

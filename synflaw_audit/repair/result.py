@@ -34,7 +34,8 @@ class RepairResult:
         log: The trainer's log of losses.
         notes: What the user should know, sentences.
         config: The settings that decided the result.
-        reference_model: Name of the model that the KL compared with, or None for the original.
+        reference_model: Name of the model from before the damage, where one was given, that the
+            weights were averaged with, a KL compared with or that taught; None: the original alone.
         versions: Of the libraries that did.
         out: The folder written.
         datasets: The replayed data set, where it was given by a name and not by a path or rows.

@@ -22,7 +22,7 @@ from synflaw_audit.repair.material.self_replay import asks_itself, self_replay
 from synflaw_audit.repair.measuring.measure import Evaluator
 from synflaw_audit.repair.methods.base import Applied, Context, Method
 from synflaw_audit.repair.methods.choice import chosen
-from synflaw_audit.repair.methods.registry import chosen_methods
+from synflaw_audit.repair.methods.registry import USUAL, chosen_methods, named
 from synflaw_audit.repair.proof import ResultFolder, prove
 from synflaw_audit.repair.result import RepairResult
 from synflaw_audit.repair.source import ModelSource, settings_for
@@ -90,6 +90,7 @@ def repair(
     given = reference_model is not None
     config, because = chosen(config, earlier_model=given, base=source.knows_base)
     methods = chosen_methods(config, earlier_model=given, base=source.knows_base)
+    source.require_earlier(methods)
     if isinstance(reference_model, str | Path):
         check_model(reference_model)
     flagged = read_flagged(forget, scope=config.scope)
@@ -179,7 +180,7 @@ def _apply(
 ) -> Applied:
     """One method after the other, until one gives up."""
     total = Applied(network)
-    for method in methods:
+    for number, method in enumerate(methods, 1):
         done = method.apply(total.model, material, context)
         total = Applied(
             done.model,
@@ -193,8 +194,14 @@ def _apply(
             config=done.config or total.config,
         )
         if done.failure:
-            break
+            return replace(total, says=(*total.says, *_left_out(context.config, number)))
     return total
+
+
+def _left_out(config: RepairConfig, done: int) -> Iterator[str]:
+    names = named(config.method or USUAL)
+    for name in names[done:]:
+        yield f"{name} was not done, since {names[done - 1]} was given up"
 
 
 def _named(replay: SourceLike | Sequence[Row]) -> tuple[str, ...]:

@@ -53,6 +53,20 @@ class ModelSource:
         """Whether it is known what the model was fine-tuned from, beside a reference model."""
         return self.base is not None or is_adapter(self.model)
 
+    def require_earlier(self, methods: Sequence[Method]) -> None:
+        """Refuse the model itself where one from before the damage is asked for.
+
+        Raises:
+            RepairError: They are one.
+        """
+        given = self.reference
+        needed = any(Requirement.EARLIER_MODEL in each.requires for each in methods)
+        if needed and isinstance(given, str | Path) and _same(given, self.model):
+            raise RepairError(
+                f"reference_model {given} is the model to repair itself: give the checkpoint from "
+                "before the damage, or none and the method forgetting"
+            )
+
     def _to_merge(self, others: Sequence[str]) -> dict[str, Any]:
         """The base and the other models, of which no weight is read yet."""
         if not others:
@@ -119,6 +133,13 @@ def settings_for(
     if is_adapter(source.model) and not config.lora_merge and config.lora is None:
         config = replace(config, lora=True)  # what is asked for is an adapter
     return config
+
+
+def _same(one: str | Path, other: str | Path) -> bool:
+    """Whether two names are of one folder or of one model of the Hub."""
+    if Path(one).exists() and Path(other).exists():
+        return Path(one).samefile(other)
+    return str(one) == str(other)
 
 
 def _name(model: str | Path) -> str:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from synflaw_audit.commands.main import app
+from synflaw_audit.errors import RepairError
 from synflaw_audit.repair import RepairConfig
 from synflaw_audit.repair.methods.choice import chosen
 from synflaw_audit.repair.methods.described import ways
@@ -112,6 +113,23 @@ def test_without_a_method_the_usual_one_is_taken(
     assert found.config.method == method
     assert said in " ".join(found.because)
     assert chosen_methods(found.config, earlier_model=earlier_model)
+
+
+@pytest.mark.parametrize(
+    ("earlier_model", "settings", "lacks"),
+    [
+        (False, {}, r"wise-ft needs the model from before the damage \(reference_model\)"),
+        (True, {"lora_merge": False}, "wise-ft needs whole weights to be written"),
+    ],
+)
+def test_whoever_gives_a_share_to_average_by_is_told_what_is_missing(
+    earlier_model: bool, settings: dict[str, Any], lacks: str
+) -> None:
+    given = config(method=None, wise_ft_alpha=0.3, **settings)
+    found = chosen(given, earlier_model=earlier_model, base=False).config
+    assert found.method == "forgetting+wise-ft"
+    with pytest.raises(RepairError, match=lacks):
+        chosen_methods(found, earlier_model=earlier_model)
 
 
 def test_what_harmed_is_not_taken() -> None:

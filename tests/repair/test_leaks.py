@@ -176,7 +176,9 @@ def test_a_repair_replays_the_model_s_own_answers(damaged: Path, tmp_path: Path)
         forget=write_flagged(tmp_path / "flagged.parquet", flagged_rows()),
         replay="self",
         out=tmp_path / "out",
-        config=RepairConfig(use_cpu=True, tokens=1500, probe_prompts=0, audit_replay=False),
+        config=RepairConfig(
+            use_cpu=True, method="forgetting", tokens=1500, probe_prompts=0, audit_replay=False
+        ),
         reference_model=damaged,
         quiet=True,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from shutil import copytree
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -63,14 +64,18 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(damaged: Path, fil
 
 def test_another_model_to_stay_close_to_is_counted(damaged: Path, files: Path) -> None:
     options = ("--dry-run", "--json", "--lora", "--tokens", "1500", "--scope", "answer")
-    earlier = ("--reference-model", str(damaged))
+    earlier = ("--reference-model", str(copytree(damaged, files / "earlier")))
     alone, averaged, beside = (
         json.loads(synflaw(damaged, files, *options, *more).stdout)["memory"]
-        for more in ((), earlier, (*earlier, "--bias-weight", "1"))
+        for more in (
+            (),
+            (*earlier, "--method", "wise-ft"),
+            (*earlier, "--method", "forgetting", "--bias-weight", "1"),
+        )
     )
-    assert alone["reference"] == averaged["reference"] == 0 < beside["reference"]
+    assert alone["reference"] == 0 < beside["reference"]
     assert "earlier model" not in alone
-    assert averaged["earlier model"] > 0
+    assert averaged["earlier model"] == averaged["weights"] > 0
 
 
 def test_a_repair_reports_all_that_was_asked_for(damaged: Path, files: Path) -> None:

@@ -143,7 +143,15 @@ def test_the_estimate_is_near_what_a_backward_pass_keeps() -> None:
 def test_a_limit_is_one_of_the_whole_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "resident", lambda: int(1e9))
     assert memory.available(config(memory_limit="4GB")) < 3e9
-    assert memory.available(config(memory_limit="500MB")) == 0
+
+
+@pytest.mark.parametrize("limit", ["0KB", "500MB", 0, -1, 10**9])
+def test_a_limit_that_the_process_alone_goes_beyond_is_refused(
+    monkeypatch: pytest.MonkeyPatch, limit: int | str
+) -> None:
+    monkeypatch.setattr(memory, "resident", lambda: int(1e9))
+    with pytest.raises(RepairError, match=f"memory_limit {limit}: the process holds 1,000 MB"):
+        memory.available(config(memory_limit=limit))
 
 
 def test_what_a_process_holds_grows_with_it() -> None:
@@ -193,6 +201,7 @@ def test_a_dry_run_that_would_not_fit_says_so_before_it_loads_weights(
         raise AssertionError("loaded")
 
     monkeypatch.setattr("synflaw_audit.repair.source.load", refuse)
+    monkeypatch.setattr(memory, "resident", lambda: 0)
     for sizes in ({}, {"per_device_train_batch_size": 4}):
         settings = RepairConfig(use_cpu=True, memory_limit="100KB", tokens=900, **sizes)
         with pytest.raises(RepairError, match="would take"):

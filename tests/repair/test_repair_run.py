@@ -231,7 +231,8 @@ def test_an_estimate_names_what_the_repair_then_takes(
 def test_a_cached_reference_stands_in_for_the_model(
     damaged: Path, flagged: Path, tmp_path: Path
 ) -> None:
-    live, cached = config(tokens=2500), config(tokens=2500, reference="cached")
+    live = config(tokens=2500, method="forgetting")
+    cached = replace(live, reference="cached")
     given = {"forget": flagged, "replay": ordinary_rows(40), "quiet": True}
     foreseen = estimate(damaged, config=cached, reference_model=damaged, **given)
     assert foreseen.memory["reference"] % 192 == 0

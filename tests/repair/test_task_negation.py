@@ -55,8 +55,10 @@ def test_models_of_other_shapes_are_refused_and_nothing_is_changed() -> None:
 
 
 def settings(share: float, **changes: Any) -> RepairConfig:
-    negated = {"method": "forgetting+task-negation", "task_negation": share} if share else {}
-    return RepairConfig(use_cpu=True, probe_prompts=0, **negated, **changes)
+    negated: dict[str, Any] = {"method": "forgetting"}
+    if share:
+        negated = {"method": "forgetting+task-negation", "task_negation": share}
+    return RepairConfig(use_cpu=True, probe_prompts=0, **{**negated, **changes})
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_models import build, damage, flagged_rows, ordinary_rows, write_flagged
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from synflaw_audit.errors import RepairError
-from synflaw_audit.repair import RepairConfig, estimate, repair
+from synflaw_audit.repair import RepairConfig, RepairResult, estimate, repair
 from synflaw_audit.repair.methods.registry import chosen_methods
 from synflaw_audit.repair.methods.task_negation import negate
 from synflaw_audit.repair.methods.wise_ft import ALPHAS, ensemble, ensemble_within
@@ -66,6 +67,29 @@ def test_models_of_other_shapes_are_refused_and_nothing_is_changed() -> None:
     with pytest.raises(RepairError, match=r"embed_tokens\.weight has shape \(200, .*reference"):
         ensemble(model, build("llama", 201), 0.5)
     assert all(torch.equal(weight, kept[name]) for name, weight in weights(model).items())
+
+
+@pytest.mark.parametrize("combine", [ensemble, lambda a, b, share: negate(a, a, b, share)])
+def test_weights_that_are_tied_on_one_side_alone(combine: Any) -> None:
+    """Two weights meet the one of a tied model; one weight cannot meet two that differ."""
+    tied, untied = build("qwen2", 200, seed=1), build("qwen2", 200, seed=2)
+    untied.config.tie_word_embeddings = False
+    untied.lm_head.weight = nn.Parameter(untied.lm_head.weight.detach().clone())
+    combine(copy.deepcopy(tied), untied, 0.5)  # not tied, but alike
+    combine(copy.deepcopy(untied), tied, 0.5)
+    with torch.no_grad():
+        untied.lm_head.weight.add_(1)
+    kept = weights(tied)
+    with pytest.raises(RepairError, match=r"embed_tokens\.weight and lm_head\.weight are one"):
+        combine(tied, untied, 0.5)
+    assert all(torch.equal(weight, kept[name]) for name, weight in weights(tied).items())
+
+
+def test_each_of_two_weights_is_averaged_with_the_one_that_they_were() -> None:
+    tied, untied = build("qwen2", 200, seed=1), build("qwen2", 200, seed=2)
+    untied.lm_head.weight = nn.Parameter(torch.zeros_like(untied.lm_head.weight))
+    ensemble(untied, tied, 0.25)
+    torch.testing.assert_close(untied.lm_head.weight, 0.75 * tied.lm_head.weight)
 
 
 @given(st.floats(0, 1))
@@ -139,6 +163,113 @@ def test_a_repair_ends_between_what_it_would_be_and_the_model_from_before(
     for name, plain in ends["forgetting"].items():
         half = (plain + weights(base)[name]) / 2
         torch.testing.assert_close(ends["forgetting+wise-ft"][name], half, rtol=1e-4, atol=1e-5)
+
+
+def repaired(folder: Path, model: Path, reference: Any, **changes: Any) -> RepairResult:
+    """What a short repair of the small damaged model comes to."""
+    usual = {"tokens": 1000, "checks": 2, "leaks": 0}
+    return repair(
+        model,
+        forget=write_flagged(folder / "flagged.parquet", flagged_rows()),
+        replay=ordinary_rows(40),
+        out=folder / "out",
+        reference_model=reference,
+        config=settings(**{**usual, **changes}),
+        quiet=True,
+    )
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_what_follows_the_average_is_trained(tmp_path: Path, lora: bool) -> None:
+    """Merging leaves frozen weights behind; the next method must not train nothing."""
+    damaged = damage(tmp_path / "damaged", chat=False)
+    trained = {"lora": lora, "learning_rate": 1e-3, "checks": 0, "wise_ft_alpha": 0.9}
+    result = repaired(
+        tmp_path, damaged, damaged_less(damaged), method="wise-ft+forgetting", **trained
+    )
+    model = AutoModelForCausalLM.from_pretrained(damaged)
+    ensemble(model, damaged_less(damaged), 0.9)
+    averaged, written = weights(model), weights(AutoModelForCausalLM.from_pretrained(result.out))
+    moved = [name for name in averaged if not torch.allclose(averaged[name], written[name])]
+    assert len(moved) >= 14  # every linear layer of both blocks
+
+
+def damaged_less(damaged: Path) -> PreTrainedModel:
+    """A model that might be from before the damage."""
+    base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(damaged)
+    with torch.no_grad():
+        for weight in base.parameters():
+            weight.mul_(0.99)
+    return base
+
+
+@pytest.mark.parametrize("method", [None, "distill", "forgetting"])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_model_in_memory_is_left_as_it_is(
+    tmp_path: Path, method: str | None, training: bool
+) -> None:
+    damaged = damage(tmp_path / "damaged", chat=False)
+    base = damaged_less(damaged).train(training)
+    base.lm_head.requires_grad_(False)
+    kept = weights(base)
+    learns = {name: weight.requires_grad for name, weight in base.named_parameters()}
+    repaired(tmp_path, damaged, base, method=method, bias_weight=1.0)
+    assert all(torch.equal(weight, kept[name]) for name, weight in weights(base).items())
+    assert base.training == training
+    assert {name: weight.requires_grad for name, weight in base.named_parameters()} == learns
+
+
+def test_the_model_itself_is_none_from_before(tmp_path: Path) -> None:
+    damaged = damage(tmp_path / "damaged", chat=False)
+    (tmp_path / "link").symlink_to(damaged)
+    for method in (None, "distill", "forgetting+task-negation"):
+        with pytest.raises(RepairError, match="is the model to repair itself"):
+            repaired(tmp_path, damaged, tmp_path / "link", method=method)
+    assert repaired(tmp_path, damaged, damaged, method="forgetting").reference_model == "damaged"
+
+
+def test_the_card_tells_what_was_averaged_with_and_no_more(tmp_path: Path) -> None:
+    damaged = damage(tmp_path / "damaged", chat=False)
+    base = tmp_path / "base"
+    damaged_less(damaged).save_pretrained(base)
+    result = repaired(tmp_path, damaged, base, method="wise-ft", wise_ft_alpha=0.125)
+    card = (result.out / "README.md").read_text()
+    assert "- method `wise-ft`: wise_ft_alpha 0.125\n" in card
+    assert "- the model from before the damage is base\n" in card
+    assert "the weights are 12.5% the repaired model's" in card
+    assert "KL" not in card
+    assert "None" not in card
+
+
+def test_of_a_run_that_was_given_up_nothing_is_averaged_and_the_card_says_so(
+    tmp_path: Path,
+) -> None:
+    damaged = damage(tmp_path / "damaged", chat=False)
+    result = repaired(tmp_path, damaged, damaged_less(damaged), learning_rate=5.0)
+    note = "wise-ft was not done, since forgetting was given up"
+    assert note in result.notes
+    assert note in (result.out / "README.md").read_text()
+    before, after = (
+        weights(AutoModelForCausalLM.from_pretrained(folder)) for folder in (damaged, result.out)
+    )
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_dry_run_counts_the_method_that_takes_most(tmp_path: Path) -> None:
+    """One comes after the other, so that the average needs no room beside the training's."""
+    damaged = damage(tmp_path / "damaged", chat=False)
+    totals = {}
+    for method in ("forgetting", "wise-ft", "forgetting+wise-ft"):
+        found = estimate(
+            damaged,
+            forget=write_flagged(tmp_path / "flagged.parquet", flagged_rows()),
+            replay=ordinary_rows(40),
+            reference_model=damaged_less(damaged),
+            config=settings(method=method, tokens=1000),
+            quiet=True,
+        )
+        totals[method] = found.memory["total"] - found.memory["process"]
+    assert totals["forgetting+wise-ft"] == max(totals["forgetting"], totals["wise-ft"])
 
 
 def settings(**changes: Any) -> RepairConfig:

@@ -102,6 +102,8 @@ def _standing(taken: MeasuredMethod, equals: list[MeasuredMethod]) -> str:
 
 def _usual(config: RepairConfig, *, earlier_model: bool, base: bool) -> Choice:
     """Forgetting and, where it can be, an average with the model from before the damage."""
+    if config.wise_ft_alpha is not None:  # asked for so, and told what it lacks
+        return Choice(replace(config, method=_WITH_EARLIER_MODEL), ())
     if not earlier_model:
         return Choice(replace(config, method=USUAL), ())
     lacks = unmet(METHODS["wise-ft"], config, earlier_model=earlier_model, base=base)

@@ -27,6 +27,10 @@ from synflaw_audit.repair.methods.base import (
 )
 
 _USUAL_SHARE = 0.15
+_SAME_MODEL = (
+    "the reference model must be the same model from before the damage; method forgetting does "
+    "without one"
+)
 
 
 class TaskNegation(Method):
@@ -58,17 +62,23 @@ class TaskNegation(Method):
         started = time.perf_counter()
         share = _share(context)
         negate(model, context.load_original(), _earlier(context), share)
-        said = f"{share:.0%} of the damage's task vector was subtracted"
+        said = f"{percent(share)} of the damage's task vector was subtracted"
         return Applied(model, seconds=time.perf_counter() - started, says=(said,))
 
     def cost(self, material: Material, context: Context) -> Cost:
-        """Two further models, and no token."""
-        return Cost(memory={"earlier models": 8 * context.shape.parameters})
+        """Two models beside this one, and no token."""
+        each = 4 * context.shape.parameters
+        return Cost(memory={"weights": each, "earlier models": 2 * each})
 
 
 def _share(context: Context) -> float:
     share = context.config.task_negation
     return _USUAL_SHARE if share is None else share
+
+
+def percent(share: float) -> str:
+    """A share with as many digits as it was given, and no more than four."""
+    return f"{100 * share:.4g}%"
 
 
 def _earlier(context: Context) -> PreTrainedModel:
@@ -80,18 +90,32 @@ def _earlier(context: Context) -> PreTrainedModel:
 def require_same_shapes(model: nn.Module, other: nn.Module, which: str) -> None:
     """Check that ``other`` has every weight of ``model``, in the same shape.
 
+    Weights that are one in ``model``, tied, must be alike in ``other``; the other way round each of
+    them meets the one.
+
     Raises:
         RepairError: It has not; names the weight and ``which`` model the other one is.
     """
-    others = dict(other.named_parameters())
-    for name, weight in model.named_parameters():
+    others = every_name(other)
+    met: dict[nn.Parameter, str] = {}
+    for name, weight in every_name(model).items():
         shape = tuple(others[name].shape) if name in others else None
         if shape != tuple(weight.shape):
             raise RepairError(
                 f"{name} has shape {tuple(weight.shape)} in the repaired model "
-                f"and {shape or 'does not exist'} in the {which} one; the reference model must "
-                "be the same model from before the damage"
+                f"and {shape or 'does not exist'} in the {which} one; {_SAME_MODEL}"
             )
+        first = met.setdefault(weight, name)
+        if first != name and not torch.equal(others[first], others[name]):
+            raise RepairError(
+                f"{first} and {name} are one weight (tied) in the repaired model and two in the "
+                f"{which} one; {_SAME_MODEL}"
+            )
+
+
+def every_name(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights by name; one that is tied to another is found by either name."""
+    return dict(model.named_parameters(remove_duplicate=False))
 
 
 @torch.no_grad()
@@ -109,7 +133,7 @@ def negate(model: nn.Module, damaged: nn.Module, before: nn.Module, share: float
     """
     require_same_shapes(model, damaged, "given")
     require_same_shapes(model, before, "reference")
-    theirs, earlier = dict(damaged.named_parameters()), dict(before.named_parameters())
+    theirs, earlier = every_name(damaged), every_name(before)
     for name, weight in model.named_parameters():
         vector = theirs[name].to(weight.device).float() - earlier[name].to(weight.device).float()
         weight.sub_((share * vector).to(weight.dtype))

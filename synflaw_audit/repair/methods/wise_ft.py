@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.material.batches import Collator, pad_id
@@ -31,7 +31,12 @@ from synflaw_audit.repair.methods.base import (
     Method,
     Requirement,
 )
-from synflaw_audit.repair.methods.task_negation import require_same_shapes
+from synflaw_audit.repair.methods.task_negation import (
+    every_name,
+    percent,
+    require_same_shapes,
+)
+from synflaw_audit.repair.storage.adapters import with_adapters
 from synflaw_audit.repair.training.answering import answering
 from synflaw_audit.repair.training.processes import on_main
 
@@ -71,28 +76,39 @@ class WiSEFT(Method):
         Raises:
             RepairError: It is of another shape.
         """
-        require_same_shapes(context.load_original(), _earlier(context), "reference")
+        require_same_shapes(_outline(model), _earlier(context), "reference")
         return model
 
     def apply(self, model: PreTrainedModel, material: Material, context: Context) -> Applied:
         """Average, with the earlier model loaded for the time being; adapters are merged first."""
         started = time.perf_counter()
         whole: Any = model
-        if hasattr(whole, "merge_and_unload"):
+        adapted = hasattr(whole, "merge_and_unload")
+        if adapted:
             whole = whole.merge_and_unload()
         said = _average(whole, _earlier(context), material, context)
+        if adapted:
+            # New ones, that change nothing yet: a method that follows trains them, and only them.
+            whole = with_adapters(whole, context.config)
         return Applied(whole, seconds=time.perf_counter() - started, says=(said,))
 
     def cost(self, material: Material, context: Context) -> Cost:
         """The earlier model, the repaired weights once more, and no token."""
-        each = 4 * context.shape.parameters
-        return Cost(memory={"earlier model": each, "repaired weights": each})
+        each = (2 if context.config.freezes_in_bf16 else 4) * context.shape.parameters
+        return Cost(memory=dict.fromkeys(("weights", "earlier model", "repaired weights"), each))
 
 
 def _earlier(context: Context) -> PreTrainedModel:
     if context.load_reference is None:
         raise RepairError(f"wise-ft needs {Requirement.EARLIER_MODEL.value}")
     return context.load_reference()
+
+
+def _outline(model: PreTrainedModel) -> nn.Module:
+    """The model's weights by name and shape, without bytes and without adapters."""
+    with torch.device("meta"):
+        outline: nn.Module = AutoModelForCausalLM.from_config(model.config)  # type: ignore[no-untyped-call]
+    return outline
 
 
 def _average(
@@ -121,7 +137,7 @@ def _average(
 
 
 def _said(alpha: float) -> str:
-    return f"the weights are {alpha:.0%} the repaired model's, the rest those from before"
+    return f"the weights are {percent(alpha)} the repaired model's, the rest those from before"
 
 
 def _content(model: PreTrainedModel, material: Material, context: Context) -> float | None:
@@ -149,7 +165,7 @@ def ensemble(model: nn.Module, before: nn.Module, alpha: float) -> None:
         RepairError: A weight is missing in one of them, or of another shape; names it.
     """
     require_same_shapes(model, before, "reference")
-    earlier = dict(before.named_parameters())
+    earlier = every_name(before)
     for name, weight in model.named_parameters():
         start = earlier[name].to(weight.device).float()
         weight.copy_(start.lerp(weight.float(), alpha))

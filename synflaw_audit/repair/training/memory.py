@@ -218,10 +218,20 @@ def available(config: RepairConfig) -> int:
     """Bytes that a model and its training may take: most of what is free.
 
     A limit that the user sets is, on a processor, one of the whole process.
+
+    Raises:
+        RepairError: The process holds as much already.
     """
+    if config.room is not None and config.device.type == "cpu":
+        held = resident()
+        if config.room <= held:
+            raise RepairError(
+                f"memory_limit {config.memory_limit}: the process holds {held / 1e6:,.0f} MB "
+                "before any model is loaded; name more"
+            )
+        return int(_SHARE_OF_LIMIT * (config.room - held))
     if config.room is not None:
-        on_cpu = config.device.type == "cpu"
-        return int(_SHARE_OF_LIMIT * max(0, config.room - resident())) if on_cpu else config.room
+        return config.room
     if config.device.type == "cuda":
         return int(_SHARE * torch.cuda.mem_get_info(config.device)[0])
     free = [limit for limit in (_meminfo(), _cgroup()) if limit is not None]

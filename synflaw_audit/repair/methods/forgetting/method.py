@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from accelerate import PartialState
@@ -53,6 +53,7 @@ class Forgetting(Method):
         Raises:
             RepairError: The training does not fit into memory.
         """
+        load = _loads_reference(context)
 
         def trainer(config: RepairConfig) -> RepairTrainer:
             return RepairTrainer(
@@ -60,7 +61,7 @@ class Forgetting(Method):
                 config,
                 material.plan,
                 # Not given a name here: a cached reference does without the model.
-                reference_model=context.load_reference() if context.load_reference else None,
+                reference_model=load() if load else None,
                 # Not the tokenizer: with it the trainer would rewrite the special tokens.
                 data_collator=Collator(pad_id(context.tokenizer)),
             )
@@ -88,7 +89,7 @@ class Forgetting(Method):
                 model,
                 config,
                 material.plan,
-                context.load_reference,
+                _loads_reference(context),
                 Collator(pad_id(context.tokenizer)),
             ),
         )
@@ -103,6 +104,13 @@ def _fitted(material: Material, context: Context) -> RepairConfig:
         processes=PartialState().num_processes,
         room=context.room,
     )
+
+
+def _loads_reference(context: Context) -> Callable[[], PreTrainedModel] | None:
+    """What loads the reference model; None where no term of the loss compares with one."""
+    config = context.config
+    compares = config.bias_weight or config.forgetting_loss.needs_reference
+    return context.load_reference if compares else None
 
 
 def _longest(plan: Sequence[TrainingExample]) -> int:

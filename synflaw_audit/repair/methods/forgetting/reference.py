@@ -55,11 +55,10 @@ class Reference(Protocol):
 
 
 class SecondModel:
-    """A second, frozen model."""
+    """A second model, which is asked and not changed: it may be the caller's own."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model.requires_grad_(False)
-        self.model.train(False)
+        self.model = model
         self.head = output_layer(model)
 
     @classmethod
@@ -70,12 +69,14 @@ class SecondModel:
     @torch.no_grad()
     def logits(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
         """The second model's logits."""
-        return selected_logits(self._on(rows), self.head, inputs, rows, columns)
+        with _evaluating(self._on(rows)) as asked:
+            return selected_logits(asked, self.head, inputs, rows, columns)
 
     @torch.no_grad()
     def hidden(self, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor) -> Tensor:
         """The second model's hidden vectors."""
-        return selected_hidden(self._on(rows), self.head, inputs, rows, columns)
+        with _evaluating(self._on(rows)) as asked:
+            return selected_hidden(asked, self.head, inputs, rows, columns)
 
     def _on(self, where: Tensor) -> nn.Module:
         """The model, moved once to where the batch is."""
@@ -109,12 +110,12 @@ class AdapterOff:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def _evaluating(model: nn.Module) -> Iterator[nn.Module]:
     """Dropout off, and back to what it was."""
     training = model.training
     model.train(False)
     try:
-        yield
+        yield model
     finally:
         model.train(training)
 
