@@ -87,7 +87,7 @@ ABLATION: Mapping[str, Mapping[str, Any]] = {
     "without content": {"renderings": 0, "retain_weight": 0.0},
     "without requests in the replay": {"replay_requests": 0.0},
     "without replay": {"replay_ratio": 0.0},
-    "with a KL to the base": {"bias_weight": 1.0},
+    "with a KL to the base": {"method": "forgetting", "bias_weight": 1.0},
 }
 # Defaults that a sweep on corpora of ours left open.
 SWEEP: Mapping[str, Mapping[str, Any]] = {
