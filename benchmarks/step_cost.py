@@ -91,7 +91,7 @@ def make_step(arm: str, vocabulary: int, arguments: argparse.Namespace) -> Step:
             return value
 
     elif arm == "repair":
-        settings = RepairConfig(use_cpu=True, chunk_tokens=arguments.chunk)
+        settings = RepairConfig(use_cpu=True, bias_weight=1.0, chunk_tokens=arguments.chunk)
         step_loss = StepLoss(settings, output_layer(model), SecondModel(reference))
         counts = token_counts(batch)
 
@@ -211,7 +211,7 @@ def machine() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--vocabularies", type=int, nargs="+", default=[3_000, 32_000])
+    parser.add_argument("--vocabularies", type=int, nargs="+", default=[3_000, 32_000, 49_152])
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--prompt-share", type=float, default=0.25)
