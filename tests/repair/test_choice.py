@@ -93,7 +93,19 @@ def test_of_what_cannot_be_told_apart_the_plainest_is_taken() -> None:
     few = replace(TABLE, arms=(*TABLE.arms, ahead), prompts=2, requests=2)
     found = chosen(config(), earlier_model=False, base=False, table=few)
     assert found.config.optimizer == "plain"
-    assert "the plainest of 2 that cannot be told apart" in found.because[0]
+    assert "of 2 that cannot be told apart the usual or plainest" in found.because[0]
+
+
+@pytest.mark.parametrize("earlier_model", [False, True])
+def test_among_equals_it_is_what_is_done_where_nothing_is_said(earlier_model: bool) -> None:
+    averaged = arm("averaged", {"method": "forgetting+wise-ft"}, emission=0.08, instructions=0.6)
+    quick = arm("quick", {"method": "ftpo"}, emission=0.08, instructions=0.6, minutes=0.1)
+    table = replace(TABLE, arms=(*TABLE.arms[:3], averaged, quick))
+    asked, silent = (
+        chosen(config(method=method), earlier_model=earlier_model, base=False, table=table)
+        for method in ("auto", None)
+    )
+    assert asked.config.method == silent.config.method
 
 
 @pytest.mark.parametrize(

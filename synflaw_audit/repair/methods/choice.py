@@ -50,9 +50,9 @@ def chosen(
     the budget is next to nothing, those that left the format, and those that harmed: what was
     measured is put to the bounds of the settings (``max_emission``, ``max_perplexity_rise``,
     ``max_content_loss``). Of the rest the one that gained most, in shares of ordinary answers kept
-    free of the format and of requests obeyed again, is found, and the plainest is taken of all that
-    gained no less by more than a standard error (Breiman et al. 1984, the rule of one standard
-    error): the one with the fewest settings, and of these the quickest.
+    free of the format and of requests obeyed again, is found. Of all that gained no less by more
+    than a standard error (Breiman et al. 1984, the rule of one standard error) what is done where
+    nothing is said is taken, else the plainest: the fewest settings, and of these the quickest.
 
     Args:
         config: The settings.
@@ -81,7 +81,11 @@ def chosen(
     best = max(able, key=lambda arm: _gain(arm.figures, before))
     enough = _gain(best.figures, before) - _standard_error(best, table)
     equals = [arm for arm in able if _gain(arm.figures, before) >= enough]
-    taken = min(equals, key=lambda arm: (len(arm.settings), arm.figures.minutes or 0.0))
+    usual = {"method": _usual(config, earlier_model=earlier_model, base=base).config.method}
+    taken = min(
+        equals,
+        key=lambda arm: (arm.settings != usual, len(arm.settings), arm.figures.minutes or 0.0),
+    )
     settings = {"method": taken.method, **taken.settings}
     why = (
         f"method auto: {taken.name}, {_standing(taken, equals)} of {len(able)} that can be taken "
@@ -97,7 +101,7 @@ def chosen(
 def _standing(taken: MeasuredMethod, equals: list[MeasuredMethod]) -> str:
     if len(equals) == 1:
         return "which did most"
-    return f"the plainest of {len(equals)} that cannot be told apart, which did most"
+    return f"of {len(equals)} that cannot be told apart the usual or plainest, which did most"
 
 
 def _usual(config: RepairConfig, *, earlier_model: bool, base: bool) -> Choice:
