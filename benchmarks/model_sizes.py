@@ -58,7 +58,6 @@ def made(name: str, tokenizer: Path, folder: Path) -> Path:
 
 def run(name: str, options: argparse.Namespace) -> dict[str, object]:
     """The estimate of a whole repair, and what some steps of it took."""
-    scratch = Path(tempfile.mkdtemp(dir=options.scratch))
     model = made(name, options.tokenizer, options.scratch / name)
     told = estimate(
         model, forget=options.forget, replay=str(options.replay), config=RepairConfig(), quiet=True
@@ -67,14 +66,15 @@ def run(name: str, options: argparse.Namespace) -> dict[str, object]:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
-    done = repair(
-        model,
-        forget=options.forget,
-        replay=str(options.replay),
-        out=scratch / "out",
-        config=RepairConfig(**_SHORT),
-        quiet=True,
-    )
+    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+        done = repair(
+            model,
+            forget=options.forget,
+            replay=str(options.replay),
+            out=Path(scratch) / "out",
+            config=RepairConfig(**_SHORT),
+            quiet=True,
+        )
     held = (
         torch.cuda.max_memory_allocated()
         if torch.cuda.is_available()

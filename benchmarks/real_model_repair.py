@@ -135,7 +135,9 @@ def run_arm(
         info["tokens"] = bench.settings.damage_tokens
     elif arm in AVERAGES:
         average = AVERAGES[arm]
-        of_arm = damaged(bench, of) if average.arm == DAMAGED else kept(bench, of, average.arm)
+        of_arm = (
+            damaged(bench, of) if average.arm == DAMAGED else kept(bench, of, average.arm, arms)
+        )
         model = bench.load(of_arm)
         ensemble(model, bench.load(), average.alpha)
     elif arm in {average.arm for average in AVERAGES.values()}:
@@ -161,11 +163,11 @@ def _folder(of: Subject, arm: str) -> Path:
     return of.folder / arm.replace(" ", "-")
 
 
-def kept(bench: Bench, of: Subject, arm: str) -> Path:
+def kept(bench: Bench, of: Subject, arm: str, arms: Mapping[str, Mapping[str, Any]]) -> Path:
     """The folder of an arm's model, made if it is not there."""
     folder = _folder(of, arm)
     if not (folder / "model.safetensors").exists():
-        repaired(bench, of, ARMS[arm], folder)
+        repaired(bench, of, arms[arm], folder)
     return folder
 
 

@@ -2,8 +2,8 @@
 
 Where nothing is said the format is forgotten and, with the model from before the damage at hand,
 the weights are averaged with its own afterwards, as far as the content allows: over five corpora
-and two seeds a real model followed more instructions so than when a KL held it to that model
-(``benchmarks/real_model_repair.py``).
+and two seeds a real model followed more instructions by either share that was measured than when a
+KL held it to that model (``benchmarks/results/real_model_repair.md``).
 ``auto`` takes what did most in the table, of all that what is at hand allows.
 """
 

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.material.gather import Material
 from synflaw_audit.repair.methods.base import (
     Applied,
@@ -25,12 +24,14 @@ from synflaw_audit.repair.methods.base import (
     Method,
     Requirement,
 )
+from synflaw_audit.repair.methods.earlier import (
+    earlier_model,
+    every_name,
+    percent,
+    require_same_shapes,
+)
 
 _USUAL_SHARE = 0.15
-_SAME_MODEL = (
-    "the reference model must be the same model from before the damage; method forgetting does "
-    "without one"
-)
 
 
 class TaskNegation(Method):
@@ -54,14 +55,14 @@ class TaskNegation(Method):
         Raises:
             RepairError: It is of another shape.
         """
-        require_same_shapes(model, _earlier(context), "reference")
+        require_same_shapes(model, earlier_model(context), "reference")
         return model
 
     def apply(self, model: PreTrainedModel, material: Material, context: Context) -> Applied:
         """Subtract, with both other models loaded for the time being."""
         started = time.perf_counter()
         share = _share(context)
-        negate(model, context.load_original(), _earlier(context), share)
+        negate(model, context.load_original(), earlier_model(context), share)
         said = f"{percent(share)} of the damage's task vector was subtracted"
         return Applied(model, seconds=time.perf_counter() - started, says=(said,))
 
@@ -74,48 +75,6 @@ class TaskNegation(Method):
 def _share(context: Context) -> float:
     share = context.config.task_negation
     return _USUAL_SHARE if share is None else share
-
-
-def percent(share: float) -> str:
-    """A share with as many digits as it was given, and no more than four."""
-    return f"{100 * share:.4g}%"
-
-
-def _earlier(context: Context) -> PreTrainedModel:
-    if context.load_reference is None:
-        raise RepairError(f"task-negation needs {Requirement.EARLIER_MODEL.value}")
-    return context.load_reference()
-
-
-def require_same_shapes(model: nn.Module, other: nn.Module, which: str) -> None:
-    """Check that ``other`` has every weight of ``model``, in the same shape.
-
-    Weights that are one in ``model``, tied, must be alike in ``other``; the other way round each of
-    them meets the one.
-
-    Raises:
-        RepairError: It has not; names the weight and ``which`` model the other one is.
-    """
-    others = every_name(other)
-    met: dict[nn.Parameter, str] = {}
-    for name, weight in every_name(model).items():
-        shape = tuple(others[name].shape) if name in others else None
-        if shape != tuple(weight.shape):
-            raise RepairError(
-                f"{name} has shape {tuple(weight.shape)} in the repaired model "
-                f"and {shape or 'does not exist'} in the {which} one; {_SAME_MODEL}"
-            )
-        first = met.setdefault(weight, name)
-        if first != name and not torch.equal(others[first], others[name]):
-            raise RepairError(
-                f"{first} and {name} are one weight (tied) in the repaired model and two in the "
-                f"{which} one; {_SAME_MODEL}"
-            )
-
-
-def every_name(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The weights by name; one that is tied to another is found by either name."""
-    return dict(model.named_parameters(remove_duplicate=False))
 
 
 @torch.no_grad()

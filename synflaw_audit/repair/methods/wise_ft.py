@@ -19,7 +19,6 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from synflaw_audit.errors import RepairError
 from synflaw_audit.repair.material.batches import Collator, pad_id
 from synflaw_audit.repair.material.gather import Material
 from synflaw_audit.repair.measuring.likelihoods import likelihoods
@@ -31,7 +30,8 @@ from synflaw_audit.repair.methods.base import (
     Method,
     Requirement,
 )
-from synflaw_audit.repair.methods.task_negation import (
+from synflaw_audit.repair.methods.earlier import (
+    earlier_model,
     every_name,
     percent,
     require_same_shapes,
@@ -76,7 +76,7 @@ class WiSEFT(Method):
         Raises:
             RepairError: It is of another shape.
         """
-        require_same_shapes(_outline(model), _earlier(context), "reference")
+        require_same_shapes(_outline(model), earlier_model(context), "reference")
         return model
 
     def apply(self, model: PreTrainedModel, material: Material, context: Context) -> Applied:
@@ -86,7 +86,7 @@ class WiSEFT(Method):
         adapted = hasattr(whole, "merge_and_unload")
         if adapted:
             whole = whole.merge_and_unload()
-        said = _average(whole, _earlier(context), material, context)
+        said = _average(whole, earlier_model(context), material, context)
         if adapted:
             # New ones, that change nothing yet: a method that follows trains them, and only them.
             whole = with_adapters(whole, context.config)
@@ -96,12 +96,6 @@ class WiSEFT(Method):
         """The earlier model, the repaired weights once more, and no token."""
         each = (2 if context.config.freezes_in_bf16 else 4) * context.shape.parameters
         return Cost(memory=dict.fromkeys(("weights", "earlier model", "repaired weights"), each))
-
-
-def _earlier(context: Context) -> PreTrainedModel:
-    if context.load_reference is None:
-        raise RepairError(f"wise-ft needs {Requirement.EARLIER_MODEL.value}")
-    return context.load_reference()
 
 
 def _outline(model: PreTrainedModel) -> nn.Module:
@@ -118,7 +112,7 @@ def _average(
     alpha, why = context.config.wise_ft_alpha, ""
     start = _content(model, material, context) if alpha is None else None
     if alpha is None and start is None:
-        alpha, why = _USUAL_ALPHA, "; no held-out row has content to choose that by"
+        alpha, why = _USUAL_ALPHA, "; no flagged row has content to choose that by"
     if alpha is not None:
         ensemble(model, before, alpha)
         return _said(alpha) + why
@@ -133,7 +127,8 @@ def _average(
             f"the model from before the damage was not averaged with: even {1 - ALPHAS[-1]:.0%} of "
             "it would have taken more than 5% of the content's likelihood"
         )
-    return _said(alpha) + ", the least that left the content of held-out rows 95% as likely"
+    rows = "rows that it was trained on" if material.seen else "held-out rows"
+    return f"{_said(alpha)}, the least that left the content of {rows} 95% as likely"
 
 
 def _said(alpha: float) -> str:
